@@ -1,0 +1,194 @@
+//! The normalised alert: what every monitoring system's payload becomes before anything else looks at it.
+//!
+//! It never guesses: a field nobody sent is absent. Where a payload's words are interpreted (`severity`, HTTP status in
+//! free text) the rules are those of the alert-source reference. One alert is one problem at one moment; the incident
+//! it belongs to is found by its [`IncidentKey`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Whether the problem is going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertStatus {
+    /// Going on; acknowledged and escalated count as firing.
+    Firing,
+    /// Over, as far as the sender knows.
+    Resolved,
+}
+
+/// How bad the sender says it is.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The sender did not say, or used a word nobody knows.
+    #[default]
+    Unknown,
+    /// Worth knowing.
+    Info,
+    /// Worth looking at.
+    Warning,
+    /// Something fails.
+    Error,
+    /// Page somebody.
+    Critical,
+}
+
+impl Severity {
+    /// The id used in YAML and JSON.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Why there was no response at all.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportError {
+    /// Nothing came in time.
+    Timeout,
+    /// The name did not resolve.
+    Dns,
+    /// The handshake or the certificate failed.
+    Tls,
+    /// Refused or unroutable.
+    Connect,
+    /// The connection was cut.
+    Reset,
+}
+
+impl TransportError {
+    /// The id used in YAML and JSON.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Connect => "connect",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// One problem as one monitoring system reported it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Alert {
+    /// The source's name in the URL path (`alertmanager`, `generic`, …).
+    #[serde(default)]
+    pub source: String,
+    /// Equal for firing, repeats and resolved of one problem; different for another. Never empty once normalised.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// Firing or resolved.
+    #[serde(default = "firing")]
+    pub status: AlertStatus,
+    /// One line a person understands.
+    pub title: String,
+    /// How bad the sender says it is.
+    #[serde(default)]
+    pub severity: Severity,
+    /// The service that fails, from labels only.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// `production`, `staging`, …
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Where.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// URL, path or host that was probed or fails; never a link into the monitoring system.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Status of the failing or last observed response (100–599, unregistered ones too).
+    #[serde(default)]
+    pub http_status: Option<u16>,
+    /// Why there was no response.
+    #[serde(default)]
+    pub error: Option<TransportError>,
+    /// When the problem began; not when the alert was sent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub started_at: Option<Timestamp>,
+    /// The rest, flat.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Named URLs: `source`, `runbook`, `dashboard`, `silence`, `repository`.
+    #[serde(default)]
+    pub links: BTreeMap<String, String>,
+    /// Free text as the monitoring system wrote it.
+    #[serde(default)]
+    pub summary: Option<String>,
+    /// The element of the body this alert came from, after redaction.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub raw: serde_json::Value,
+}
+
+fn firing() -> AlertStatus {
+    AlertStatus::Firing
+}
+
+impl Alert {
+    /// An alert with a title and nothing else, firing.
+    #[must_use]
+    pub fn titled(source: &str, title: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            fingerprint: String::new(),
+            status: AlertStatus::Firing,
+            title: title.to_owned(),
+            severity: Severity::Unknown,
+            service: None,
+            environment: None,
+            region: None,
+            endpoint: None,
+            http_status: None,
+            error: None,
+            started_at: None,
+            labels: BTreeMap::new(),
+            links: BTreeMap::new(),
+            summary: None,
+            raw: serde_json::Value::Null,
+        }
+    }
+
+    /// The key by which two alerts are the same incident: service, environment and endpoint where the alert says them,
+    /// else the sender's own fingerprint.
+    #[must_use]
+    pub fn incident_key(&self) -> IncidentKey {
+        match (&self.service, &self.endpoint) {
+            (None, None) => IncidentKey(format!("{}#{}", self.source, self.fingerprint)),
+            (service, endpoint) => IncidentKey(format!(
+                "{}|{}|{}",
+                service.as_deref().unwrap_or("-"),
+                self.environment.as_deref().unwrap_or("-"),
+                endpoint.as_deref().unwrap_or("-"),
+            )),
+        }
+    }
+}
+
+/// Two alerts with the same key belong to the same open incident.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentKey(pub String);
+
+impl fmt::Display for IncidentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! The loop: event, triage, store, perform, event.

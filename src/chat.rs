@@ -1,0 +1,1 @@
+//! What a chat must do, and the chats there are.

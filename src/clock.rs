@@ -1,0 +1,1 @@
+//! The only place that reads the system clock; everything else takes `now`.

@@ -1,0 +1,1 @@
+//! A small world of real, really faulty endpoints on loopback, and the bot in front of it.

@@ -1,0 +1,760 @@
+//! An incident is a log of [`Event`]s, and [`Incident`] is their fold.
+//!
+//! [`Incident::apply`] knows nothing of runbooks, clocks or networks: folding the same log gives the same bytes, whatever
+//! the runbooks say today. What to ask, check and conclude is decided in [`crate::triage`], and each decision is recorded as
+//! an event of its own: a log can be replayed, audited and shown as a timeline without deciding anything again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, AlertStatus, IncidentKey, Severity};
+use crate::bucket::Bucket;
+use crate::outcome::{CheckKind, Report, Role};
+use crate::profile::ServiceProfile;
+use crate::question::{Answer, QuestionId};
+
+/// An incident's name: `inc-` and ten letters and digits, safe in a URL, a file name and a chat.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentId(String);
+
+/// A word that names no incident.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no incident id; one looks like inc-4k2m9qx7ab")]
+pub struct NotAnIncidentId(pub String);
+
+impl IncidentId {
+    /// The id that belongs to this seed (the shell draws it at random; tests choose it).
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let letters = (0..10).map(|place| {
+            let index = usize::try_from((seed >> (place * 5)) & 31).unwrap_or(0);
+            char::from(LETTERS[index])
+        });
+        Self(format!("inc-{}", letters.collect::<String>()))
+    }
+
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// [`NotAnIncidentId`] when the text is not `inc-` and ten lower-case letters and digits.
+    pub fn parse(text: &str) -> Result<Self, NotAnIncidentId> {
+        let tail = text.strip_prefix("inc-").unwrap_or_default();
+        let good = tail.len() == 10 && tail.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if good { Ok(Self(text.to_owned())) } else { Err(NotAnIncidentId(text.to_owned())) }
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a failed action is worth another try, as the side that failed sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Trying again cannot help: a person must change something first.
+    Never,
+    /// Not before this much time has passed.
+    After(std::time::Duration),
+}
+
+/// A check that triage decided to run: the kind, whose endpoint, and everything the probe needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The kind of check.
+    pub check: CheckKind,
+    /// Ours or an upstream.
+    pub role: Role,
+    /// The dependency's name, or what tells two steps of one kind and role apart (`direct`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What to check, as on the command line.
+    pub target: String,
+    /// Its `with:` keys, as on the command line. Secrets by reference only (`env:NAME`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
+}
+
+impl Step {
+    /// What tells this step from every other step of the incident, e.g. `dns service` or `http dependency payments`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} {} {name}", self.check, self.role),
+            None => format!("{} {}", self.check, self.role),
+        }
+    }
+}
+
+/// Something that happened, or that triage decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are built once, stored and folded; boxing would only spread"
+)]
+pub enum Event {
+    /// The incident begins, with what is known of its service.
+    Opened {
+        /// Two alerts with this key are the same incident.
+        key: IncidentKey,
+        /// What is known of the service.
+        profile: ServiceProfile,
+    },
+    /// A monitoring system, or a person, reported the problem (again), or its end.
+    AlertReceived {
+        /// The alert.
+        alert: Alert,
+    },
+    /// The chat opened a thread.
+    ThreadOpened {
+        /// The chat's own reference to the thread.
+        thread: String,
+    },
+    /// Triage decided to run checks.
+    ChecksPlanned {
+        /// The checks.
+        steps: Vec<Step>,
+    },
+    /// A probe was started.
+    CheckStarted {
+        /// [`Step::key`].
+        step: String,
+    },
+    /// A probe came back.
+    CheckReported {
+        /// [`Step::key`].
+        step: String,
+        /// What it found.
+        report: Report,
+    },
+    /// Triage decided to ask a person.
+    QuestionAsked {
+        /// The question.
+        question: QuestionId,
+        /// "Asked because …", one sentence.
+        because: String,
+    },
+    /// A person answered.
+    AnswerGiven {
+        /// The question.
+        question: QuestionId,
+        /// The answer.
+        answer: Answer,
+        /// Who, in the words of the channel (`terminal`, a chat user's name, an API client's name).
+        by: String,
+    },
+    /// What is believed now: after each new observation, until the end of triage.
+    Believed {
+        /// The probability of each bucket; they add up to 1.
+        buckets: BTreeMap<Bucket, f64>,
+    },
+    /// Triage stopped.
+    Concluded {
+        /// What it says.
+        conclusion: Conclusion,
+    },
+    /// The tracker has the issue.
+    IssueFiled {
+        /// The tracker's own reference (`owner/repo#12`, a path).
+        reference: String,
+        /// Where a person can read it.
+        url: String,
+    },
+    /// An action failed and waits for its next try, or was given up.
+    ActionFailed {
+        /// What was tried, in a person's words.
+        what: String,
+        /// Why it failed.
+        reason: String,
+        /// When it is tried again; `None` when it is not.
+        retry_at: Option<Timestamp>,
+    },
+    /// A person says that triage was wrong.
+    Reclassified {
+        /// The bucket it really was.
+        bucket: Bucket,
+        /// Who says so.
+        by: String,
+    },
+    /// The problem is over.
+    Resolved {
+        /// Who or what said so.
+        by: String,
+    },
+    /// Nothing more is expected.
+    Closed {
+        /// Who closed it.
+        by: String,
+    },
+    /// Something arrived that the stage does not allow; noted, without effect.
+    Refused {
+        /// What and why.
+        reason: String,
+    },
+}
+
+/// An event with its place and its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its place in the incident's log, from 1, without gaps.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Asking and checking.
+    Triaging,
+    /// The failing boundary, the best hypotheses and the next experiment can be stated.
+    Clarity,
+    /// Nothing left is worth its cost; what is missing is stated.
+    Unclear,
+    /// The problem is over.
+    Resolved,
+    /// Nothing more is expected.
+    Closed,
+}
+
+impl Stage {
+    /// The id used in JSON.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Triaging => "triaging",
+            Self::Clarity => "clarity",
+            Self::Unclear => "unclear",
+            Self::Resolved => "resolved",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Why triage stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// The three things can be stated.
+    Clarity,
+    /// Nothing left is worth its cost.
+    Unclear,
+}
+
+/// What triage says at its end. Every number in it can be explained by its `reasons`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// Clarity, or an honest "unclear".
+    pub stopped: Stopped,
+    /// The most likely failing boundary; the best guess when unclear.
+    pub bucket: Bucket,
+    /// Its probability, 0 to 1.
+    pub probability: f64,
+    /// The next likely boundary.
+    pub runner_up: Bucket,
+    /// All boundaries; they add up to 1.
+    pub buckets: BTreeMap<Bucket, f64>,
+    /// The one or two best hypotheses, best first.
+    pub hypotheses: Vec<Hypothesis>,
+    /// The experiment that settles it, one sentence.
+    pub next_experiment: String,
+    /// The observations that moved the belief, strongest first.
+    pub reasons: Vec<Reason>,
+    /// What was ruled out, and by what.
+    pub ruled_out: Vec<String>,
+    /// What nobody could tell.
+    pub missing: Vec<String>,
+    /// The failing dependency's name, when the best hypothesis lies in one.
+    pub dependency: Option<String>,
+    /// Content hash of the runbooks that were used.
+    pub runbooks: String,
+}
+
+/// A named cause that may be the one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hypothesis {
+    /// The cause's id in the runbook.
+    pub id: String,
+    /// Its boundary.
+    pub bucket: Bucket,
+    /// Its probability, 0 to 1.
+    pub probability: f64,
+    /// One sentence.
+    pub says: String,
+    /// What would settle it.
+    pub next_experiment: String,
+    /// What eases the pain first.
+    pub mitigation: String,
+}
+
+/// An observation that moved the belief.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The observation in a person's words.
+    pub observation: String,
+    /// By how much it moved the best bucket against the others, in decibans (10 is ten to one); negative is against it.
+    pub decibans: f64,
+}
+
+/// How far a check of this incident is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum StepState {
+    /// Decided, not started.
+    Planned,
+    /// Started.
+    Running,
+    /// Done.
+    Reported {
+        /// What it found.
+        report: Report,
+        /// When it came back.
+        at: Timestamp,
+    },
+}
+
+/// A check of this incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// What was decided.
+    pub step: Step,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: StepState,
+}
+
+impl StepRecord {
+    /// The report, when there is one.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        match &self.state {
+            StepState::Reported { report, .. } => Some(report),
+            StepState::Planned | StepState::Running => None,
+        }
+    }
+}
+
+/// A question of this incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuestionRecord {
+    /// The question.
+    pub question: QuestionId,
+    /// "Asked because …"; empty when somebody answered unasked.
+    pub because: String,
+    /// When it was asked.
+    pub asked_at: Option<Timestamp>,
+    /// The latest answer.
+    pub answer: Option<Answer>,
+    /// Who gave it.
+    pub by: Option<String>,
+    /// When.
+    pub answered_at: Option<Timestamp>,
+}
+
+/// One line of the incident's history, for people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What, one sentence, unredacted foreign text left out.
+    pub what: String,
+}
+
+/// The issue in the tracker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueRef {
+    /// The tracker's own reference.
+    pub reference: String,
+    /// Where a person can read it.
+    pub url: String,
+}
+
+/// What is known of an incident: the fold of its events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// Two alerts with this key are the same incident.
+    pub key: IncidentKey,
+    /// Place of the last event folded in.
+    pub seq: u64,
+    /// Where it stands.
+    pub stage: Stage,
+    /// The service, as it was known at the start.
+    pub profile: ServiceProfile,
+    /// One per (source, fingerprint), the latest state of each, in order of arrival.
+    pub alerts: Vec<Alert>,
+    /// How many alert deliveries were folded in.
+    pub alert_count: u64,
+    /// Questions asked or answered, in order.
+    pub questions: Vec<QuestionRecord>,
+    /// Checks, in order of planning.
+    pub steps: Vec<StepRecord>,
+    /// The latest belief; empty before the first.
+    pub buckets: BTreeMap<Bucket, f64>,
+    /// What triage said at its end.
+    pub conclusion: Option<Conclusion>,
+    /// What a person says it really was, and who.
+    pub reclassified: Option<(Bucket, String)>,
+    /// The chat's thread.
+    pub thread: Option<String>,
+    /// The issue.
+    pub issue: Option<IssueRef>,
+    /// The history, for people.
+    pub timeline: Vec<TimelineEntry>,
+    /// When the first alert arrived.
+    pub alerted_at: Option<Timestamp>,
+    /// When triage stopped.
+    pub concluded_at: Option<Timestamp>,
+    /// When the problem ended.
+    pub resolved_at: Option<Timestamp>,
+}
+
+impl Incident {
+    /// An incident before its first event.
+    #[must_use]
+    pub fn new(id: IncidentId) -> Self {
+        Self {
+            id,
+            key: IncidentKey(String::new()),
+            seq: 0,
+            stage: Stage::Triaging,
+            profile: ServiceProfile::default(),
+            alerts: Vec::new(),
+            alert_count: 0,
+            questions: Vec::new(),
+            steps: Vec::new(),
+            buckets: BTreeMap::new(),
+            conclusion: None,
+            reclassified: None,
+            thread: None,
+            issue: None,
+            timeline: Vec::new(),
+            alerted_at: None,
+            concluded_at: None,
+            resolved_at: None,
+        }
+    }
+
+    /// The incident whose log this is.
+    #[must_use]
+    pub fn fold(id: IncidentId, log: &[Recorded]) -> Self {
+        let mut incident = Self::new(id);
+        for recorded in log {
+            incident.apply(recorded);
+        }
+        incident
+    }
+
+    /// Records an event at this time: gives it the next place, folds it in and returns it for the log.
+    pub fn record(&mut self, event: Event, at: Timestamp) -> Recorded {
+        let recorded = Recorded { seq: self.seq + 1, at, event };
+        self.apply(&recorded);
+        recorded
+    }
+
+    /// Folds one event in.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        let at = recorded.at;
+        self.seq = recorded.seq;
+        if let Some(what) = describe(&recorded.event) {
+            self.timeline.push(TimelineEntry { at, what });
+        }
+        match &recorded.event {
+            Event::Opened { key, profile } => {
+                self.key = key.clone();
+                self.profile = profile.clone();
+            }
+            Event::AlertReceived { alert } => self.fold_alert(alert, at),
+            Event::ThreadOpened { thread } => self.thread = Some(thread.clone()),
+            Event::ChecksPlanned { steps } => {
+                let new =
+                    steps.iter().map(|step| StepRecord { step: step.clone(), state: StepState::Planned });
+                self.steps.extend(new);
+            }
+            Event::CheckStarted { step } => self.set_step(step, &StepState::Running),
+            Event::CheckReported { step, report } => {
+                self.set_step(step, &StepState::Reported { report: report.clone(), at });
+            }
+            Event::QuestionAsked { question, because } => {
+                let record = self.question_mut(*question);
+                record.because.clone_from(because);
+                record.asked_at = Some(at);
+            }
+            Event::AnswerGiven { question, answer, by } => {
+                let record = self.question_mut(*question);
+                record.answer = Some(answer.clone());
+                record.by = Some(by.clone());
+                record.answered_at = Some(at);
+            }
+            Event::Believed { buckets } => self.buckets.clone_from(buckets),
+            Event::Concluded { conclusion } => {
+                self.buckets.clone_from(&conclusion.buckets);
+                if self.stage == Stage::Triaging {
+                    self.stage = match conclusion.stopped {
+                        Stopped::Clarity => Stage::Clarity,
+                        Stopped::Unclear => Stage::Unclear,
+                    };
+                }
+                self.conclusion = Some(conclusion.clone());
+                self.concluded_at.get_or_insert(at);
+            }
+            Event::IssueFiled { reference, url } => {
+                self.issue = Some(IssueRef { reference: reference.clone(), url: url.clone() });
+            }
+            Event::Reclassified { bucket, by } => self.reclassified = Some((*bucket, by.clone())),
+            Event::Resolved { .. } => {
+                self.stage = Stage::Resolved;
+                self.resolved_at.get_or_insert(at);
+            }
+            Event::Closed { .. } => self.stage = Stage::Closed,
+            Event::ActionFailed { .. } | Event::Refused { .. } => {}
+        }
+    }
+
+    fn fold_alert(&mut self, alert: &Alert, at: Timestamp) {
+        self.alert_count += 1;
+        if alert.status == AlertStatus::Firing {
+            self.alerted_at.get_or_insert(at);
+        }
+        let same = |it: &&mut Alert| it.source == alert.source && it.fingerprint == alert.fingerprint;
+        match self.alerts.iter_mut().find(same) {
+            Some(known) => *known = alert.clone(),
+            None => self.alerts.push(alert.clone()),
+        }
+    }
+
+    fn set_step(&mut self, key: &str, state: &StepState) {
+        if let Some(record) = self.steps.iter_mut().find(|record| record.step.key() == key) {
+            record.state = state.clone();
+        }
+    }
+
+    fn question_mut(&mut self, question: QuestionId) -> &mut QuestionRecord {
+        let index =
+            self.questions.iter().position(|record| record.question == question).unwrap_or_else(|| {
+                self.questions.push(QuestionRecord {
+                    question,
+                    because: String::new(),
+                    asked_at: None,
+                    answer: None,
+                    by: None,
+                    answered_at: None,
+                });
+                self.questions.len() - 1
+            });
+        &mut self.questions[index]
+    }
+
+    /// One line: the first alert's title.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.alerts.first().map_or("incident without an alert", |alert| alert.title.as_str())
+    }
+
+    /// The service's name, from the profile or the first alert that says one.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        let named = Some(self.profile.name.as_str()).filter(|name| !name.is_empty());
+        named.or_else(|| self.alerts.iter().find_map(|alert| alert.service.as_deref()))
+    }
+
+    /// The endpoint that fails, from the first alert that says one, or the profile.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        let said = self.alerts.iter().find_map(|alert| alert.endpoint.as_deref());
+        said.or_else(|| self.profile.url.as_ref().map(url::Url::as_str))
+    }
+
+    /// The highest severity any alert said.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.alerts.iter().map(|alert| alert.severity).max().unwrap_or_default()
+    }
+
+    /// When the fault began: the earliest start any alert said, never after the first alert's arrival.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Timestamp> {
+        let said = self.alerts.iter().filter_map(|alert| alert.started_at).min();
+        match (said, self.alerted_at) {
+            (Some(said), Some(alerted)) => Some(said.min(alerted)),
+            (said, alerted) => said.or(alerted),
+        }
+    }
+
+    /// The latest answer to a question.
+    #[must_use]
+    pub fn answer(&self, question: QuestionId) -> Option<&Answer> {
+        self.questions.iter().find(|record| record.question == question)?.answer.as_ref()
+    }
+
+    /// Questions asked and not answered yet, in order.
+    pub fn open_questions(&self) -> impl Iterator<Item = &QuestionRecord> {
+        self.questions.iter().filter(|record| record.asked_at.is_some() && record.answer.is_none())
+    }
+
+    /// Checks that have not reported yet, in order of planning.
+    pub fn pending_steps(&self) -> impl Iterator<Item = &StepRecord> {
+        self.steps.iter().filter(|record| record.report().is_none())
+    }
+
+    /// Seconds from the fault's start to the first alert (MTTD).
+    #[must_use]
+    pub fn mttd_s(&self) -> Option<f64> {
+        Some(seconds(self.started_at()?, self.alerted_at?))
+    }
+
+    /// Seconds from the first alert to clarity (MTTC); absent while triage goes on and when it ended unclear.
+    #[must_use]
+    pub fn mttc_s(&self) -> Option<f64> {
+        let clear = self.conclusion.as_ref().is_some_and(|it| it.stopped == Stopped::Clarity);
+        if clear { Some(seconds(self.alerted_at?, self.concluded_at?)) } else { None }
+    }
+
+    /// Seconds from the fault's start to its end (MTTR).
+    #[must_use]
+    pub fn mttr_s(&self) -> Option<f64> {
+        Some(seconds(self.started_at()?, self.resolved_at?))
+    }
+
+    /// Seconds that triage waited for people: the union of the spans in which a question was open before clarity.
+    #[must_use]
+    pub fn human_wait_s(&self) -> f64 {
+        let mut spans: Vec<(Timestamp, Timestamp)> = self
+            .questions
+            .iter()
+            .filter_map(|record| {
+                let end = record.answered_at.or(self.concluded_at)?;
+                Some((record.asked_at?, self.concluded_at.map_or(end, |concluded| end.min(concluded))))
+            })
+            .collect();
+        spans.sort_unstable();
+        let mut total = 0.0;
+        let mut reached: Option<Timestamp> = None;
+        for (from, to) in spans {
+            let from = reached.map_or(from, |reached| from.max(reached));
+            total += seconds(from, to).max(0.0);
+            reached = Some(reached.map_or(to, |reached| reached.max(to)));
+        }
+        total
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
+/// One sentence for the timeline; `None` for events that would only be noise there.
+fn describe(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Opened { .. } => "incident opened".to_owned(),
+        Event::AlertReceived { alert } => match alert.status {
+            AlertStatus::Firing => format!("alert from {}", alert.source),
+            AlertStatus::Resolved => format!("{} says it is resolved", alert.source),
+        },
+        Event::ThreadOpened { .. } => "thread opened".to_owned(),
+        Event::ChecksPlanned { steps } => {
+            let keys: Vec<String> = steps.iter().map(Step::key).collect();
+            format!("checks planned: {}", keys.join(", "))
+        }
+        Event::CheckReported { step, report } => format!("{step}: {}", report.outcome),
+        Event::QuestionAsked { question, .. } => format!("asked: {question}"),
+        Event::AnswerGiven { question, answer, by } => match answer {
+            Answer::Text(_) => format!("{by} answered {question} in words"),
+            Answer::Unknown | Answer::Picked(_) => format!("{by} answered {question}: {answer}"),
+        },
+        Event::Concluded { conclusion } => match conclusion.stopped {
+            Stopped::Clarity => {
+                format!("clarity: {} ({:.0} %)", conclusion.bucket, conclusion.probability * 100.0)
+            }
+            Stopped::Unclear => format!("unclear; best guess {}", conclusion.bucket),
+        },
+        Event::IssueFiled { reference, .. } => format!("issue filed: {reference}"),
+        Event::ActionFailed { what, retry_at: Some(at), .. } => format!("{what} failed; next try at {at}"),
+        Event::ActionFailed { what, retry_at: None, .. } => format!("{what} failed and was given up"),
+        Event::Reclassified { bucket, by } => format!("{by} says it was {bucket}"),
+        Event::Resolved { by } => format!("resolved ({by})"),
+        Event::Closed { by } => format!("closed ({by})"),
+        Event::Refused { reason } => reason.clone(),
+        Event::CheckStarted { .. } | Event::Believed { .. } => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    fn asked(incident: &mut Incident, question: QuestionId, second: i64) {
+        incident.record(Event::QuestionAsked { question, because: "test".into() }, at(second));
+    }
+
+    fn answered(incident: &mut Incident, question: QuestionId, second: i64) {
+        let event = Event::AnswerGiven { question, answer: Answer::Unknown, by: "test".into() };
+        incident.record(event, at(second));
+    }
+
+    #[test]
+    fn an_id_is_read_back_and_nothing_else_is() {
+        let id = IncidentId::from_seed(0x1234_5678_9abc);
+        assert_eq!(IncidentId::parse(id.as_str()), Ok(id));
+        assert!(IncidentId::parse("inc-../../etc").is_err());
+        assert!(IncidentId::parse("inc-4K2M9QX7AB").is_err());
+    }
+
+    #[test]
+    fn folding_the_log_again_gives_the_same_bytes() {
+        let mut incident = Incident::new(IncidentId::from_seed(1));
+        let mut log = vec![incident.record(
+            Event::Opened { key: IncidentKey("k".into()), profile: ServiceProfile::default() },
+            at(0),
+        )];
+        log.push(incident.record(Event::AlertReceived { alert: Alert::titled("generic", "500s") }, at(1)));
+        log.push(incident.record(Event::Resolved { by: "test".into() }, at(9)));
+        let json: Vec<Recorded> = serde_json::from_str(&serde_json::to_string(&log).unwrap()).unwrap();
+        assert_eq!(Incident::fold(incident.id.clone(), &json), incident);
+        assert_eq!(incident.mttr_s(), Some(8.0));
+    }
+
+    #[test]
+    fn waiting_for_two_people_at_once_is_counted_once() {
+        let mut incident = Incident::new(IncidentId::from_seed(1));
+        asked(&mut incident, QuestionId::EndpointScope, 0);
+        asked(&mut incident, QuestionId::LatencyFirst, 2);
+        answered(&mut incident, QuestionId::EndpointScope, 5);
+        answered(&mut incident, QuestionId::LatencyFirst, 7);
+        asked(&mut incident, QuestionId::TokenState, 10);
+        answered(&mut incident, QuestionId::TokenState, 11);
+        assert!((incident.human_wait_s() - 8.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_fault_cannot_begin_after_its_alert() {
+        let mut incident = Incident::new(IncidentId::from_seed(1));
+        let mut alert = Alert::titled("generic", "500s");
+        alert.started_at = Some(at(60));
+        incident.record(Event::AlertReceived { alert }, at(0));
+        assert_eq!(incident.started_at(), Some(at(0)));
+        assert_eq!(incident.mttd_s(), Some(0.0));
+    }
+}

@@ -1,0 +1,124 @@
+//! What is known of a service before anything fails: where it answers, what it depends on, what its tokens and requests
+//! must look like. Read from the configuration (`services:`), recorded in the incident when it opens.
+//!
+//! No secret is in here: a token is named by the environment variable that holds it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// One of our services.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceProfile {
+    /// The name alerts use in their `service` label.
+    #[serde(default)]
+    pub name: String,
+    /// The endpoint as its callers reach it (through the gateway, where there is one).
+    #[serde(default)]
+    pub url: Option<Url>,
+    /// The application itself, behind the gateway: lets a check tell the gateway's fault from the application's.
+    #[serde(default)]
+    pub direct_url: Option<Url>,
+    /// What it calls.
+    #[serde(default)]
+    pub dependencies: Vec<Dependency>,
+    /// The token its callers send, by reference, and what the API expects of it.
+    #[serde(default)]
+    pub token: Option<TokenProfile>,
+    /// Its API description, and a request that fails.
+    #[serde(default)]
+    pub contract: Option<ContractProfile>,
+    /// Its releases.
+    #[serde(default)]
+    pub releases: Option<ReleaseProfile>,
+    /// Who gives up when.
+    #[serde(default)]
+    pub deadlines: Option<DeadlineProfile>,
+    /// Extra `with:` keys for its `http` checks (`header.NAME`, `method`, `slow_after`, …). A value `env:NAME` is read from
+    /// the environment when the request is sent, never stored.
+    #[serde(default)]
+    pub http: BTreeMap<String, String>,
+    /// The GitHub repository (`owner/name`) issues go to.
+    #[serde(default)]
+    pub repository: Option<String>,
+}
+
+/// An upstream of a service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    /// Its name, as answers and alerts use it.
+    pub name: String,
+    /// An endpoint of it that may be probed with GET.
+    #[serde(default)]
+    pub url: Option<Url>,
+    /// Its status page: a URL, or a vendor's name in `runbooks/vendors.yaml`.
+    #[serde(default)]
+    pub status_page: Option<String>,
+    /// The component of that page that matters to us.
+    #[serde(default)]
+    pub component: Option<String>,
+    /// Extra `with:` keys for its `http` and `rate_limit` checks.
+    #[serde(default)]
+    pub http: BTreeMap<String, String>,
+}
+
+/// What the API expects of a caller's token (RFC 7519 claims).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenProfile {
+    /// The environment variable that holds a token of the failing caller.
+    pub env: String,
+    /// The issuer (`iss`) the API accepts.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// The audience (`aud`) the API accepts.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// The scope the endpoint needs.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Key set: a URL or a file (RFC 7517).
+    #[serde(default)]
+    pub jwks: Option<String>,
+}
+
+/// The API description a request is compared with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContractProfile {
+    /// OpenAPI 3.x document: file or URL.
+    pub spec: String,
+    /// A file with a failing request (curl command, HAR entry, raw HTTP request). Without it, the request a person gives in
+    /// answer to `failing_request` is used.
+    #[serde(default)]
+    pub request: Option<String>,
+}
+
+/// Where releases are recorded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseProfile {
+    /// A local release record: JSON lines with `at` (RFC 3339), `kind` (`deploy`, `config`, `flag`), `what`, `by`.
+    pub record: String,
+    /// How far before the start a change is still near, e.g. `30m`.
+    #[serde(default)]
+    pub window: Option<String>,
+}
+
+/// Time limits along the request's way, as durations (`30s`, `1500ms`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeadlineProfile {
+    /// The caller gives up after.
+    #[serde(default)]
+    pub client: Option<String>,
+    /// The gateway gives up after.
+    #[serde(default)]
+    pub gateway: Option<String>,
+    /// The backend needs, or allows itself.
+    #[serde(default)]
+    pub backend: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! Runbooks, causes, questions and likelihoods: knowledge as data, read from YAML.

@@ -1,0 +1,1 @@
+//! Replays labelled incidents through triage without a network and scores them.

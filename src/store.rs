@@ -1,0 +1,1 @@
+//! Incidents, their events and the actions these cause, on disk.

@@ -1,0 +1,1 @@
+//! Handlebars templates in strict mode: an unknown variable is an error at file and line.

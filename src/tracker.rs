@@ -1,0 +1,1 @@
+//! What a tracker must do, and the trackers there are.

@@ -1,0 +1,1 @@
+//! The one integration binary: stories end to end, checks against really broken servers, the architecture.

@@ -1,1 +1,63 @@
 //! One file per subcommand; wires settings, app and output together.
+//!
+//! `--json` prints exactly one document on standard output; people's text, progress and logs go to standard error.
+//! Exit status: 0 healthy or done; 1 a fault was found, a scenario missed, a lint error; 2 wrong usage or configuration;
+//! 3 the thing asked for could not be run.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Exit status of wrong usage or configuration.
+pub const WRONG_USAGE: u8 = 2;
+/// Exit status of something that could not be run.
+pub const NOT_RUN: u8 = 3;
+
+/// Which boundary failed first, the best hypotheses, and the next experiment.
+#[derive(Debug, Parser)]
+#[command(name = "firstcheck", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Reads the arguments, runs the command and gives its exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("starting the runtime")),
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(status) => status,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::unused_async, reason = "every command is async")]
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {}
+}
+
+/// The log goes to standard error: warnings and worse, or what `RUST_LOG` asks for.
+fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("firstcheck: {error:#}");
+    ExitCode::from(NOT_RUN)
+}

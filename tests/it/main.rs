@@ -1,1 +1,3 @@
 //! The one integration binary: stories end to end, checks against really broken servers, the architecture.
+
+mod architecture;

@@ -1,1 +1,213 @@
-//! What a chat must do, and the chats there are.
+//! What a chat must do: open a thread per incident, show how it stands, ask, and say.
+//!
+//! A chat decides nothing: what is asked and said comes from triage, and what people reply goes back to the app as
+//! [`Inbound`]. Everything given to a chat has passed the redaction gate already. The surprise: [`Chat::ask`] and
+//! [`Chat::say`] return when the message is *out*, never when somebody has reacted; the reaction arrives later, perhaps
+//! after a restart, through the channel of [`Inbound`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::incident::{Incident, IncidentId, Retry};
+use crate::question::{Answer, QuestionId};
+
+pub mod discord;
+pub mod terminal;
+
+/// Until `runbook` has it: a question as people read it.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Its id.
+    pub id: QuestionId,
+    /// The wording.
+    pub ask: String,
+    /// The closed answers, in the order of [`QuestionId::answers`].
+    pub answers: Vec<QuestionAnswer>,
+}
+
+/// Until `runbook` has it: one closed answer as people read it.
+#[derive(Debug, Clone)]
+pub struct QuestionAnswer {
+    /// Its id.
+    pub id: String,
+    /// Its wording.
+    pub label: String,
+}
+
+/// Until `triage` has it: something to say in the thread.
+#[derive(Debug, Clone)]
+pub enum Note {
+    /// Triage stopped; the conclusion is in the incident.
+    Concluded,
+}
+
+/// Where people read and answer.
+#[derive(Debug)]
+pub enum Chat {
+    /// The terminal of the person who started the program.
+    Terminal(terminal::Terminal),
+    /// A Discord channel with a thread per incident.
+    Discord(discord::Discord),
+    /// Nowhere of its own: people read and answer over the HTTP API, where everything is already.
+    Console,
+}
+
+/// The chat could not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ChatError {
+    /// Why, in one sentence that names what a person can change, where a person can.
+    pub reason: String,
+    /// Whether trying again may help.
+    pub retry: Retry,
+}
+
+impl ChatError {
+    /// A failure that another try may mend.
+    #[must_use]
+    pub fn again(reason: impl Into<String>, after: Duration) -> Self {
+        Self { reason: reason.into(), retry: Retry::After(after) }
+    }
+
+    /// A failure that a person must mend first.
+    #[must_use]
+    pub fn never(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry: Retry::Never }
+    }
+}
+
+/// What people do in a chat. Each carries a way back to the person who did it; dropping it unanswered tells them that the
+/// bot is stopping.
+#[derive(Debug)]
+pub enum Inbound {
+    /// Somebody answered a question.
+    Answer {
+        /// The incident.
+        incident: IncidentId,
+        /// The question.
+        question: QuestionId,
+        /// The reply as given: an answer's id, several with commas, its number, `unknown`, or words.
+        reply: String,
+        /// Who, as the chat names people.
+        by: String,
+        /// Taken, or why not.
+        respond: oneshot::Sender<Result<(), String>>,
+    },
+    /// Somebody starts an incident by hand.
+    Start {
+        /// What they said of it.
+        start: Start,
+        /// Who, as the chat names people.
+        by: String,
+        /// The new incident's (or the open one's, when it is already known) name, or why not.
+        respond: oneshot::Sender<Result<IncidentId, String>>,
+    },
+    /// Somebody asks how an incident stands.
+    Status {
+        /// Which: by its id, or by the thread the question was asked in.
+        which: Which,
+        /// Its redacted copy, or `None` when there is no such incident.
+        respond: oneshot::Sender<Option<Arc<Incident>>>,
+    },
+    /// Somebody asks which incidents are open.
+    List {
+        /// Redacted copies, newest first.
+        respond: oneshot::Sender<Vec<Arc<Incident>>>,
+    },
+}
+
+/// What a person says of a problem when they start an incident by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Start {
+    /// One line.
+    pub title: Option<String>,
+    /// The service's name.
+    pub service: Option<String>,
+    /// URL, path or host that fails.
+    pub endpoint: Option<String>,
+    /// The HTTP status people see.
+    pub status: Option<u16>,
+}
+
+/// Which incident is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The one with this id.
+    Id(IncidentId),
+    /// The one this thread belongs to ([`Incident::thread`]).
+    Thread(String),
+}
+
+impl Chat {
+    /// Opens the incident's thread and returns the chat's own reference to it ([`Incident::thread`]). Twice is once.
+    ///
+    /// # Errors
+    /// [`ChatError`] when the chat cannot be reached or refuses.
+    pub async fn open_thread(&self, incident: &Incident) -> Result<String, ChatError> {
+        match self {
+            Self::Terminal(terminal) => Ok(terminal.open_thread(incident)),
+            Self::Discord(discord) => discord.open_thread(incident).await,
+            Self::Console => Ok("console".to_owned()),
+        }
+    }
+
+    /// Puts a question into the incident's thread. The same `nonce` (the action's id, at most 25 characters) twice is once.
+    ///
+    /// # Errors
+    /// [`ChatError`] when the chat cannot be reached or refuses.
+    pub async fn ask(
+        &self,
+        incident: &Incident,
+        question: &Question,
+        because: &str,
+        nonce: &str,
+    ) -> Result<(), ChatError> {
+        match self {
+            Self::Terminal(terminal) => {
+                terminal.ask(incident, question, because);
+                Ok(())
+            }
+            Self::Discord(discord) => discord.ask(incident, question, because, nonce).await,
+            Self::Console => Ok(()),
+        }
+    }
+
+    /// Says something in the incident's thread. The same `nonce` twice is once.
+    ///
+    /// # Errors
+    /// [`ChatError`] when the chat cannot be reached or refuses.
+    pub async fn say(&self, incident: &Incident, note: &Note, nonce: &str) -> Result<(), ChatError> {
+        match self {
+            Self::Terminal(terminal) => {
+                terminal.say(incident, note);
+                Ok(())
+            }
+            Self::Discord(discord) => discord.say(incident, note, nonce).await,
+            Self::Console => Ok(()),
+        }
+    }
+
+    /// Shows how the incident stands now: checks as they run, answers as they come, the belief. Never waits and never
+    /// fails; a newer state replaces one that is not shown yet. Call it after every event, and once per open incident
+    /// after a restart: that is how a chat learns again which threads are its own.
+    pub fn show(&self, incident: &Incident) {
+        match self {
+            Self::Terminal(terminal) => terminal.show(incident),
+            Self::Discord(discord) => discord.show(incident),
+            Self::Console => {}
+        }
+    }
+}
+
+/// The open question that loose words in a thread answer, if any: the oldest whose closed list has them, else the oldest
+/// that takes words when `addressed` says that they were meant for the bot. People talk in an incident's thread; talk is
+/// no answer.
+#[must_use]
+pub fn question_for(incident: &Incident, words: &str, addressed: bool) -> Option<QuestionId> {
+    let open = || incident.open_questions().map(|record| record.question);
+    let listed = open()
+        .find(|question| matches!(Answer::parse(*question, words), Ok(Answer::Picked(_) | Answer::Unknown)));
+    listed.or_else(|| open().find(|question| addressed && question.choice().takes_text()))
+}

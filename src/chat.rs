@@ -12,36 +12,11 @@ use tokio::sync::oneshot;
 
 use crate::incident::{Incident, IncidentId, Retry};
 use crate::question::{Answer, QuestionId};
+use crate::runbook::Question;
+use crate::triage::Note;
 
 pub mod discord;
 pub mod terminal;
-
-/// Until `runbook` has it: a question as people read it.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// Its id.
-    pub id: QuestionId,
-    /// The wording.
-    pub ask: String,
-    /// The closed answers, in the order of [`QuestionId::answers`].
-    pub answers: Vec<QuestionAnswer>,
-}
-
-/// Until `runbook` has it: one closed answer as people read it.
-#[derive(Debug, Clone)]
-pub struct QuestionAnswer {
-    /// Its id.
-    pub id: String,
-    /// Its wording.
-    pub label: String,
-}
-
-/// Until `triage` has it: something to say in the thread.
-#[derive(Debug, Clone)]
-pub enum Note {
-    /// Triage stopped; the conclusion is in the incident.
-    Concluded,
-}
 
 /// Where people read and answer.
 #[derive(Debug)]

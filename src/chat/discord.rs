@@ -3,8 +3,10 @@
 use tokio::sync::mpsc;
 use url::Url;
 
-use crate::chat::{ChatError, Inbound, Note, Question};
+use crate::chat::{ChatError, Inbound};
 use crate::incident::Incident;
+use crate::runbook::Question;
+use crate::triage::Note;
 
 /// What is needed to talk to Discord.
 #[derive(Clone)]

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 
-use crate::chat::{Inbound, Note, Question};
+use crate::chat::Inbound;
 use crate::incident::Incident;
 use crate::question::QuestionId;
+use crate::runbook::Question;
+use crate::triage::Note;
 
 /// Where answers come from.
 pub enum Input {

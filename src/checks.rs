@@ -1,1 +1,225 @@
-//! The table of checks: kind, keys, deadline, report.
+//! The confirming checks: one question each, answered from the world within one deadline.
+//!
+//! Every kind is *observation* then *judgement*: `probe` does the I/O and gathers everything raw, `judge` is a pure table.
+//! A fault that was found is a [`Report`], never an error; [`NotRun`] is for a question that cannot be asked at all. Only
+//! [`dial`] opens a socket to a target, and it asks the [egress policy](crate::egress) about each address.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::time::Instant;
+
+use crate::egress::{self, Refusal};
+use crate::outcome::{CheckKind, Report};
+
+mod budget;
+mod catalogue;
+mod contract;
+mod cors;
+mod deadline;
+mod deploys;
+mod dns;
+mod http;
+mod rate_limit;
+mod status_page;
+mod tcp;
+mod tls;
+mod token;
+
+pub mod dial;
+pub mod resolve;
+pub mod with;
+
+pub use budget::Budget;
+pub use catalogue::Catalogues;
+pub use with::With;
+
+/// What checks run with: whom they may reach, whom they ask for addresses, whom they trust.
+#[derive(Clone)]
+pub struct Environment {
+    /// Which addresses may be probed.
+    pub policy: Arc<egress::Policy>,
+    /// Name servers to ask for addresses; empty means the way of the operating system.
+    pub resolvers: Vec<SocketAddr>,
+    /// Certificate authorities that are trusted.
+    pub roots: Arc<RootCertStore>,
+    /// What is known of gateways, limiters and vendors.
+    pub catalogues: Arc<Catalogues>,
+    /// Values for `env:NAME`, by name. Never shown.
+    pub secrets: Arc<BTreeMap<String, String>>,
+    /// How many connections a host may get from us.
+    pub budget: Arc<Budget>,
+}
+
+impl Environment {
+    /// An environment with the system's resolvers and authorities and the built-in catalogues.
+    #[must_use]
+    pub fn new(policy: egress::Policy) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            resolvers: Vec::new(),
+            roots: Arc::clone(&SYSTEM_ROOTS),
+            catalogues: Arc::new(Catalogues::builtin()),
+            secrets: Arc::default(),
+            budget: Arc::default(),
+        }
+    }
+
+    /// Asks these name servers instead of the system's.
+    #[must_use]
+    pub fn with_resolvers(mut self, resolvers: Vec<SocketAddr>) -> Self {
+        self.resolvers = resolvers;
+        self
+    }
+
+    /// Trusts the authorities of this PEM text too.
+    ///
+    /// # Errors
+    /// [`BadAuthorities`] when the text holds no certificate that can be an authority.
+    pub fn with_ca_file(mut self, pem: &str) -> Result<Self, BadAuthorities> {
+        self.roots = Arc::new(trusting(&self.roots, pem)?);
+        Ok(self)
+    }
+
+    /// Knows these values for `env:NAME`.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: BTreeMap<String, String>) -> Self {
+        self.secrets = Arc::new(secrets);
+        self
+    }
+
+    /// Uses these catalogues instead of the built-in ones.
+    #[must_use]
+    pub fn with_catalogues(mut self, catalogues: Catalogues) -> Self {
+        self.catalogues = Arc::new(catalogues);
+        self
+    }
+
+    /// The trusted authorities, with those of the file that the key `ca_file` names.
+    pub(crate) async fn roots_with(&self, with: &With) -> Result<Arc<RootCertStore>, NotRun> {
+        let Some(path) = with.get("ca_file") else { return Ok(Arc::clone(&self.roots)) };
+        let pem =
+            read_small_file(path).await.map_err(|why| NotRun::Usage(format!("`ca_file` `{path}`: {why}")))?;
+        let roots =
+            trusting(&self.roots, &pem).map_err(|why| NotRun::Usage(format!("`ca_file` `{path}`: {why}")))?;
+        Ok(Arc::new(roots))
+    }
+}
+
+/// The system's authorities, or Mozilla's when the system has none; read once.
+static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Arc::new(roots)
+});
+
+/// A PEM text that holds no authority.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("holds no certificate of an authority in PEM form (`-----BEGIN CERTIFICATE-----`)")]
+pub struct BadAuthorities;
+
+fn trusting(roots: &RootCertStore, pem: &str) -> Result<RootCertStore, BadAuthorities> {
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect();
+    let mut roots = roots.clone();
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    if added == 0 { Err(BadAuthorities) } else { Ok(roots) }
+}
+
+/// A file that a `with:` key names, at most this large: a bundle of all public authorities is about 0.2 MiB.
+const SMALL_FILE_MAX_BYTES: u64 = 1024 * 1024;
+
+/// Reads a file a person named; refuses devices and pipes, which never end.
+async fn read_small_file(path: &str) -> Result<String, String> {
+    let about = tokio::fs::metadata(path).await.map_err(|why| why.to_string())?;
+    if !about.is_file() || about.len() > SMALL_FILE_MAX_BYTES {
+        return Err("is not a file of at most 1 MiB".to_owned());
+    }
+    tokio::fs::read_to_string(path).await.map_err(|why| why.to_string())
+}
+
+/// One check to run.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Its kind.
+    pub check: CheckKind,
+    /// What to look at, in the form the kind wants.
+    pub target: String,
+    /// Its keys.
+    pub with: With,
+    /// The whole check's time.
+    pub timeout: Duration,
+    /// The time by which dates (certificates, tokens, deploys) are judged.
+    pub now: Timestamp,
+}
+
+/// Why a check was not run at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotRun {
+    /// The question makes no sense as asked (exit status 2, HTTP 400).
+    #[error("{0}")]
+    Usage(String),
+    /// The policy does not let us reach the target (HTTP 403; in an incident a [`Report::error`]).
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Runs one check. The whole check has one deadline, and what was learned until then is in the report.
+///
+/// # Errors
+/// [`NotRun`] when the target or a key makes no sense, or the policy refuses the target. What is wrong *with* the
+/// target is never an error.
+pub async fn run(env: &Environment, request: &Request) -> Result<Report, NotRun> {
+    request.with.allows_only(request.check, keys(request.check))?;
+    let started = Instant::now();
+    let deadline = started + request.timeout;
+    let mut report = match request.check {
+        CheckKind::Dns => dns::run(env, request, deadline).await,
+        CheckKind::Tcp => tcp::run(env, request, deadline).await,
+        CheckKind::Tls => tls::run(env, request, deadline).await,
+        CheckKind::Http => http::run(env, request, deadline).await,
+        CheckKind::StatusPage => status_page::run(env, request, deadline).await,
+        CheckKind::RateLimit => rate_limit::run(env, request, deadline).await,
+        CheckKind::Token => token::run(env, request, deadline).await,
+        CheckKind::Cors => cors::run(env, request, deadline).await,
+        CheckKind::Contract => contract::run(env, request, deadline).await,
+        CheckKind::Deadline => deadline::run(env, request, deadline).await,
+        CheckKind::Deploys => deploys::run(env, request, deadline).await,
+        CheckKind::Metrics => Err(NotRun::Usage("this version has no metrics check".to_owned())),
+    }?;
+    report.took_ms = millis(started.elapsed());
+    Ok(report)
+}
+
+/// The `with:` keys a kind knows; `header.NAME` stands for every key that begins with `header.`.
+#[must_use]
+pub fn keys(check: CheckKind) -> &'static [&'static str] {
+    match check {
+        CheckKind::Dns => dns::KEYS,
+        CheckKind::Tcp => tcp::KEYS,
+        CheckKind::Tls => tls::KEYS,
+        CheckKind::Http => http::KEYS,
+        CheckKind::StatusPage => status_page::KEYS,
+        CheckKind::RateLimit => rate_limit::KEYS,
+        CheckKind::Token => token::KEYS,
+        CheckKind::Cors => cors::KEYS,
+        CheckKind::Contract => contract::KEYS,
+        CheckKind::Deadline => deadline::KEYS,
+        CheckKind::Deploys => deploys::KEYS,
+        CheckKind::Metrics => &["query", "at", "window"],
+    }
+}
+
+/// A duration for a report: milliseconds, to the microsecond.
+pub(crate) fn millis(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}

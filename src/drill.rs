@@ -1,1 +1,4 @@
 //! A small world of real, really faulty endpoints on loopback, and the bot in front of it.
+
+pub mod identity;
+pub mod release_record;

@@ -3,6 +3,8 @@
 //!
 //! No secret is in here: a token is named by the environment variable that holds it.
 
+pub mod changes;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -101,7 +103,8 @@ pub struct ContractProfile {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseProfile {
-    /// A local release record: JSON lines with `at` (RFC 3339), `kind` (`deploy`, `config`, `flag`), `what`, `by`.
+    /// A local release record: JSON lines with `at` (RFC 3339), `kind` (`deploy`, `config`, `flag`), `what`, `by`; see
+    /// [`changes`].
     pub record: String,
     /// How far before the start a change is still near, e.g. `30m`.
     #[serde(default)]

@@ -1,3 +1,4 @@
 //! The one integration binary: stories end to end, checks against really broken servers, the architecture.
 
 mod architecture;
+mod fakes;

@@ -1,0 +1,3 @@
+//! Small servers with memory that stand in for the great ones, and refuse what those would refuse.
+
+pub(crate) mod openapi;

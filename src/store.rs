@@ -1,1 +1,262 @@
-//! Incidents, their events and the actions these cause, on disk.
+//! Incidents and the actions still to be performed, on disk.
+//!
+//! [`Store::commit`] is the heart: what happened and what is to be done about it become durable together, or not at all. It
+//! refuses a commit that was decided on an older state ([`CommitError::Conflict`]) and a second open incident with the same
+//! key ([`CommitError::KeyTaken`]); the caller looks again and decides again. The surprise: nothing is claimed on disk. One
+//! process owns the file (it holds a lock on it), so an action that was running when the process died is simply still there.
+//!
+//! # Why
+//! The outbox is a table of ours and not a job library's, because a row of it is written in the transaction that holds its
+//! event and is performed without a poll: the committer hands it to its lane at once, and the table is read only at the
+//! start. How apalis (design, section 3) compares is measured in the issue on durability.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, Severity};
+use crate::bucket::Bucket;
+use crate::incident::{Incident, IncidentId, Recorded};
+use crate::triage::Action;
+
+mod sqlite;
+
+pub use sqlite::Store;
+
+/// Bytes of a kept body: the largest alerts seen are 256 KiB, and the first 64 KiB tell what is wrong with a bad one.
+pub const KEPT_BODY_BYTES: usize = 64 * 1024;
+
+/// Kept deliveries; older ones make room. At 64 KiB each this bounds the table to 64 MiB.
+pub const KEPT_DELIVERIES: i64 = 1000;
+
+/// The store cannot be read or written now: disk full, locked, gone. Not the caller's fault; trying again may help.
+#[derive(Debug, thiserror::Error)]
+#[error("the store is not available: {reason}")]
+pub struct Unavailable {
+    /// What the database said.
+    pub reason: String,
+}
+
+/// Why a commit was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The incident has moved on since it was loaded; load it again and decide again.
+    #[error("the incident has moved on")]
+    Conflict,
+    /// There is an open incident with this key already.
+    #[error("incident {0} is open under the same key")]
+    KeyTaken(IncidentId),
+    /// The store cannot be written now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds the file.
+    #[error("{file} is in use by another firstcheck; stop that one, or give this one a store of its own")]
+    InUse {
+        /// The file.
+        file: String,
+    },
+    /// It cannot be created, read or brought up to date.
+    #[error("{file} cannot be opened: {reason}")]
+    Unusable {
+        /// The file.
+        file: String,
+        /// What the system or the database said.
+        reason: String,
+    },
+}
+
+/// An action's place in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ActionId(pub i64);
+
+impl ActionId {
+    /// What marks this action's message in a chat, so that posting it twice is once: unique among all bots, and within
+    /// Discord's 25 characters.
+    #[must_use]
+    pub fn nonce(self, incident: &IncidentId) -> String {
+        format!("{incident}-{}", self.0 % 10_000_000_000)
+    }
+}
+
+/// An action that is to be written with its event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// Actions of one lane are performed one after the other, in order.
+    pub lane: String,
+    /// What to do.
+    pub action: Action,
+    /// Not before.
+    pub due_at: Timestamp,
+}
+
+/// An action in the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// Its place.
+    pub id: ActionId,
+    /// The incident it belongs to.
+    pub incident: IncidentId,
+    /// Its lane.
+    pub lane: String,
+    /// What to do.
+    pub action: Action,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+}
+
+/// What happened to an incident and what is to be done about it.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The incident after the events.
+    pub incident: Incident,
+    /// Place of the last event before them; 0 for a new incident.
+    pub expected_seq: u64,
+    /// The events.
+    pub events: Vec<Recorded>,
+    /// The actions they cause.
+    pub actions: Vec<Planned>,
+    /// The action these events report on; it leaves the outbox.
+    pub finished: Option<ActionId>,
+}
+
+/// The last incident an alert identity (source, fingerprint) was part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Whether it is still open.
+    pub is_open: bool,
+    /// When the problem began, as that alert said.
+    pub started_at: Option<Timestamp>,
+}
+
+/// Why a delivery is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Not this source's at all; the sender was told 400.
+    Bad,
+    /// This source's, but a word or an event nobody maps; the sender was told 202.
+    Unmapped,
+}
+
+impl Verdict {
+    /// The id used in the store and in metrics.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Unmapped => "unmapped",
+        }
+    }
+}
+
+/// A delivery that became no alert.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kept {
+    /// When it came.
+    pub at: Timestamp,
+    /// The source in the URL path.
+    pub source: String,
+    /// Bad or unmapped.
+    pub verdict: Verdict,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Its whole size.
+    pub size_bytes: u64,
+    /// Its beginning, at most [`KEPT_BODY_BYTES`].
+    pub body: String,
+}
+
+/// What a list shows of an incident. Not redacted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its name.
+    pub id: IncidentId,
+    /// Where it stands.
+    pub stage: crate::incident::Stage,
+    /// One line.
+    pub title: String,
+    /// The service.
+    pub service: Option<String>,
+    /// The endpoint.
+    pub endpoint: Option<String>,
+    /// How bad the senders say it is.
+    pub severity: Severity,
+    /// The most likely boundary so far.
+    pub bucket: Option<Bucket>,
+    /// Its probability.
+    pub probability: Option<f64>,
+    /// Deliveries folded in.
+    pub alert_count: u64,
+    /// Questions that wait for a person.
+    pub open_questions: usize,
+    /// When its first alert arrived.
+    pub alerted_at: Option<Timestamp>,
+    /// Time to clarity.
+    pub mttc_s: Option<f64>,
+    /// Where its issue can be read.
+    pub issue_url: Option<String>,
+}
+
+impl Summary {
+    /// What a list shows of this incident.
+    #[must_use]
+    pub fn of(incident: &Incident) -> Self {
+        let best = incident.buckets.iter().max_by(|a, b| a.1.total_cmp(b.1));
+        let concluded = incident.conclusion.as_ref().map(|it| (it.bucket, it.probability));
+        let (bucket, probability) = concluded.or_else(|| best.map(|(bucket, p)| (*bucket, *p))).unzip();
+        Self {
+            id: incident.id.clone(),
+            stage: incident.stage,
+            title: incident.title().to_owned(),
+            service: incident.service().map(str::to_owned),
+            endpoint: incident.endpoint().map(str::to_owned),
+            severity: incident.severity(),
+            bucket: incident.reclassified.as_ref().map(|(bucket, _)| *bucket).or(bucket),
+            probability,
+            alert_count: incident.alert_count,
+            open_questions: incident.open_questions().count(),
+            alerted_at: incident.alerted_at,
+            mttc_s: incident.mttc_s(),
+            issue_url: incident.issue.as_ref().map(|issue| issue.url.clone()),
+        }
+    }
+}
+
+/// Which incidents a list shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Filter {
+    /// All of them.
+    #[default]
+    All,
+    /// Neither resolved nor closed.
+    Open,
+    /// In this stage.
+    In(crate::incident::Stage),
+}
+
+/// Figures for the metrics page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Incidents by stage.
+    pub incidents: Vec<(String, i64)>,
+    /// Actions by state (`waiting`, `given_up`).
+    pub actions: Vec<(String, i64)>,
+    /// Kept deliveries by source and verdict.
+    pub kept: Vec<(String, String, i64)>,
+}
+
+/// The identity of an alert whose incident is to be found again.
+fn identity(alert: &Alert) -> (&str, &str) {
+    (&alert.source, &alert.fingerprint)
+}

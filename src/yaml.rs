@@ -148,7 +148,10 @@ mod tests {
         let error = read::<Pair>("a.yaml", "target: x\noutcome: expird\n").unwrap_err();
         assert_eq!((error.line, error.column), (2, 10));
         assert_eq!(error.hint.as_deref(), Some("did you mean `expired`?"));
-        check("outcome: valid\ntarge: x\n", "a.yaml:2:1: unknown field `targe`, expected `outcome` or `target`; did you mean `target`?");
+        check(
+            "outcome: valid\ntarge: x\n",
+            "a.yaml:2:1: unknown field `targe`, expected `outcome` or `target`; did you mean `target`?",
+        );
     }
 
     #[test]

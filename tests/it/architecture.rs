@@ -9,8 +9,8 @@ use regex::Regex;
 
 /// Pure modules: no async, no clock, no randomness, no I/O.
 const CORE: &[&str] = &[
-    "alert", "bucket", "egress", "evidence", "incident", "outcome", "profile", "question", "request", "runbook",
-    "scenario", "template", "triage", "yaml",
+    "alert", "bucket", "egress", "evidence", "incident", "outcome", "profile", "question", "request",
+    "runbook", "scenario", "template", "triage", "yaml",
 ];
 
 /// What each shell module may name besides the core. `app` introduces the others to each other.
@@ -39,7 +39,19 @@ const DOORS: &[(&str, &[&str])] = &[
     ("indicatif", &["src/chat/terminal.rs", "src/chat/terminal/"]),
     ("clap", &["src/commands.rs", "src/commands/"]),
     ("anyhow", &["src/commands.rs", "src/commands/", "src/main.rs"]),
-    ("tokio", &["src/checks", "src/chat", "src/tracker", "src/store", "src/server", "src/app", "src/drill", "src/commands"]),
+    (
+        "tokio",
+        &[
+            "src/checks",
+            "src/chat",
+            "src/tracker",
+            "src/store",
+            "src/server",
+            "src/app",
+            "src/drill",
+            "src/commands",
+        ],
+    ),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -115,7 +127,9 @@ fn foreign_crates_stop_at_their_door() {
     let mut broken = Vec::new();
     for (file, line, code) in product_lines() {
         for found in path.captures_iter(&code) {
-            let Some((foreign, doors)) = DOORS.iter().find(|(foreign, _)| *foreign == &found[1]) else { continue };
+            let Some((foreign, doors)) = DOORS.iter().find(|(foreign, _)| *foreign == &found[1]) else {
+                continue;
+            };
             if !doors.iter().any(|door| file.starts_with(door)) {
                 broken.push(format!("{file}:{line}: `{foreign}` stops at {}", doors.join(", ")));
             }

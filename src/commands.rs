@@ -4,6 +4,8 @@
 //! Exit status: 0 healthy or done; 1 a fault was found, a scenario missed, a lint error; 2 wrong usage or configuration;
 //! 3 the thing asked for could not be run.
 
+pub mod check;
+
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 

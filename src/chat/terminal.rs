@@ -1,8 +1,17 @@
-//! The thread in a terminal.
+//! The thread in a terminal, an equal of Discord: the incident's head, checks as they run, questions with their answers,
+//! the conclusion.
+//!
+//! One thread of its own holds the screen and the keyboard, so that a prompt never blocks the runtime and nothing is
+//! written into the middle of a line. On a terminal a question stays at the bottom while checks finish above it; over a
+//! pipe what happens during a question is written after its answer. The surprise: a question may be withdrawn while
+//! somebody is typing, because the checks have made it needless.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::chat::Inbound;
 use crate::incident::Incident;
@@ -10,12 +19,22 @@ use crate::question::QuestionId;
 use crate::runbook::Question;
 use crate::triage::Note;
 
+mod ink;
+mod keyboard;
+mod prompt;
+mod screen;
+mod stage;
+mod view;
+
+/// Who answers at a terminal, as the incident records it.
+const BY: &str = "terminal";
+
 /// Where answers come from.
 pub enum Input {
-    /// A keyboard: arrow keys, numbers, words.
+    /// A keyboard: arrow keys, numbers, words. Needs a terminal.
     Keyboard,
-    /// Lines, as from a pipe; their end answers `unknown` to the rest.
-    Lines(Box<dyn std::io::BufRead + Send>),
+    /// Lines, as from a pipe; their end answers `unknown` to the rest. A line that ends in `\` goes on in the next.
+    Lines(Box<dyn BufRead + Send>),
     /// Nobody: the answers are known (`--no-input`); what is not in the list is `unknown`.
     Scripted(BTreeMap<QuestionId, String>),
 }
@@ -31,7 +50,7 @@ impl std::fmt::Debug for Input {
 }
 
 /// How to write.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Colours (off with `NO_COLOR` and on a pipe).
     pub colour: bool,
@@ -39,45 +58,113 @@ pub struct Style {
     pub live: bool,
     /// Marks beyond ASCII.
     pub unicode: bool,
-    /// Columns to use; at most 100 are.
+    /// Columns of the terminal; 40 to 100 of them are used.
     pub width: usize,
+}
+
+impl Style {
+    /// For a pipe: lines that stay, no colour, 100 columns.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { colour: false, live: false, unicode: true, width: 100 }
+    }
+
+    /// What suits an output that is a terminal or not, given the environment's variables: `NO_COLOR` (no-color.org), `TERM`,
+    /// and the locale's `LC_ALL`, `LC_CTYPE`, `LANG`.
+    #[must_use]
+    pub fn detect(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let said = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let dumb = said("TERM").is_none_or(|term| term == "dumb");
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(said);
+        // No locale at all is a container's shell, and those show UTF-8; a locale that names another charset means it.
+        let unicode = locale.is_none_or(|it| it.to_ascii_lowercase().replace('-', "").contains("utf8"));
+        let live = is_terminal && !dumb;
+        let width = if live {
+            crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns))
+        } else {
+            100
+        };
+        Self { colour: live && said("NO_COLOR").is_none(), live, unicode, width }
+    }
+}
+
+/// What the thread that holds the screen is told.
+enum Command {
+    Open(Arc<Incident>),
+    Ask { incident: Arc<Incident>, question: Question, because: String },
+    Say { incident: Arc<Incident>, note: Note },
+    Show(Arc<Incident>),
+    Line(Option<String>),
+    Close(oneshot::Sender<()>),
 }
 
 /// A terminal as a chat. A cheap handle: clones speak to the same terminal.
 #[derive(Debug, Clone)]
 pub struct Terminal {
-    inbound: mpsc::Sender<Inbound>,
+    commands: Sender<Command>,
+    left: watch::Receiver<bool>,
 }
 
 impl Terminal {
     /// A terminal that writes here, reads there, and hands people's answers to `inbound`.
+    ///
+    /// # Panics
+    /// When the operating system has no thread left to give.
     #[must_use]
     pub fn new(
-        _output: Box<dyn std::io::Write + Send>,
-        _input: Input,
-        _style: Style,
+        output: Box<dyn std::io::Write + Send>,
+        input: Input,
+        style: Style,
         inbound: mpsc::Sender<Inbound>,
     ) -> Self {
-        Self { inbound }
+        let (commands, received) = channel();
+        let (leaving, left) = watch::channel(false);
+        let stage = stage::Stage::new(output, input, style, inbound, leaving, commands.clone());
+        std::thread::Builder::new()
+            .name("terminal".to_owned())
+            .spawn(move || stage.run(&received))
+            .expect("a program that starts has a thread left for its terminal");
+        Self { commands, left }
     }
 
-    /// Resolves when the person at the terminal wants to leave (Ctrl-C).
+    /// Resolves when the person at the terminal pressed Ctrl-C at a prompt, where it does not reach the program as a signal.
     pub async fn left(&self) {
-        std::future::pending::<()>().await;
+        let mut left = self.left.clone();
+        if left.wait_for(|left| *left).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
-    /// Writes out what is still waiting and gives the terminal back as it was. Later calls write nothing.
-    pub async fn close(&self) {}
+    /// Writes out what is still waiting, withdraws an open prompt and gives the terminal back as it was. Later calls write
+    /// nothing.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        self.tell(Command::Close(done));
+        // An error means that it was closed before.
+        let _ = closed.await;
+    }
 
-    pub(super) fn open_thread(&self, _incident: &Incident) -> String {
+    pub(super) fn open_thread(&self, incident: &Incident) -> String {
+        self.tell(Command::Open(Arc::new(incident.clone())));
         "terminal".to_owned()
     }
 
-    pub(super) fn ask(&self, _incident: &Incident, _question: &Question, _because: &str) {}
+    pub(super) fn ask(&self, incident: &Incident, question: &Question, because: &str) {
+        let incident = Arc::new(incident.clone());
+        self.tell(Command::Ask { incident, question: question.clone(), because: because.to_owned() });
+    }
 
-    pub(super) fn say(&self, _incident: &Incident, _note: &Note) {}
+    pub(super) fn say(&self, incident: &Incident, note: &Note) {
+        self.tell(Command::Say { incident: Arc::new(incident.clone()), note: note.clone() });
+    }
 
-    pub(super) fn show(&self, _incident: &Incident) {
-        let _ = &self.inbound;
+    pub(super) fn show(&self, incident: &Incident) {
+        self.tell(Command::Show(Arc::new(incident.clone())));
+    }
+
+    fn tell(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            tracing::debug!("the terminal is closed; nothing more is written to it");
+        }
     }
 }

@@ -1,0 +1,511 @@
+//! The thread that holds the screen: commands and keys in, lines out.
+//!
+//! It keeps what was shown, so that showing an incident again shows only what is new. It never decides what an answer
+//! means: a reply goes to the app, and what the app says of it comes back here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::ink::Ink;
+use super::keyboard::{self, Raw, Typed};
+use super::prompt::{Pressed, Prompt};
+use super::screen::Screen;
+use super::{BY, Command, Input, Style, view};
+use crate::chat::Inbound;
+use crate::incident::{Incident, IncidentId, Stage as IncidentStage, StepState};
+use crate::question::{Answer, QuestionId};
+use crate::runbook::Question;
+use crate::triage::Note;
+
+/// Between two frames of the spinner: slower looks broken, faster is only work.
+const FRAME: Duration = Duration::from_millis(80);
+/// Between two looks at the commands while a prompt waits for keys; below what a person notices.
+const KEY_WAIT: Duration = Duration::from_millis(25);
+
+/// A question that was put here.
+struct Asked {
+    incident: IncidentId,
+    question: Question,
+    because: String,
+}
+
+/// The question that is being answered.
+enum Open {
+    /// At the keyboard.
+    Keys { asked: Asked, prompt: Prompt, _raw: Raw },
+    /// By the next line.
+    Line { asked: Asked },
+    /// The app has the reply.
+    Sent { asked: Asked, reply: String, verdict: oneshot::Receiver<Result<(), String>> },
+}
+
+impl Open {
+    fn asked(&self) -> &Asked {
+        match self {
+            Self::Keys { asked, .. } | Self::Line { asked } | Self::Sent { asked, .. } => asked,
+        }
+    }
+}
+
+/// Where replies come from.
+enum Source {
+    Keyboard,
+    Lines { wanted: Sender<()>, waiting: bool, ended: bool },
+    Scripted(BTreeMap<QuestionId, String>),
+}
+
+/// What was shown, what is open, and what waits.
+pub(super) struct Stage {
+    screen: Screen,
+    ink: Ink,
+    live: bool,
+    source: Source,
+    inbound: mpsc::Sender<Inbound>,
+    leaving: watch::Sender<bool>,
+    incidents: BTreeMap<IncidentId, Arc<Incident>>,
+    running_since: BTreeMap<(IncidentId, String), Instant>,
+    reported: BTreeSet<(IncidentId, String)>,
+    concluded: BTreeSet<IncidentId>,
+    filed: BTreeMap<IncidentId, String>,
+    waiting: VecDeque<Asked>,
+    open: Option<Open>,
+    held: Vec<String>,
+    began: Instant,
+}
+
+impl Stage {
+    pub(super) fn new(
+        output: Box<dyn Write + Send>,
+        input: Input,
+        style: Style,
+        inbound: mpsc::Sender<Inbound>,
+        leaving: watch::Sender<bool>,
+        commands: Sender<Command>,
+    ) -> Self {
+        let source = match input {
+            Input::Keyboard => Source::Keyboard,
+            Input::Lines(lines) => {
+                Source::Lines { wanted: read_lines(lines, commands), waiting: false, ended: false }
+            }
+            Input::Scripted(answers) => Source::Scripted(answers),
+        };
+        Self {
+            screen: Screen::new(output, style.live),
+            ink: Ink::new(style),
+            live: style.live,
+            source,
+            inbound,
+            leaving,
+            incidents: BTreeMap::new(),
+            running_since: BTreeMap::new(),
+            reported: BTreeSet::new(),
+            concluded: BTreeSet::new(),
+            filed: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            open: None,
+            held: Vec::new(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Until it is closed, or nobody is left who could say something.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            match self.next(commands) {
+                Ok(Some(Command::Close(done))) => {
+                    self.close();
+                    // An error means that nobody waits for it any more.
+                    let _ = done.send(());
+                    return;
+                }
+                Ok(Some(command)) => self.obey(command),
+                Ok(None) => {}
+                Err(Disconnected) => return self.close(),
+            }
+            self.settle();
+            self.open_next();
+            self.redraw();
+        }
+    }
+
+    /// The next command, or nothing when a key, a frame or a verdict wants attention first.
+    fn next(&mut self, commands: &Receiver<Command>) -> Result<Option<Command>, Disconnected> {
+        let wait = match &self.open {
+            Some(Open::Keys { .. }) => {
+                self.type_keys();
+                Duration::ZERO
+            }
+            Some(Open::Sent { .. }) => KEY_WAIT,
+            _ if self.live && !self.running_since.is_empty() => FRAME,
+            _ => return commands.recv().map(Some).map_err(|_| Disconnected),
+        };
+        match commands.recv_timeout(wait) {
+            Ok(command) => Ok(Some(command)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Disconnected),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open(incident) => {
+                let lines = view::opened(self.ink, &incident);
+                self.print(lines);
+                self.show(&incident);
+            }
+            Command::Ask { incident, question, because } => {
+                let again = |asked: &Asked| asked.incident == incident.id && asked.question.id == question.id;
+                if !self.waiting.iter().chain(self.open.as_ref().map(Open::asked)).any(again) {
+                    self.waiting.push_back(Asked { incident: incident.id.clone(), question, because });
+                }
+                self.show(&incident);
+            }
+            Command::Say { incident, note } => self.say(&incident, &note),
+            Command::Show(incident) => self.show(&incident),
+            Command::Line(line) => self.take_line(line),
+            Command::Close(_) => unreachable!("run() takes it"),
+        }
+    }
+
+    fn say(&mut self, incident: &Arc<Incident>, note: &Note) {
+        self.show(incident);
+        let lines = view::note(self.ink, incident, note);
+        self.print(lines);
+        if matches!(note, Note::Concluded | Note::Changed { .. }) {
+            self.concluded.insert(incident.id.clone());
+        }
+        self.show_issue(&incident.id);
+    }
+
+    /// Shows what is new of an incident. An older state than the one that is known shows nothing.
+    fn show(&mut self, incident: &Arc<Incident>) {
+        let id = incident.id.clone();
+        if self.incidents.get(&id).is_some_and(|known| known.seq > incident.seq) {
+            return;
+        }
+        self.incidents.insert(id.clone(), Arc::clone(incident));
+        for record in &incident.steps {
+            let key = (id.clone(), record.step.key());
+            match &record.state {
+                StepState::Planned | StepState::Running => {
+                    self.running_since.entry(key).or_insert_with(Instant::now);
+                }
+                StepState::Reported { report, .. } => {
+                    self.running_since.remove(&key);
+                    if self.reported.insert(key) {
+                        let lines = view::check(self.ink, &record.step, report);
+                        self.print(lines);
+                    }
+                }
+            }
+        }
+        self.withdraw_what_is_settled(incident);
+        self.show_issue(&id);
+    }
+
+    /// The issue stands below the conclusion, whichever comes first.
+    fn show_issue(&mut self, id: &IncidentId) {
+        let Some(issue) = self.incidents.get(id).and_then(|incident| incident.issue.clone()) else { return };
+        if self.concluded.contains(id) && self.filed.get(id) != Some(&issue.reference) {
+            self.filed.insert(id.clone(), issue.reference.clone());
+            let lines = view::issue(self.ink, &issue);
+            self.print(lines);
+        }
+    }
+
+    /// Takes back questions that somebody else answered, or that triage no longer needs.
+    fn withdraw_what_is_settled(&mut self, incident: &Incident) {
+        let over = incident.stage != IncidentStage::Triaging;
+        let settled = |asked: &Asked| {
+            asked.incident == incident.id && (over || incident.answer(asked.question.id).is_some())
+        };
+        let mut gone: Vec<Asked> = Vec::new();
+        if self.open.as_ref().is_some_and(|open| !matches!(open, Open::Sent { .. }) && settled(open.asked()))
+        {
+            match self.open.take() {
+                Some(Open::Keys { asked, .. } | Open::Line { asked }) => gone.push(asked),
+                other => self.open = other,
+            }
+        }
+        let (settled, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(settled);
+        self.waiting = waiting;
+        gone.extend(Vec::from(settled));
+        for asked in gone {
+            let record = incident.questions.iter().find(|record| record.question == asked.question.id);
+            let lines = match record.and_then(|record| Some((record.answer.as_ref()?, record.by.as_deref()?)))
+            {
+                Some((answer, by)) => {
+                    view::answered(self.ink, &asked.question, &asked.because, &answer.to_string(), by)
+                }
+                None => view::withdrawn(self.ink, &asked.question),
+            };
+            self.print(lines);
+        }
+        self.let_go_of_held();
+    }
+
+    /// Opens the next question, when none is open.
+    fn open_next(&mut self) {
+        if *self.leaving.borrow() {
+            self.waiting.clear();
+        }
+        while self.open.is_none()
+            && let Some(asked) = self.waiting.pop_front()
+        {
+            match &mut self.source {
+                Source::Keyboard => self.open_prompt(asked, None),
+                Source::Lines { ended: true, .. } => self.send(asked, "unknown".to_owned()),
+                Source::Lines { .. } => {
+                    let lines = view::question_with_answers(self.ink, &asked.question, &asked.because);
+                    self.print(lines);
+                    self.want_line(asked);
+                }
+                Source::Scripted(answers) => {
+                    let reply =
+                        answers.get(&asked.question.id).cloned().unwrap_or_else(|| "unknown".to_owned());
+                    match Answer::parse(asked.question.id, &reply) {
+                        Ok(_) => self.send(asked, reply),
+                        Err(why) => self.refuse(asked, &why.to_string()),
+                    }
+                }
+            }
+        }
+    }
+
+    fn open_prompt(&mut self, asked: Asked, wrong: Option<&str>) {
+        let mut prompt = Prompt::new(asked.question.clone(), &asked.because);
+        if let Some(why) = wrong {
+            prompt.refuse(why);
+        }
+        match Raw::enter() {
+            Ok(raw) => self.open = Some(Open::Keys { asked, prompt, _raw: raw }),
+            Err(error) => {
+                tracing::warn!(%error, "the keyboard cannot be read; the question counts as unknown");
+                self.send(asked, "unknown".to_owned());
+            }
+        }
+    }
+
+    fn want_line(&mut self, asked: Asked) {
+        if let Source::Lines { wanted, waiting, ended } = &mut self.source
+            && !*waiting
+        {
+            *waiting = wanted.send(()).is_ok();
+            *ended = !*waiting;
+        }
+        self.open = Some(Open::Line { asked });
+    }
+
+    /// Takes a line for the open question; without one, it waits for the next question's turn in vain and is dropped.
+    fn take_line(&mut self, line: Option<String>) {
+        if let Source::Lines { waiting, ended, .. } = &mut self.source {
+            *waiting = false;
+            *ended = line.is_none();
+        }
+        let Some(Open::Line { asked }) = self.open.take_if(|open| matches!(open, Open::Line { .. })) else {
+            return;
+        };
+        let reply = line.unwrap_or_else(|| "unknown".to_owned());
+        match Answer::parse(asked.question.id, &reply) {
+            Ok(_) => self.send(asked, reply),
+            Err(why) => self.refuse(asked, &why.to_string()),
+        }
+    }
+
+    /// Handles the keys that come within a moment.
+    fn type_keys(&mut self) {
+        let typed = keyboard::read(KEY_WAIT);
+        let Some(Open::Keys { prompt, .. }) = &mut self.open else { return };
+        let pressed = match typed {
+            Ok(Some(Typed::Key(key))) => prompt.press(key),
+            Ok(Some(Typed::Paste(text))) => {
+                prompt.paste(&text);
+                Pressed::Nothing
+            }
+            Ok(Some(Typed::Resized(columns))) => {
+                self.ink.resize(columns);
+                Pressed::Nothing
+            }
+            Ok(None) => Pressed::Nothing,
+            Err(error) => {
+                tracing::warn!(%error, "the keyboard cannot be read; the question counts as unknown");
+                Pressed::Replied("unknown".to_owned())
+            }
+        };
+        match pressed {
+            Pressed::Nothing => {}
+            Pressed::Replied(reply) => {
+                if let Some(Open::Keys { asked, .. }) = self.open.take() {
+                    self.send(asked, reply);
+                }
+            }
+            Pressed::Left => {
+                self.open = None;
+                // An error means that nobody waits for it.
+                let _ = self.leaving.send(true);
+            }
+        }
+    }
+
+    fn send(&mut self, asked: Asked, reply: String) {
+        let (respond, verdict) = oneshot::channel();
+        let answer = Inbound::Answer {
+            incident: asked.incident.clone(),
+            question: asked.question.id,
+            reply: reply.clone(),
+            by: BY.to_owned(),
+            respond,
+        };
+        // When the app is gone, the verdict's sender is too, and that is told when the verdict is read.
+        let _ = self.inbound.blocking_send(answer);
+        self.open = Some(Open::Sent { asked, reply, verdict });
+    }
+
+    /// Reads the app's verdict on the reply, when it is there.
+    fn settle(&mut self) {
+        let Some(Open::Sent { verdict, .. }) = &mut self.open else { return };
+        let verdict = match verdict.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => return,
+            Err(oneshot::error::TryRecvError::Closed) => None,
+            Ok(verdict) => Some(verdict),
+        };
+        let Some(Open::Sent { asked, reply, .. }) = self.open.take() else { return };
+        match verdict {
+            Some(Ok(())) => {
+                let lines = match &self.source {
+                    Source::Lines { ended: false, .. } => view::taken(self.ink, &asked.question, &reply),
+                    _ => view::answered(self.ink, &asked.question, &asked.because, &reply, BY),
+                };
+                self.print(lines);
+            }
+            Some(Err(why)) => self.refuse(asked, &why),
+            None => {
+                let lines = view::refused(self.ink, "the bot is stopping; the answer was not taken");
+                self.print(lines);
+            }
+        }
+        self.let_go_of_held();
+    }
+
+    /// Tells why a reply is not taken, and asks again where somebody can reply.
+    fn refuse(&mut self, asked: Asked, why: &str) {
+        if matches!(self.source, Source::Keyboard) {
+            return self.open_prompt(asked, Some(why));
+        }
+        let lines = view::refused(self.ink, why);
+        self.print(lines);
+        match &self.source {
+            Source::Lines { ended: false, .. } => self.want_line(asked),
+            _ if self
+                .incidents
+                .get(&asked.incident)
+                .is_some_and(|it| it.answer(asked.question.id).is_some()) => {}
+            Source::Keyboard | Source::Lines { .. } | Source::Scripted(_) => self.give_up(asked),
+        }
+    }
+
+    /// A scripted reply that is no answer is replaced by `unknown`, once; when that is refused too, nothing is.
+    fn give_up(&mut self, asked: Asked) {
+        if let Source::Scripted(answers) = &mut self.source
+            && answers.remove(&asked.question.id).is_none()
+        {
+            return;
+        }
+        self.send(asked, "unknown".to_owned());
+    }
+
+    /// Writes lines, or keeps them while a pipe's question waits for its line.
+    fn print(&mut self, lines: Vec<String>) {
+        let reading = matches!(self.open, Some(Open::Line { .. }));
+        if reading && !self.live {
+            self.held.extend(lines);
+        } else {
+            self.screen.print(&lines);
+        }
+    }
+
+    fn let_go_of_held(&mut self) {
+        if !matches!(self.open, Some(Open::Line { .. })) {
+            let held = std::mem::take(&mut self.held);
+            self.screen.print(&held);
+        }
+    }
+
+    fn redraw(&mut self) {
+        if !self.live {
+            return;
+        }
+        let tick = usize::try_from(self.began.elapsed().as_millis() / FRAME.as_millis()).unwrap_or(0);
+        let mut region: Vec<String> = Vec::new();
+        for ((id, key), since) in &self.running_since {
+            let record = self
+                .incidents
+                .get(id)
+                .and_then(|it| it.steps.iter().find(|record| record.step.key() == *key));
+            if let Some(record) = record {
+                region.push(view::running(self.ink, &record.step, tick, since.elapsed().as_secs_f64()));
+            }
+        }
+        if let Some(Open::Keys { prompt, .. }) = &self.open {
+            let (lines, back) = prompt.lines(self.ink);
+            region.extend(lines);
+            if let Some(last) = region.pop() {
+                region.push(if back > 0 { format!("{last}\x1b[{back}D") } else { last });
+            }
+        }
+        self.screen.draw(region);
+    }
+
+    fn close(&mut self) {
+        self.settle();
+        self.open = None;
+        self.waiting.clear();
+        self.let_go_of_held();
+        self.screen.draw(Vec::new());
+    }
+}
+
+/// Nobody is left who could send a command.
+struct Disconnected;
+
+/// Reads one line for each time one is wanted, on a thread of its own: a read cannot be taken back.
+fn read_lines(mut lines: Box<dyn BufRead + Send>, commands: Sender<Command>) -> Sender<()> {
+    let (wanted, wants) = channel();
+    let read = move || {
+        while wants.recv().is_ok() {
+            if commands.send(Command::Line(read_line(&mut *lines))).is_err() {
+                return;
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("terminal input".to_owned()).spawn(read) {
+        tracing::warn!(%error, "input cannot be read; questions count as unknown");
+    }
+    wanted
+}
+
+/// One line, or several where each but the last ends in `\`; `None` at the end. Bytes that are no UTF-8 are replaced.
+fn read_line(lines: &mut dyn BufRead) -> Option<String> {
+    let mut text = String::new();
+    loop {
+        let mut line = Vec::new();
+        let read = lines.read_until(b'\n', &mut line).unwrap_or(0);
+        if read == 0 {
+            return Some(text).filter(|text| !text.is_empty());
+        }
+        text.push_str(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']));
+        if !text.ends_with('\\') {
+            return Some(text);
+        }
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+#[path = "stage_tests.rs"]
+mod tests;

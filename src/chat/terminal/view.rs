@@ -1,0 +1,376 @@
+//! What the terminal says, and how it is laid out: every word of this channel stands here.
+//!
+//! Pure: an incident in, lines out. Nothing here decides what is said or when.
+
+use jiff::Timestamp;
+
+use super::ink::{Ink, Mark, Span, Tone, columns, span};
+use crate::alert::{Alert, Severity};
+use crate::bucket::Bucket;
+use crate::incident::{Conclusion, Hypothesis, Incident, IssueRef, Reason, Step, Stopped};
+use crate::outcome::{Outcome, Report, Role};
+use crate::question::Answer;
+use crate::runbook::Question;
+use crate::triage::Note;
+
+/// Columns of the labels at the left of facts: the longest is `mitigation`.
+const LABEL: usize = 12;
+/// Columns of the longest bar.
+const BAR: usize = 30;
+/// Reasons shown; the issue has all of them.
+const REASONS: usize = 5;
+
+/// The head of an incident: what the alert says.
+pub(super) fn opened(ink: Ink, incident: &Incident) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    lines.extend(ink.rule(Tone::Strong, incident.title(), incident.id.as_str()));
+    lines.push(String::new());
+    let alert = incident.alerts.first();
+    if let Some(service) = incident.service() {
+        let places: Vec<&str> =
+            [alert.and_then(|it| it.environment.as_deref()), alert.and_then(|it| it.region.as_deref())]
+                .into_iter()
+                .flatten()
+                .collect();
+        let places = if places.is_empty() { String::new() } else { format!(" ({})", places.join(", ")) };
+        lines.extend(fact(ink, "service", &[span(Tone::Plain, format!("{service}{places}"))]));
+    }
+    if let Some(endpoint) = incident.endpoint() {
+        lines.extend(fact(ink, "endpoint", &[span(Tone::Plain, endpoint)]));
+    }
+    if let Some(alert) = alert {
+        lines.extend(fact(ink, "alert", &alert_facts(alert, incident.severity())));
+        if let Some(summary) = alert.summary.as_deref().filter(|summary| *summary != alert.title) {
+            lines.extend(fact(ink, "", &[span(Tone::Dim, summary)]));
+        }
+    }
+    lines.push(String::new());
+    lines
+}
+
+fn alert_facts(alert: &Alert, severity: Severity) -> Vec<Span> {
+    let mut facts = Vec::new();
+    match severity {
+        Severity::Critical | Severity::Error => facts.push(span(Tone::Bad, severity.id())),
+        Severity::Warning => facts.push(span(Tone::Warn, severity.id())),
+        Severity::Info => facts.push(span(Tone::Plain, severity.id())),
+        Severity::Unknown => facts.push(span(Tone::Plain, "alert")),
+    }
+    facts.push(span(Tone::Plain, format!(" from {}", alert.source)));
+    if let Some(status) = alert.http_status {
+        facts.push(span(Tone::Plain, ", HTTP "));
+        facts.push(span(Tone::Strong, status.to_string()));
+    }
+    if let Some(error) = alert.error {
+        facts.push(span(Tone::Plain, format!(", {} error", error.id())));
+    }
+    if let Some(at) = alert.started_at {
+        facts.push(span(Tone::Plain, format!(", since {}", clock(at))));
+    }
+    facts
+}
+
+/// A time as people at a terminal read it; UTC, to the second.
+fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
+}
+
+/// A check that came back.
+pub(super) fn check(ink: Ink, step: &Step, report: &Report) -> Vec<String> {
+    let (mark, tone) = verdict(report);
+    let mut lead = vec![Span(Tone::Plain, "  ".into()), ink.mark(mark), Span(Tone::Plain, " ".into())];
+    lead.push(span(Tone::Strong, check_name(step)));
+    let target = format!("{}: ", report.target);
+    let mut body = vec![span(Tone::Plain, target), span(tone, report.outcome.id())];
+    if !report.summary.is_empty() && report.summary != report.outcome.id() {
+        body.push(span(Tone::Plain, format!(" {} {}", ink.dash(), report.summary)));
+    }
+    body.push(span(Tone::Dim, format!(" ({})", took(report.took_ms))));
+    ink.block(&lead, &body)
+}
+
+/// A check that is running, with what it waits for.
+pub(super) fn running(ink: Ink, step: &Step, tick: usize, seconds: f64) -> String {
+    let mut line = vec![Span(Tone::Plain, "  ".into()), ink.spinner(tick), Span(Tone::Plain, " ".into())];
+    line.push(span(Tone::Strong, check_name(step)));
+    let time = if seconds >= 1.0 { format!(" {seconds:.0} s") } else { String::new() };
+    let room = ink.width().saturating_sub(columns(&line) + time.len());
+    line.push(span(Tone::Plain, step.target.chars().take(room).collect::<String>()));
+    line.push(span(Tone::Dim, time));
+    ink.line(&line)
+}
+
+/// The kind, and whose endpoint where it is not the service's own; padded so that targets stand below one another.
+fn check_name(step: &Step) -> String {
+    let name = match (&step.name, step.role) {
+        (Some(name), _) => format!("{} {name}", step.check),
+        (None, Role::Dependency) => format!("{} dependency", step.check),
+        (None, Role::Service) => step.check.to_string(),
+    };
+    format!("{name:<LABEL$} ")
+}
+
+fn verdict(report: &Report) -> (Mark, Tone) {
+    match (report.exit_status(), report.outcome) {
+        (0, _) => (Mark::Good, Tone::Good),
+        (3, _) => (Mark::Unknown, Tone::Dim),
+        (
+            _,
+            Outcome::ExpiresSoon
+            | Outcome::Slow
+            | Outcome::NearLimit
+            | Outcome::Degraded
+            | Outcome::Maintenance,
+        ) => (Mark::Warn, Tone::Warn),
+        _ => (Mark::Bad, Tone::Bad),
+    }
+}
+
+fn took(ms: f64) -> String {
+    if ms < 10.0 {
+        format!("{ms:.1} ms")
+    } else if ms < 1000.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1000.0)
+    }
+}
+
+/// A question's wording and why it is asked.
+pub(super) fn question(ink: Ink, question: &Question, because: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let lead = [Span(Tone::Plain, "  ".into()), ink.mark(Mark::Question), Span(Tone::Plain, " ".into())];
+    let body = [span(Tone::Strong, &question.ask), span(Tone::Dim, format!("  [{}]", question.id))];
+    lines.extend(ink.block(&lead, &body));
+    lines.extend(asked_because(ink, because));
+    lines
+}
+
+fn asked_because(ink: Ink, because: &str) -> Vec<String> {
+    if because.is_empty() {
+        return Vec::new();
+    }
+    let because = because.strip_prefix("asked because ").unwrap_or(because);
+    ink.block(&[Span(Tone::Plain, "    ".into())], &[span(Tone::Dim, format!("asked because {because}"))])
+}
+
+/// One row of a question's answers; the row after the last is `unknown`.
+pub(super) fn answer_row(
+    ink: Ink,
+    question: &Question,
+    row: usize,
+    lead: &[Span],
+    tone: Tone,
+) -> Vec<String> {
+    let (number, id, label) = match question.answers.get(row) {
+        Some(answer) => ((row + 1).to_string(), answer.id.as_str(), answer.label.as_str()),
+        None => ("?".to_owned(), "unknown", "cannot tell"),
+    };
+    let ids = question.answers.iter().map(|answer| answer.id.len()).chain(["unknown".len()]);
+    let pad = ids.max().unwrap_or(0);
+    let places = question.answers.len().to_string().len();
+    let mut lead = lead.to_vec();
+    lead.push(span(Tone::Accent, format!("{number:>places$}")));
+    lead.push(span(tone, format!("  {id:<pad$}  ")));
+    let label = if label.replace(' ', "_") == id { "" } else { label };
+    ink.block(&lead, &[span(Tone::Dim, label)])
+}
+
+/// A question as a pipe shows it: with its answers and how to reply.
+pub(super) fn question_with_answers(ink: Ink, asked: &Question, because: &str) -> Vec<String> {
+    let mut lines = question(ink, asked, because);
+    for row in 0..=asked.answers.len() {
+        lines.extend(answer_row(ink, asked, row, &[Span(Tone::Plain, "      ".into())], Tone::Plain));
+    }
+    lines
+}
+
+/// A question with its answer, once both are known.
+pub(super) fn answered(ink: Ink, question: &Question, because: &str, reply: &str, by: &str) -> Vec<String> {
+    let lead = [Span(Tone::Plain, "  ".into()), ink.mark(Mark::Answer), Span(Tone::Plain, " ".into())];
+    let mut body =
+        vec![span(Tone::Plain, &question.ask), span(Tone::Dim, format!(" {} ", ink.pick("→", "->")))];
+    body.push(span(Tone::Accent, shown_reply(question, reply)));
+    if by != super::BY {
+        body.push(span(Tone::Dim, format!(" ({by})")));
+    }
+    let mut lines = ink.block(&lead, &body);
+    lines.extend(asked_because(ink, because));
+    lines
+}
+
+/// A reply that was taken, below the question it answers.
+pub(super) fn taken(ink: Ink, question: &Question, reply: &str) -> Vec<String> {
+    let lead = [Span(Tone::Plain, "    ".into()), ink.mark(Mark::Answer), Span(Tone::Plain, " ".into())];
+    ink.block(&lead, &[span(Tone::Accent, shown_reply(question, reply))])
+}
+
+/// The reply as triage reads it; long words by their first line.
+pub(super) fn shown_reply(question: &Question, reply: &str) -> String {
+    let text =
+        Answer::parse(question.id, reply).map_or_else(|_| reply.to_owned(), |answer| answer.to_string());
+    let first = text.lines().next().unwrap_or_default();
+    let shown: String = first.chars().take(70).collect();
+    if shown.len() < text.len() { format!("{shown} …") } else { shown }
+}
+
+/// A question that nobody needs to answer any more.
+pub(super) fn withdrawn(ink: Ink, question: &Question) -> Vec<String> {
+    news(ink, &[span(Tone::Plain, &question.ask), span(Tone::Dim, " no longer needed")])
+}
+
+/// A reply that was not taken.
+pub(super) fn refused(ink: Ink, why: &str) -> Vec<String> {
+    let lead = [Span(Tone::Plain, "  ".into()), ink.mark(Mark::Warn), Span(Tone::Plain, " ".into())];
+    ink.block(&lead, &[span(Tone::Warn, why)])
+}
+
+/// Something worth saying.
+pub(super) fn note(ink: Ink, incident: &Incident, note: &Note) -> Vec<String> {
+    match note {
+        Note::Concluded => {
+            incident.conclusion.as_ref().map(|it| concluded(ink, incident, it)).unwrap_or_default()
+        }
+        Note::Changed { from } => {
+            let words = format!("a late observation changes the conclusion, which was {from}");
+            let mut lines = news(ink, &[span(Tone::Plain, words)]);
+            lines.extend(
+                incident.conclusion.as_ref().map(|it| concluded(ink, incident, it)).unwrap_or_default(),
+            );
+            lines
+        }
+        Note::Reclassified { bucket, by } => {
+            news(ink, &[span(Tone::Plain, format!("{by} says it was {bucket}"))])
+        }
+        Note::Resolved { by } => {
+            news(ink, &[span(Tone::Good, "resolved"), span(Tone::Plain, format!(", says {by}"))])
+        }
+        Note::Closed { by } => news(ink, &[span(Tone::Plain, format!("closed by {by}"))]),
+        Note::Refused { reason } => refused(ink, reason),
+    }
+}
+
+fn news(ink: Ink, body: &[Span]) -> Vec<String> {
+    ink.block(&[Span(Tone::Plain, "  ".into()), ink.mark(Mark::News), Span(Tone::Plain, " ".into())], body)
+}
+
+fn concluded(ink: Ink, incident: &Incident, conclusion: &Conclusion) -> Vec<String> {
+    let (tone, title) = match conclusion.stopped {
+        Stopped::Clarity => {
+            (Tone::Good, format!("Clear: {}, {}", conclusion.bucket, conclusion.bucket.boundary()))
+        }
+        Stopped::Unclear => (Tone::Warn, format!("Unclear; the best guess is {}", conclusion.bucket)),
+    };
+    let after = incident.mttc_s().map(|seconds| format!("after {}", span_of(seconds))).unwrap_or_default();
+    let mut lines = vec![String::new()];
+    lines.extend(ink.rule(tone, &title, &after));
+    lines.push(String::new());
+    lines.extend(bars(ink, conclusion));
+    lines.push(String::new());
+    lines.extend(why(ink, &conclusion.reasons));
+    for (place, hypothesis) in conclusion.hypotheses.iter().enumerate() {
+        let label = if place == 0 { "hypothesis" } else { "or else" };
+        lines.extend(fact(ink, label, &hypothesis_facts(hypothesis)));
+    }
+    if !conclusion.next_experiment.is_empty() {
+        lines.extend(fact(ink, "next", &[span(Tone::Strong, &conclusion.next_experiment)]));
+    }
+    if let Some(first) = conclusion.hypotheses.first().filter(|it| !it.mitigation.is_empty()) {
+        lines.extend(fact(ink, "mitigation", &[span(Tone::Plain, &first.mitigation)]));
+    }
+    if !conclusion.ruled_out.is_empty() {
+        lines.extend(fact(ink, "ruled out", &[span(Tone::Plain, conclusion.ruled_out.join("; "))]));
+    }
+    if !conclusion.missing.is_empty() {
+        lines.extend(fact(ink, "missing", &[span(Tone::Warn, conclusion.missing.join("; "))]));
+    }
+    lines
+}
+
+/// Every boundary with its probability, the most likely first; its meaning too where there is room for it.
+fn bars(ink: Ink, conclusion: &Conclusion) -> Vec<String> {
+    let mut buckets: Vec<_> = conclusion.buckets.iter().collect();
+    buckets.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
+    let wide = ink.width() >= 2 + LABEL + BAR + 8 + 38;
+    let line = |(place, (bucket, share)): (usize, (&Bucket, &f64))| {
+        let (bar_tone, tone) =
+            if place == 0 { (Tone::Accent, Tone::Strong) } else { (Tone::Dim, Tone::Plain) };
+        let bar = span(bar_tone, ink.bar(*share, BAR));
+        let pad = " ".repeat(BAR - columns(std::slice::from_ref(&bar)));
+        let name = span(tone, format!("  {:<LABEL$}", bucket.id()));
+        let mut line = vec![name, bar, Span(Tone::Plain, pad), span(tone, format!("{:>5}", percent(*share)))];
+        if wide {
+            line.push(span(Tone::Dim, format!("  {}", bucket.boundary())));
+        }
+        ink.line(&line)
+    };
+    buckets.into_iter().enumerate().map(line).collect()
+}
+
+/// A probability in whole percents; what is not nothing is not shown as nothing.
+fn percent(share: f64) -> String {
+    if share < 0.005 { "<1 %".to_owned() } else { format!("{:.0} %", share * 100.0) }
+}
+
+/// The strongest observations, each with the odds by which it moved the belief.
+fn why(ink: Ink, reasons: &[Reason]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (place, reason) in reasons.iter().take(REASONS).enumerate() {
+        let tone = if reason.decibans >= 0.0 { Tone::Good } else { Tone::Bad };
+        let label = if place == 0 { "why" } else { "" };
+        let weight = format!("{:>6}  ", odds(ink, reason.decibans));
+        let lead = [span(Tone::Dim, format!("  {label:<LABEL$}")), span(tone, weight)];
+        lines.extend(ink.block(&lead, &[span(Tone::Plain, &reason.observation)]));
+    }
+    let left = reasons.len().saturating_sub(REASONS);
+    if left > 0 {
+        let lead = [span(Tone::Plain, " ".repeat(2 + LABEL + 8))];
+        lines.extend(ink.block(&lead, &[span(Tone::Dim, format!("and {left} more, in the issue"))]));
+    }
+    lines
+}
+
+/// Decibans as the factor by which the odds moved: `×20`, or `÷4` against.
+fn odds(ink: Ink, decibans: f64) -> String {
+    let factor = 10_f64.powf(decibans.abs() / 10.0);
+    let sign = if decibans >= 0.0 { ink.pick("×", "x") } else { ink.pick("÷", "/") };
+    if factor >= 1000.0 {
+        format!("{sign}999+")
+    } else if factor >= 9.95 {
+        format!("{sign}{factor:.0}")
+    } else {
+        format!("{sign}{factor:.1}")
+    }
+}
+
+fn hypothesis_facts(hypothesis: &Hypothesis) -> Vec<Span> {
+    vec![
+        span(Tone::Plain, format!("{} ", hypothesis.says)),
+        span(Tone::Dim, format!("({}, {})", hypothesis.id, percent(hypothesis.probability))),
+    ]
+}
+
+/// A span of time as people say it.
+fn span_of(seconds: f64) -> String {
+    if seconds < 1.0 {
+        format!("{:.0} ms", seconds * 1000.0)
+    } else if seconds < 100.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.0} min", seconds / 60.0)
+    }
+}
+
+/// Where the issue is.
+pub(super) fn issue(ink: Ink, issue: &IssueRef) -> Vec<String> {
+    let place = if issue.url.is_empty() { &issue.reference } else { &issue.url };
+    fact(ink, "issue", &[span(Tone::Accent, place)])
+}
+
+fn fact(ink: Ink, label: &str, body: &[Span]) -> Vec<String> {
+    ink.block(&[span(Tone::Dim, format!("  {label:<LABEL$}"))], body)
+}
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+pub(super) mod tests;

@@ -1,4 +1,7 @@
 //! A small world of real, really faulty endpoints on loopback, and the bot in front of it.
 
 pub mod identity;
+pub mod name_server;
+pub mod pki;
 pub mod release_record;
+pub mod tls_server;

@@ -340,3 +340,105 @@ async fn lookup_family(
     }
     Err(Unresolved::NoRecords)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drill::name_server::{NameServer, Zone};
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    fn zone() -> Zone {
+        Zone::new("drill.test")
+            .a("api", Ipv4Addr::new(127, 0, 0, 1))
+            .aaaa("api", Ipv6Addr::LOCALHOST)
+            .cname("www", "api.drill.test")
+            .cname("pay", "gone.vendor.test")
+            .cname("ring", "ring2.drill.test")
+            .cname("ring2", "ring.drill.test")
+            .txt("words", "hello")
+            .servfail("broken")
+            .refused("locked")
+            .a("big", Ipv4Addr::new(127, 0, 0, 2))
+            .truncated("big")
+    }
+
+    #[track_caller]
+    fn check_names(found: Result<Vec<IpAddr>, Unresolved>, expected: &[&str]) {
+        let found: Vec<String> = found.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[tokio::test]
+    async fn a_name_has_the_addresses_of_both_families_through_its_aliases() {
+        let server = NameServer::start(vec![zone()]).await.unwrap();
+        let resolvers = [server.addr()];
+        check_names(lookup(&resolvers, "api.drill.test", soon()).await, &["127.0.0.1", "::1"]);
+        check_names(lookup(&resolvers, "WWW.drill.test.", soon()).await, &["127.0.0.1", "::1"]);
+    }
+
+    #[tokio::test]
+    async fn each_reason_for_no_address_is_told() {
+        let server = NameServer::start(vec![zone()]).await.unwrap();
+        for (host, expected) in [
+            ("gone.drill.test", Unresolved::Nxdomain),
+            ("elsewhere.example", Unresolved::Nxdomain),
+            ("pay.drill.test", Unresolved::Nxdomain),
+            ("words.drill.test", Unresolved::NoRecords),
+            ("ring.drill.test", Unresolved::NoRecords),
+            ("broken.drill.test", Unresolved::Servfail),
+            ("locked.drill.test", Unresolved::Refused),
+            ("..", Unresolved::NotAName),
+        ] {
+            assert_eq!(lookup(&[server.addr()], host, soon()).await, Err(expected), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_truncated_answer_is_asked_for_over_tcp() {
+        let server = NameServer::start(vec![zone()]).await.unwrap();
+        check_names(lookup(&[server.addr()], "big.drill.test", soon()).await, &["127.0.0.2"]);
+        assert!(server.queries().iter().any(|query| query.is_tcp));
+    }
+
+    #[tokio::test]
+    async fn without_tcp_a_truncated_answer_stays_out_of_reach() {
+        let server = NameServer::start_without_tcp(vec![zone()]).await.unwrap();
+        let question = Question::new(parse_name("big.drill.test").unwrap(), RecordType::A);
+        let asked = ask(server.addr(), &question, soon()).await;
+        assert_eq!(asked.reply, Err(Silence::TcpFailed));
+        assert!(asked.truncated);
+    }
+
+    #[tokio::test]
+    async fn the_next_resolver_is_asked_when_the_first_fails() {
+        let broken = NameServer::start(vec![Zone::new("drill.test").servfail("api")]).await.unwrap();
+        let sound = NameServer::start(vec![zone()]).await.unwrap();
+        let resolvers = [broken.addr(), sound.addr()];
+        check_names(lookup(&resolvers, "api.drill.test", soon()).await, &["127.0.0.1", "::1"]);
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_does_not_cost_the_whole_time() {
+        let server = NameServer::start(vec![]).await.unwrap();
+        let addr = server.addr();
+        drop(server);
+        let question = Question::new(parse_name("api.drill.test").unwrap(), RecordType::A);
+        // The task that holds the socket ends on its own time; until then it may still answer.
+        loop {
+            let asked = ask(addr, &question, soon()).await;
+            if asked.reply.is_err() {
+                assert_eq!(asked.reply, Err(Silence::PortClosed));
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn localhost_is_never_asked_for() {
+        let found = futures_util::FutureExt::now_or_never(lookup(&[], "localhost", soon()));
+        check_names(found.unwrap(), &["127.0.0.1", "::1"]);
+    }
+}

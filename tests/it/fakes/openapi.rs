@@ -60,7 +60,10 @@ impl Description {
             });
             let literals = wanted.len() - parameters.len();
             if fits && best.as_ref().is_none_or(|(known, _)| literals > *known) {
-                best = Some((literals, Operation { path: template.clone(), method: method.clone(), parameters }));
+                best = Some((
+                    literals,
+                    Operation { path: template.clone(), method: method.clone(), parameters },
+                ));
             }
         }
         best.map(|(_, operation)| operation)
@@ -93,7 +96,12 @@ impl Description {
     }
 
     /// Whether the description allows this answer. 5xx answers are not described anywhere: any body passes.
-    pub(crate) fn check_answer(&self, operation: &Operation, status: u16, body: Option<&Value>) -> Result<(), String> {
+    pub(crate) fn check_answer(
+        &self,
+        operation: &Operation,
+        status: u16,
+        body: Option<&Value>,
+    ) -> Result<(), String> {
         if status >= 500 || status == 429 {
             return Ok(());
         }
@@ -153,7 +161,9 @@ impl Description {
             for value in values {
                 let typed = self.typed(&parameter["schema"], value);
                 wrong.extend(
-                    self.violations(&schema, &typed).into_iter().map(|text| format!("parameter {name}{text}")),
+                    self.violations(&schema, &typed)
+                        .into_iter()
+                        .map(|text| format!("parameter {name}{text}")),
                 );
             }
         }

@@ -25,6 +25,7 @@ mod cors;
 mod deadline;
 mod deploys;
 mod dns;
+mod document;
 mod http;
 mod rate_limit;
 mod status_page;

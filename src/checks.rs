@@ -19,7 +19,6 @@ use crate::egress::{self, Refusal};
 use crate::outcome::{CheckKind, Report};
 
 mod budget;
-mod catalogue;
 mod contract;
 mod cors;
 mod deadline;
@@ -33,7 +32,9 @@ mod tcp;
 mod tls;
 mod token;
 
+pub mod catalogue;
 pub mod dial;
+pub mod exchange;
 pub mod resolve;
 pub mod with;
 

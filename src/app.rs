@@ -1,1 +1,300 @@
-//! The loop: event, triage, store, perform, event.
+//! The loop: an event happens, [`triage::step`] decides, the store makes it durable, the actions are performed, and what
+//! comes of them is the next event.
+//!
+//! It introduces the shell modules to each other and decides nothing itself. What leaves it is redacted
+//! ([`App::incident`], [`Update`]); the raw incident stays inside. It promises that nothing accepted is lost: an event is
+//! durable before anybody hears of it, and an action leaves the outbox together with the event that reports on it. The
+//! surprise: an action may therefore be performed twice (after a crash), and each of them is made to bear that.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+
+use crate::alert::NotThisSource;
+use crate::chat::{Chat, ChatError, Inbound};
+use crate::checks::Environment;
+use crate::clock;
+use crate::evidence::redact::Gate;
+use crate::incident::{Event, Incident, IncidentId, Recorded};
+use crate::profile::ServiceProfile;
+use crate::runbook::Knowledge;
+use crate::store::{ActionId, Commit, CommitError, Pending, Planned, Store};
+use crate::template::Templates;
+use crate::tracker::Tracker;
+use crate::triage::{self, Action};
+
+mod counters;
+mod inbound;
+mod intake;
+mod lanes;
+mod perform;
+pub mod view;
+
+pub use crate::store::{Figures, Filter, Kept, Summary, Unavailable};
+pub use inbound::Said;
+pub use intake::{Accepted, Joined};
+pub use perform::CheckRefused;
+
+use counters::Counters;
+use lanes::Lanes;
+
+/// Probes that run at once, over all incidents: each holds a socket or two and a few kilobytes, and the slowest waits for
+/// its deadline, so this many keep a storm of a thousand incidents moving without starving the machine of sockets.
+const PROBES_AT_ONCE: usize = 64;
+
+/// Updates a slow listener may lag behind before it loses the oldest; each carries the whole state, so nothing is lost by that.
+const UPDATES: usize = 256;
+
+/// Incidents are spread over this many locks, so that updates of one incident are published in order. Correctness does not
+/// depend on them: two writers meet in the database.
+const STRIPES: usize = 64;
+
+/// Everything the app is made of.
+pub struct Parts {
+    /// Where incidents are kept.
+    pub store: Store,
+    /// What triage knows.
+    pub knowledge: Arc<Knowledge>,
+    /// What checks run with.
+    pub environment: Environment,
+    /// Where people read and answer, or why it cannot be reached yet ([`App::connected`] brings it later).
+    pub chat: Result<Chat, ChatError>,
+    /// What people do in the chat.
+    pub inbound: Option<mpsc::Receiver<Inbound>>,
+    /// Where issues go.
+    pub tracker: Tracker,
+    /// The wording.
+    pub templates: Arc<Templates>,
+    /// What is known of our services.
+    pub services: Vec<ServiceProfile>,
+    /// The time one check may take.
+    pub check_timeout: Duration,
+}
+
+/// An incident has moved on.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// Its redacted copy, as it is now.
+    pub incident: Arc<Incident>,
+}
+
+/// Why the app did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// There is no such incident.
+    #[error("there is no incident {0}")]
+    NoSuchIncident(IncidentId),
+    /// The incident's stage does not allow it, or the reply is no answer; says why, for the person.
+    #[error("{0}")]
+    Refused(String),
+    /// The body is not this source's; it was kept.
+    #[error(transparent)]
+    NotThisSource(#[from] NotThisSource),
+    /// The store cannot be read or written now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The running bot, without its doors.
+pub struct App {
+    store: Store,
+    knowledge: Arc<Knowledge>,
+    environment: Environment,
+    chat: RwLock<Arc<Result<Chat, ChatError>>>,
+    tracker: Tracker,
+    templates: Arc<Templates>,
+    services: Vec<ServiceProfile>,
+    check_timeout: Duration,
+    lanes: Lanes,
+    probes: Semaphore,
+    repositories: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    stripes: [tokio::sync::Mutex<()>; STRIPES],
+    updates: broadcast::Sender<Update>,
+    ticks: watch::Sender<u64>,
+    counters: Counters,
+}
+
+impl App {
+    /// Starts the loop and carries on with whatever was pending when the last one ended.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, Unavailable> {
+        let pending = parts.store.pending().await?;
+        let app = Arc::new(Self {
+            store: parts.store,
+            knowledge: parts.knowledge,
+            environment: parts.environment,
+            chat: RwLock::new(Arc::new(parts.chat)),
+            tracker: parts.tracker,
+            templates: parts.templates,
+            services: parts.services,
+            check_timeout: parts.check_timeout,
+            lanes: Lanes::default(),
+            probes: Semaphore::new(PROBES_AT_ONCE),
+            repositories: Mutex::default(),
+            stripes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            updates: broadcast::Sender::new(UPDATES),
+            ticks: watch::Sender::new(0),
+            counters: Counters::default(),
+        });
+        app.show_open_incidents().await?;
+        if !pending.is_empty() {
+            tracing::info!(actions = pending.len(), "carrying on with what was pending");
+        }
+        lanes::enqueue(&app, pending);
+        if let Some(inbound) = parts.inbound {
+            inbound::listen(&app, inbound);
+        }
+        Ok(app)
+    }
+
+    /// Stops: no new action is begun, and those being performed are waited for, at most this long. What is left is
+    /// carried on with at the next start.
+    pub async fn stop(&self, patience: Duration) {
+        if tokio::time::timeout(patience, self.lanes.stop()).await.is_err() {
+            tracing::warn!(
+                "stopped before every running action was done; they are repeated at the next start"
+            );
+        }
+    }
+
+    /// The chat can be reached now: it learns which incidents are open, and actions that wait for it find it at their next
+    /// try.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn connected(&self, chat: Chat) -> Result<(), Unavailable> {
+        *self.chat.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ok(chat));
+        self.show_open_incidents().await
+    }
+
+    /// Everything that changes from now on, redacted.
+    #[must_use]
+    pub fn updates(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
+    }
+
+    fn chat(&self) -> Arc<Result<Chat, ChatError>> {
+        Arc::clone(&self.chat.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What leaves about this incident passes here.
+    fn gate(&self, id: &IncidentId) -> Gate {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.store.secret()).expect("HMAC takes keys of any length");
+        mac.update(id.as_str().as_bytes());
+        Gate::new(mac.finalize().into_bytes().into())
+    }
+
+    fn stripe(&self, id: &IncidentId) -> &tokio::sync::Mutex<()> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(id);
+        let index = usize::try_from(hash % (STRIPES as u64)).unwrap_or_default();
+        &self.stripes[index]
+    }
+
+    /// Moves an incident on: decides on its present state, makes that durable, and performs what follows. Decides again
+    /// when somebody else was faster. Gives what was recorded; `None` when there is no such incident.
+    async fn advance(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        events: &[Event],
+        finished: Option<ActionId>,
+    ) -> Result<Option<Vec<Recorded>>, Unavailable> {
+        let _in_order = self.stripe(id).lock().await;
+        loop {
+            let log = self.store.load(id).await?;
+            if log.is_empty() {
+                return Ok(None);
+            }
+            let before = Incident::fold(id.clone(), &log);
+            match self.decide_and_commit(before, events, finished).await {
+                Ok(recorded) => return Ok(Some(recorded)),
+                Err(CommitError::Conflict | CommitError::KeyTaken(_)) => {}
+                Err(CommitError::Unavailable(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// One try: steps through the events, commits, hands out the actions and publishes the new state.
+    async fn decide_and_commit(
+        self: &Arc<Self>,
+        before: Incident,
+        events: &[Event],
+        finished: Option<ActionId>,
+    ) -> Result<Vec<Recorded>, CommitError> {
+        let now = clock::now();
+        let expected_seq = before.seq;
+        let mut incident = before;
+        let (mut recorded, mut actions) = (Vec::new(), Vec::new());
+        for event in events {
+            let stepped = triage::step(&self.knowledge, incident, event.clone(), now);
+            incident = stepped.incident;
+            recorded.extend(stepped.recorded);
+            actions.extend(stepped.actions);
+        }
+        let planned = actions.into_iter().map(|action| planned(&incident, action, now)).collect();
+        let commit = Commit {
+            incident: incident.clone(),
+            expected_seq,
+            events: recorded.clone(),
+            actions: planned,
+            finished,
+        };
+        let pending = self.store.commit(commit).await?;
+        lanes::enqueue(self, pending);
+        if !recorded.is_empty() {
+            self.publish(&incident);
+        }
+        self.tick();
+        Ok(recorded)
+    }
+
+    /// Shows the new state to the chat and to whoever listens.
+    fn publish(&self, incident: &Incident) {
+        let chat = self.chat();
+        let shows = matches!(&*chat, Ok(Chat::Terminal(_) | Chat::Discord(_)));
+        if !shows && self.updates.receiver_count() == 0 {
+            return;
+        }
+        let redacted = Arc::new(self.redacted(incident));
+        if let Ok(chat) = &*chat {
+            chat.show(&redacted);
+        }
+        // Nobody listens: fine.
+        let _ = self.updates.send(Update { incident: redacted });
+    }
+
+    /// Wakes those who wait for something to be settled.
+    fn tick(&self) {
+        self.ticks.send_modify(|count| *count += 1);
+    }
+
+    async fn show_open_incidents(&self) -> Result<(), Unavailable> {
+        let chat = self.chat();
+        let Ok(chat @ (Chat::Terminal(_) | Chat::Discord(_))) = &*chat else { return Ok(()) };
+        for summary in self.store.list(Filter::Open, 1000).await? {
+            let log = self.store.load(&summary.id).await?;
+            chat.show(&self.redacted(&Incident::fold(summary.id, &log)));
+        }
+        Ok(())
+    }
+}
+
+/// Puts an action into its lane: a thread's messages keep their order, checks run side by side, and an issue waits only for
+/// its own.
+fn planned(incident: &Incident, action: Action, now: jiff::Timestamp) -> Planned {
+    let id = &incident.id;
+    let (lane, due_at) = match &action {
+        Action::OpenThread | Action::Ask { .. } | Action::Say { .. } => (format!("chat {id}"), now),
+        Action::RunCheck { step } => (format!("check {id} {}", step.key()), now),
+        Action::FileIssue => (format!("issue {id}"), now),
+        Action::WakeAt { at } => (format!("wake {id}"), *at),
+    };
+    Planned { lane, action, due_at }
+}

@@ -1,0 +1,149 @@
+//! What people say: answers, corrections, ends, and starts by hand, from whichever door.
+//!
+//! A reply that is no answer gets a polite reason and changes nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::alert::Alert;
+use crate::app::{App, AppError, Filter};
+use crate::bucket::Bucket;
+use crate::chat::{Inbound, Start, Which};
+use crate::incident::{Event, Incident, IncidentId};
+use crate::question::{Answer, QuestionId};
+
+/// What a person says of an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// It was another boundary.
+    Reclassify(Bucket),
+    /// The problem is over.
+    Resolve,
+    /// Nothing more is expected.
+    Close,
+}
+
+impl App {
+    /// Takes an answer to one of the questions; the latest counts.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] with the reason for a reply that is no answer or an incident that takes none,
+    /// [`AppError::NoSuchIncident`], and [`AppError::Unavailable`].
+    pub async fn answer(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        question: QuestionId,
+        reply: &str,
+        by: &str,
+    ) -> Result<(), AppError> {
+        let answer = Answer::parse(question, reply).map_err(|error| AppError::Refused(error.to_string()))?;
+        self.happen(id, Event::AnswerGiven { question, answer, by: by.to_owned() }).await
+    }
+
+    /// Takes what a person says of the incident as a whole.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub async fn say(self: &Arc<Self>, id: &IncidentId, said: Said, by: &str) -> Result<(), AppError> {
+        let by = by.to_owned();
+        let event = match said {
+            Said::Reclassify(bucket) => Event::Reclassified { bucket, by },
+            Said::Resolve => Event::Resolved { by },
+            Said::Close => Event::Closed { by },
+        };
+        self.happen(id, event).await
+    }
+
+    async fn happen(self: &Arc<Self>, id: &IncidentId, event: Event) -> Result<(), AppError> {
+        let recorded =
+            self.advance(id, &[event], None).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
+        let refused = recorded.into_iter().find_map(|recorded| match recorded.event {
+            Event::Refused { reason } => Some(reason),
+            _ => None,
+        });
+        refused.map_or(Ok(()), |reason| Err(AppError::Refused(reason)))
+    }
+
+    async fn hear(self: &Arc<Self>, inbound: Inbound) {
+        // Whoever no longer waits for the reply has gone away; what they said counts all the same.
+        match inbound {
+            Inbound::Answer { incident, question, reply, by, respond } => {
+                let taken = self.answer(&incident, question, &reply, &by).await;
+                let _ = respond.send(taken.map_err(|error| for_people(&error)));
+            }
+            Inbound::Start { start, by, respond } => {
+                let started = self.start_by_hand(alert(&start, &by), &by).await;
+                let _ = respond.send(started.map_err(|error| for_people(&error)));
+            }
+            Inbound::Status { which, respond } => {
+                let _ = respond.send(self.find(&which).await);
+            }
+            Inbound::List { respond } => {
+                let _ = respond.send(self.open_incidents().await);
+            }
+        }
+    }
+
+    async fn find(&self, which: &Which) -> Option<Arc<Incident>> {
+        match which {
+            Which::Id(id) => self.incident(id).await.ok().flatten().map(Arc::new),
+            Which::Thread(thread) => {
+                let open = self.open_incidents().await;
+                open.into_iter().find(|incident| incident.thread.as_ref() == Some(thread))
+            }
+        }
+    }
+
+    async fn open_incidents(&self) -> Vec<Arc<Incident>> {
+        let mut open = Vec::new();
+        for summary in self.store.list(Filter::Open, 100).await.unwrap_or_default() {
+            if let Ok(Some(incident)) = self.incident(&summary.id).await {
+                open.push(Arc::new(incident));
+            }
+        }
+        open
+    }
+}
+
+/// Listens to the chat until the app stops or the chat hangs up.
+pub(super) fn listen(app: &Arc<App>, mut inbound: mpsc::Receiver<Inbound>) {
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        loop {
+            let heard = tokio::select! {
+                heard = inbound.recv() => heard,
+                () = app.lanes.stopped() => None,
+            };
+            let Some(heard) = heard else { return };
+            app.hear(heard).await;
+        }
+    });
+}
+
+/// What a person said of a problem, as an alert.
+fn alert(start: &Start, by: &str) -> Alert {
+    let place = start.endpoint.as_deref().or(start.service.as_deref());
+    let title = start.title.clone().unwrap_or_else(|| match (start.status, place) {
+        (Some(status), Some(place)) => format!("{status} on {place}"),
+        (Some(status), None) => format!("{status} reported by {by}"),
+        (None, Some(place)) => format!("{place} fails"),
+        (None, None) => format!("a problem reported by {by}"),
+    });
+    let mut alert = Alert::titled("by_hand", &title);
+    alert.service.clone_from(&start.service);
+    alert.endpoint.clone_from(&start.endpoint);
+    alert.http_status = start.status;
+    alert
+}
+
+/// The reason without internals.
+fn for_people(error: &AppError) -> String {
+    match error {
+        AppError::Unavailable(_) => {
+            "The bot cannot write to its store now, so this was not taken. Please try again in a minute."
+                .to_owned()
+        }
+        AppError::NoSuchIncident(_) | AppError::Refused(_) | AppError::NotThisSource(_) => error.to_string(),
+    }
+}

@@ -1,0 +1,312 @@
+//! From a delivery to the incidents it is about.
+//!
+//! An alert joins the open incident its own identity belongs to, else the open incident with its key, else it opens one. An
+//! end without a known beginning opens nothing, and a firing that comes late, after its end, does not open the incident
+//! again. Two deliveries that race to open the same incident meet in the database; the second joins.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::alert::{Alert, AlertStatus, IncidentKey, Source, Understood};
+use crate::app::{App, AppError};
+use crate::clock;
+use crate::incident::{Event, Incident, IncidentId};
+use crate::profile::ServiceProfile;
+use crate::store::{CommitError, Kept, Unavailable, Verdict};
+
+/// How far ahead of us a sender's clock may be before its start time is taken for a wrong clock.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// A delivery that is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    /// The incidents its alerts belong to, in the order of the body.
+    pub incidents: Vec<Joined>,
+}
+
+/// An incident and how many alerts of a delivery it took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Joined {
+    /// The incident.
+    pub id: IncidentId,
+    /// Alerts of this delivery.
+    pub alerts: usize,
+}
+
+/// Where an alert belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// This incident takes it.
+    Join(IncidentId),
+    /// This incident had it, and is over: a repeat that comes late.
+    Known(IncidentId),
+    /// The open incident with this key, or a new one.
+    Open(IncidentKey),
+    /// Nowhere; kept, with the reason.
+    Nowhere(&'static str),
+}
+
+impl App {
+    /// Takes a delivery: everything in it is durable when this returns.
+    ///
+    /// # Errors
+    /// [`AppError::NotThisSource`] when the body has none of the source's marks (it was kept for inspection), and
+    /// [`AppError::Unavailable`] when it could not be made durable: the sender should try again.
+    pub async fn receive(self: &Arc<Self>, source: Source, body: &Value) -> Result<Accepted, AppError> {
+        let understood = match source.read(body) {
+            Ok(understood) => understood,
+            Err(refused) => {
+                self.keep(source.id(), Verdict::Bad, &refused.why, &body.to_string()).await?;
+                return Err(refused.into());
+            }
+        };
+        let Understood { alerts, ignored, notes } = understood;
+        for note in notes {
+            tracing::info!(source = source.id(), note, "a delivery says more than its alerts");
+        }
+        self.counters.add(
+            "firstcheck_alerts_total",
+            &format!("source=\"{}\"", source.id()),
+            alerts.len() as u64,
+        );
+        if let Some(reason) = ignored {
+            self.keep(source.id(), Verdict::Unmapped, &reason, &body.to_string()).await?;
+        }
+        self.sort_out(alerts).await
+    }
+
+    /// Keeps a body that could not even be read.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it could not be kept.
+    pub async fn keep_unreadable(&self, source: &str, reason: &str, body: &[u8]) -> Result<(), Unavailable> {
+        self.keep(source, Verdict::Bad, reason, &String::from_utf8_lossy(body)).await
+    }
+
+    /// A person says that something fails; gives the incident it opened or joined.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] when it could not be made durable.
+    pub async fn start_by_hand(self: &Arc<Self>, mut alert: Alert, by: &str) -> Result<IncidentId, AppError> {
+        alert.status = AlertStatus::Firing;
+        alert.labels.insert("reported_by".to_owned(), by.to_owned());
+        if alert.fingerprint.is_empty() {
+            alert.fingerprint = crate::alert::reading::fingerprint([alert.title.as_str()]);
+        }
+        let key = alert.incident_key();
+        self.counters.add("firstcheck_alerts_total", "source=\"by_hand\"", 1);
+        Ok(self.open_or_join(&key, vec![alert]).await?)
+    }
+
+    async fn keep(
+        &self,
+        source: &str,
+        verdict: Verdict,
+        reason: &str,
+        body: &str,
+    ) -> Result<(), Unavailable> {
+        tracing::warn!(source, reason, verdict = verdict.id(), "a delivery became no alert");
+        self.counters.add(
+            "firstcheck_deliveries_kept_total",
+            &format!("source=\"{source}\",verdict=\"{}\"", verdict.id()),
+            1,
+        );
+        let gate = self.gate(&IncidentId::from_seed(0));
+        let kept = Kept {
+            at: clock::now(),
+            source: source.to_owned(),
+            verdict,
+            reason: gate.text(reason),
+            size_bytes: body.len() as u64,
+            body: gate.text(&body[..body.floor_char_boundary(crate::store::KEPT_BODY_BYTES)]),
+        };
+        self.store.keep(kept).await
+    }
+
+    /// Sorts the alerts by where they belong and lets each incident take its own, side by side.
+    async fn sort_out(self: &Arc<Self>, alerts: Vec<Alert>) -> Result<Accepted, AppError> {
+        let now = clock::now();
+        let mut groups: Vec<(Place, Vec<Alert>)> = Vec::new();
+        for mut alert in alerts {
+            cap_start(&mut alert, now);
+            let place = self.place(&alert).await?;
+            match groups.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, alerts)) => alerts.push(alert),
+                None => groups.push((place, vec![alert])),
+            }
+        }
+        let taken = groups.into_iter().map(|(place, alerts)| self.take(place, alerts));
+        let mut incidents: Vec<Joined> = Vec::new();
+        for joined in futures_util::future::try_join_all(taken).await?.into_iter().flatten() {
+            match incidents.iter_mut().find(|known| known.id == joined.id) {
+                Some(known) => known.alerts += joined.alerts,
+                None => incidents.push(joined),
+            }
+        }
+        Ok(Accepted { incidents })
+    }
+
+    async fn place(&self, alert: &Alert) -> Result<Place, Unavailable> {
+        let sighting = self.store.sighting(alert).await?;
+        Ok(match (alert.status, sighting) {
+            (_, Some(seen)) if seen.is_open => Place::Join(seen.incident),
+            (AlertStatus::Resolved, Some(seen)) => Place::Known(seen.incident),
+            (AlertStatus::Resolved, None) => Place::Nowhere("an end without a known beginning"),
+            (AlertStatus::Firing, Some(seen)) if is_late(alert.started_at, seen.started_at) => {
+                Place::Known(seen.incident)
+            }
+            (AlertStatus::Firing, _) => Place::Open(alert.incident_key()),
+        })
+    }
+
+    async fn take(self: &Arc<Self>, place: Place, alerts: Vec<Alert>) -> Result<Option<Joined>, Unavailable> {
+        let count = alerts.len();
+        let id = match place {
+            Place::Join(id) => {
+                let events = self.received(&id, alerts);
+                self.advance(&id, &events, None).await?;
+                id
+            }
+            Place::Open(key) => self.open_or_join(&key, alerts).await?,
+            Place::Known(id) => id,
+            Place::Nowhere(reason) => {
+                for alert in alerts {
+                    self.keep(&alert.source, Verdict::Unmapped, reason, &alert.raw.to_string()).await?;
+                }
+                return Ok(None);
+            }
+        };
+        Ok(Some(Joined { id, alerts: count }))
+    }
+
+    /// Lets the open incident with this key take the alerts, or opens one. Whoever loses the race joins.
+    async fn open_or_join(
+        self: &Arc<Self>,
+        key: &IncidentKey,
+        alerts: Vec<Alert>,
+    ) -> Result<IncidentId, Unavailable> {
+        loop {
+            if let Some(id) = self.store.open_incident(key).await? {
+                let events = self.received(&id, alerts.clone());
+                self.advance(&id, &events, None).await?;
+                return Ok(id);
+            }
+            let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
+            let profile = alerts.first().map(|alert| self.profile(alert)).unwrap_or_default();
+            let mut events = vec![Event::Opened { key: key.clone(), profile }];
+            events.extend(self.received(&id, alerts.clone()));
+            let _in_order = self.stripe(&id).lock().await;
+            match self.decide_and_commit(Incident::new(id.clone()), &events, None).await {
+                Ok(_) => return Ok(id),
+                Err(CommitError::Conflict | CommitError::KeyTaken(_)) => {}
+                Err(CommitError::Unavailable(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The alerts as events of this incident, their raw elements redacted before they are stored.
+    fn received(&self, id: &IncidentId, alerts: Vec<Alert>) -> Vec<Event> {
+        let gate = self.gate(id);
+        let redacted = |mut alert: Alert| {
+            alert.raw = gate.json(&alert.raw);
+            Event::AlertReceived { alert }
+        };
+        alerts.into_iter().map(redacted).collect()
+    }
+
+    /// What is known of the alert's service: by its name, else by the endpoint it answers at, else what the alert says.
+    fn profile(&self, alert: &Alert) -> ServiceProfile {
+        find_profile(&self.services, alert).cloned().unwrap_or_else(|| ServiceProfile {
+            name: alert.service.clone().unwrap_or_default(),
+            url: alert.endpoint.as_deref().and_then(|endpoint| endpoint.parse().ok()).filter(is_http),
+            ..ServiceProfile::default()
+        })
+    }
+}
+
+fn is_http(url: &url::Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// The service of this name, else the one whose URL the endpoint lies under (the longest).
+fn find_profile<'a>(services: &'a [ServiceProfile], alert: &Alert) -> Option<&'a ServiceProfile> {
+    if let Some(name) = &alert.service
+        && let Some(known) = services.iter().find(|service| service.name.eq_ignore_ascii_case(name))
+    {
+        return Some(known);
+    }
+    let endpoint: url::Url = alert.endpoint.as_deref()?.parse().ok()?;
+    let lies_under = |service: &&ServiceProfile| {
+        service.url.as_ref().is_some_and(|url| {
+            url.origin() == endpoint.origin() && endpoint.path().starts_with(url.path().trim_end_matches('/'))
+        })
+    };
+    services.iter().filter(lies_under).max_by_key(|service| service.url.as_ref().map(|url| url.path().len()))
+}
+
+/// A firing whose problem began no later than the one that is over.
+fn is_late(started_at: Option<Timestamp>, over: Option<Timestamp>) -> bool {
+    matches!((started_at, over), (Some(started), Some(over)) if started <= over)
+}
+
+/// A start that lies ahead of us is a wrong clock: the problem began when we heard of it.
+fn cap_start(alert: &mut Alert, now: Timestamp) {
+    let latest = now.checked_add(CLOCK_SKEW).unwrap_or(now);
+    if alert.started_at.is_some_and(|started| started > latest) {
+        tracing::info!(source = alert.source, "an alert begins in the future; its start is taken as now");
+        alert.started_at = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, url: &str) -> ServiceProfile {
+        ServiceProfile { name: name.into(), url: url.parse().ok(), ..ServiceProfile::default() }
+    }
+
+    #[track_caller]
+    fn found(service_label: Option<&str>, endpoint: Option<&str>, expected: Option<&str>) {
+        let services =
+            [service("shop", "https://api.shop.test/"), service("pay", "https://api.shop.test/v1/pay")];
+        let mut alert = Alert::titled("generic", "500s");
+        alert.service = service_label.map(str::to_owned);
+        alert.endpoint = endpoint.map(str::to_owned);
+        assert_eq!(find_profile(&services, &alert).map(|it| it.name.as_str()), expected);
+    }
+
+    #[test]
+    fn a_service_is_found_by_its_name_or_by_where_it_answers() {
+        found(Some("Pay"), None, Some("pay"));
+        found(None, Some("https://api.shop.test/v1/pay/charge"), Some("pay"));
+        found(None, Some("https://api.shop.test/v1/cart"), Some("shop"));
+        found(None, Some("/v1/cart"), None);
+        found(Some("mail"), Some("https://mail.test/"), None);
+    }
+
+    #[test]
+    fn a_start_ahead_of_us_is_taken_as_now() {
+        let now = Timestamp::from_second(1_790_000_000).unwrap();
+        let mut alert = Alert::titled("generic", "x");
+        alert.started_at = now.checked_add(SignedDuration::from_mins(6)).ok();
+        cap_start(&mut alert, now);
+        assert_eq!(alert.started_at, Some(now));
+        let soon = now.checked_add(SignedDuration::from_mins(4)).ok();
+        alert.started_at = soon;
+        cap_start(&mut alert, now);
+        assert_eq!(alert.started_at, soon);
+    }
+
+    #[test]
+    fn only_a_newer_start_opens_again() {
+        let at = |second| Timestamp::from_second(second).ok();
+        assert!(is_late(at(5), at(5)));
+        assert!(is_late(at(4), at(5)));
+        assert!(!is_late(at(6), at(5)));
+        assert!(!is_late(None, at(5)));
+    }
+}

@@ -1,0 +1,148 @@
+//! Lanes: actions of one lane are performed one after the other, and lanes never wait for each other.
+//!
+//! A lane is a queue and a task that lives while the queue is not empty. An action is handed to its lane by whoever
+//! committed it, so an idle lane starts at once and nothing polls; a failed action waits in its place until it is due again.
+//! The surprise: of several filings of one issue only the last is performed, because it says everything the others would.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::app::perform::{self, Performed};
+use crate::clock;
+use crate::store::Pending;
+use crate::triage::Action;
+
+/// The queues, and how many of them are at work.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    queues: Mutex<HashMap<String, VecDeque<Pending>>>,
+    at_work: watch::Sender<usize>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { queues: Mutex::default(), at_work: watch::Sender::new(0), stopping: watch::Sender::new(false) }
+    }
+}
+
+impl Lanes {
+    /// Begins nothing new and waits until what is being performed is done.
+    pub(super) async fn stop(&self) {
+        self.stopping.send_replace(true);
+        let mut at_work = self.at_work.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = at_work.wait_for(|count| *count == 0).await;
+    }
+
+    /// Becomes ready when the app is told to stop.
+    pub(super) async fn stopped(&self) {
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<String, VecDeque<Pending>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lane's next action; the lane ends when there is none. Filings that a later one covers come back apart.
+    fn next(&self, lane: &str) -> (Option<Pending>, Vec<Pending>) {
+        let mut queues = self.queues();
+        let Some(queue) = queues.get_mut(lane) else { return (None, Vec::new()) };
+        let mut covered = Vec::new();
+        while queue.front().is_some_and(|it| it.action == Action::FileIssue)
+            && queue.get(1).is_some_and(|it| it.action == Action::FileIssue)
+        {
+            let (Some(earlier), Some(later)) = (queue.pop_front(), queue.front_mut()) else { break };
+            // A tracker that is down stays down for the later filing too: it goes on waiting.
+            later.attempts = earlier.attempts;
+            later.due_at = later.due_at.max(earlier.due_at);
+            later.last_error.clone_from(&earlier.last_error);
+            covered.push(earlier);
+        }
+        let next = queue.front().cloned();
+        if next.is_none() {
+            queues.remove(lane);
+        }
+        (next, covered)
+    }
+
+    fn done(&self, lane: &str) {
+        if let Some(queue) = self.queues().get_mut(lane) {
+            queue.pop_front();
+        }
+    }
+
+    fn postponed(&self, lane: &str, action: Pending) {
+        if let Some(front) = self.queues().get_mut(lane).and_then(VecDeque::front_mut) {
+            *front = action;
+        }
+    }
+}
+
+/// Counts a lane as at work as long as it lives, however it ends.
+struct AtWork(watch::Sender<usize>);
+
+impl AtWork {
+    fn begin(lanes: &Lanes) -> Self {
+        lanes.at_work.send_modify(|count| *count += 1);
+        Self(lanes.at_work.clone())
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Hands actions to their lanes; a lane that sleeps begins at once.
+pub(super) fn enqueue(app: &Arc<App>, actions: Vec<Pending>) {
+    let mut queues = app.lanes.queues();
+    for action in actions {
+        if let Some(queue) = queues.get_mut(&action.lane) {
+            queue.push_back(action);
+            continue;
+        }
+        let lane = action.lane.clone();
+        queues.insert(lane.clone(), VecDeque::from([action]));
+        let at_work = AtWork::begin(&app.lanes);
+        tokio::spawn(run(Arc::clone(app), lane, at_work));
+    }
+}
+
+async fn run(app: Arc<App>, lane: String, _at_work: AtWork) {
+    while !app.lanes.is_stopping() {
+        let (next, covered) = app.lanes.next(&lane);
+        for earlier in covered {
+            perform::finish(&app, &earlier).await;
+        }
+        let Some(action) = next else { return };
+        if !due(&app, &action).await {
+            return;
+        }
+        match perform::perform(&app, &action).await {
+            Performed::Done => app.lanes.done(&lane),
+            Performed::Later(action) => app.lanes.postponed(&lane, action),
+        }
+    }
+}
+
+/// Waits until the action is due; false when the app stops first.
+async fn due(app: &App, action: &Pending) -> bool {
+    let wait = Duration::try_from(action.due_at.duration_since(clock::now())).unwrap_or_default();
+    if wait.is_zero() {
+        return true;
+    }
+    tokio::select! {
+        () = tokio::time::sleep(wait) => true,
+        () = app.lanes.stopped() => false,
+    }
+}

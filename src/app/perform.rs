@@ -1,0 +1,308 @@
+//! Performing one action, and what happens when it fails.
+//!
+//! Each action may be performed twice unharmed: a message carries the action's nonce, an issue its marker, a probe only
+//! looks. A failure is recorded when it is new, not at each try, and waits 1 s, 2 s, 4 s … 5 min, or as long as the other side
+//! asks. The surprise: a bug (a panic) in a check ends in the outcome `error`, like every check that could not run.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::app::App;
+use crate::chat::ChatError;
+use crate::checks::{self, NotRun, With};
+use crate::clock;
+use crate::evidence;
+use crate::incident::{Event, Incident, IncidentId, Retry, Step};
+use crate::outcome::{CheckKind, Report};
+use crate::question::QuestionId;
+use crate::store::{Pending, Unavailable};
+use crate::triage::{Action, Note};
+
+/// The first wait after a failure.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait: a chat or tracker that is back is noticed within five minutes.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// The wait while the store itself cannot be written, and nothing can be noted.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+/// What became of a try.
+#[derive(Debug)]
+pub(super) enum Performed {
+    /// It is out of the outbox: done, or given up.
+    Done,
+    /// It failed and waits.
+    Later(Pending),
+}
+
+/// Why a try failed.
+struct Failed {
+    reason: String,
+    retry: Retry,
+}
+
+impl From<ChatError> for Failed {
+    fn from(error: ChatError) -> Self {
+        Self { reason: error.reason, retry: error.retry }
+    }
+}
+
+impl From<Unavailable> for Failed {
+    fn from(error: Unavailable) -> Self {
+        Self { reason: error.to_string(), retry: Retry::After(STORE_WAIT) }
+    }
+}
+
+/// Performs an action once.
+pub(super) async fn perform(app: &Arc<App>, pending: &Pending) -> Performed {
+    let tried = AssertUnwindSafe(attempt(app, pending)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(incident.id = %pending.incident, action = kind(&pending.action), "performing an action panicked");
+        Err(Failed { reason: "an error of firstcheck itself; its log has the details".to_owned(), retry: Retry::Never })
+    });
+    let outcome = if tried.is_ok() { "ok" } else { "failed" };
+    app.counters.add(
+        "firstcheck_actions_total",
+        &format!("action=\"{}\",outcome=\"{outcome}\"", kind(&pending.action)),
+        1,
+    );
+    match tried {
+        Ok(()) => Performed::Done,
+        Err(failed) => match note_failure(app, pending, failed).await {
+            Ok(performed) => performed,
+            Err(error) => {
+                tracing::error!(%error, incident.id = %pending.incident, "a failed action could not be noted");
+                Performed::Later(Pending { due_at: later(clock::now(), STORE_WAIT), ..pending.clone() })
+            }
+        },
+    }
+}
+
+/// Takes an action out of the outbox that needs no performing.
+pub(super) async fn finish(app: &Arc<App>, pending: &Pending) {
+    if let Err(error) = app.store.finish(pending.id).await {
+        tracing::warn!(%error, incident.id = %pending.incident, "an action stays in the outbox and is repeated at the next start");
+    }
+    app.tick();
+}
+
+async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
+    let id = &pending.incident;
+    let log = app.store.load(id).await?;
+    let incident = Incident::fold(id.clone(), &log);
+    let event = match &pending.action {
+        Action::OpenThread => Some(open_thread(app, &incident).await?),
+        Action::Ask { question, because } => {
+            ask(app, &incident, *question, because, pending).await?;
+            None
+        }
+        Action::Say { note } => {
+            say(app, &incident, note, pending).await?;
+            None
+        }
+        Action::RunCheck { step } => Some(run_check(app, id, step).await?),
+        Action::FileIssue => file_issue(app, &incident).await?,
+        Action::WakeAt { .. } => None,
+    };
+    match event {
+        Some(event) => {
+            app.advance(id, &[event], Some(pending.id)).await?;
+        }
+        None => app.store.finish(pending.id).await?,
+    }
+    app.tick();
+    Ok(())
+}
+
+async fn open_thread(app: &App, incident: &Incident) -> Result<Event, Failed> {
+    let chat = app.chat();
+    let chat = chat.as_ref().as_ref().map_err(ChatError::clone)?;
+    let thread = chat.open_thread(&app.redacted(incident)).await?;
+    Ok(Event::ThreadOpened { thread })
+}
+
+async fn ask(
+    app: &App,
+    incident: &Incident,
+    question: QuestionId,
+    because: &str,
+    pending: &Pending,
+) -> Result<(), Failed> {
+    if incident.answer(question).is_some() {
+        return Ok(());
+    }
+    let chat = app.chat();
+    let chat = chat.as_ref().as_ref().map_err(ChatError::clone)?;
+    let nonce = pending.id.nonce(&incident.id);
+    chat.ask(&app.redacted(incident), app.knowledge.question(question), because, &nonce).await?;
+    Ok(())
+}
+
+async fn say(app: &App, incident: &Incident, note: &Note, pending: &Pending) -> Result<(), Failed> {
+    let chat = app.chat();
+    let chat = chat.as_ref().as_ref().map_err(ChatError::clone)?;
+    chat.say(&app.redacted(incident), note, &pending.id.nonce(&incident.id)).await?;
+    Ok(())
+}
+
+async fn run_check(app: &Arc<App>, id: &IncidentId, step: &Step) -> Result<Event, Failed> {
+    // The semaphore is never closed.
+    let _turn = app.probes.acquire().await;
+    app.advance(id, &[Event::CheckStarted { step: step.key() }], None).await?;
+    let request = checks::Request {
+        check: step.check,
+        target: step.target.clone(),
+        with: With(step.with.clone()),
+        timeout: app.check_timeout,
+        now: clock::now(),
+    };
+    let run = AssertUnwindSafe(checks::run(&app.environment, &request)).catch_unwind().await;
+    let report = match run {
+        Ok(Ok(report)) => report,
+        Ok(Err(not_run)) => Report::error(step.check, &step.target, not_run.to_string()),
+        Err(_) => {
+            tracing::error!(incident.id = %id, step = step.key(), "a check panicked");
+            Report::error(step.check, &step.target, "the check itself broke; this is an error of firstcheck")
+        }
+    };
+    app.counters.add(
+        "firstcheck_checks_total",
+        &format!("check=\"{}\",outcome=\"{}\"", report.check, report.outcome),
+        1,
+    );
+    Ok(Event::CheckReported { step: step.key(), report })
+}
+
+/// Files the issue as the incident stands now; `None` when the incident knows its issue already.
+async fn file_issue(app: &App, incident: &Incident) -> Result<Option<Event>, Failed> {
+    let redacted = app.redacted(incident);
+    let issue = evidence::render::issue(&app.templates, &evidence::pack(&redacted))
+        .map_err(|error| Failed { reason: error.to_string(), retry: Retry::Never })?;
+    let repository = incident.profile.repository.as_deref();
+    let turn = {
+        let mut repositories = app.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(repositories.entry(repository.unwrap_or_default().to_owned()).or_default())
+    };
+    let _turn = turn.lock().await;
+    let filed = app.tracker.file(&incident.id, repository, &issue, incident.issue.as_ref()).await;
+    let issue = filed.map_err(|error| Failed { reason: error.reason, retry: error.retry })?;
+    let is_news = incident.issue.as_ref() != Some(&issue);
+    Ok(is_news.then_some(Event::IssueFiled { reference: issue.reference, url: issue.url }))
+}
+
+/// Notes a failure in the outbox, and in the incident when it is a new one.
+async fn note_failure(app: &Arc<App>, pending: &Pending, failed: Failed) -> Result<Performed, Unavailable> {
+    let what = what(&pending.action);
+    tracing::warn!(incident.id = %pending.incident, action = what, reason = failed.reason, "an action failed");
+    let Retry::After(asked) = failed.retry else {
+        app.store.give_up(pending.id, &failed.reason).await?;
+        let event = Event::ActionFailed { what: what.to_owned(), reason: failed.reason, retry_at: None };
+        app.advance(&pending.incident, &[event], None).await?;
+        app.tick();
+        return Ok(Performed::Done);
+    };
+    let is_new = pending.last_error.as_ref() != Some(&failed.reason);
+    let mut again = pending.clone();
+    again.attempts += 1;
+    again.due_at = later(clock::now(), wait(again.attempts, asked));
+    again.last_error = Some(failed.reason.clone());
+    app.store.reschedule(&again).await?;
+    if is_new {
+        let retry_at = Some(again.due_at);
+        let event = Event::ActionFailed { what: what.to_owned(), reason: failed.reason, retry_at };
+        app.advance(&pending.incident, &[event], None).await?;
+    }
+    Ok(Performed::Later(again))
+}
+
+/// The wait after this many failures: doubling, and never less than the other side asked for.
+fn wait(attempts: u32, asked: Duration) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    doubled.min(LONGEST_WAIT).max(asked)
+}
+
+fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_hours(1));
+    now.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+fn kind(action: &Action) -> &'static str {
+    match action {
+        Action::OpenThread => "open_thread",
+        Action::RunCheck { .. } => "run_check",
+        Action::Ask { .. } => "ask",
+        Action::Say { .. } => "say",
+        Action::FileIssue => "file_issue",
+        Action::WakeAt { .. } => "wake_at",
+    }
+}
+
+/// In a person's words, as in "filing the issue failed".
+pub(super) fn what(action: &Action) -> &'static str {
+    match action {
+        Action::OpenThread => "opening the thread",
+        Action::RunCheck { .. } => "running a check",
+        Action::Ask { .. } => "asking a question",
+        Action::Say { .. } => "saying it in the thread",
+        Action::FileIssue => "filing the issue",
+        Action::WakeAt { .. } => "waking up",
+    }
+}
+
+/// Why a check that somebody asked for was not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckRefused {
+    /// The question makes no sense as asked.
+    #[error("{0}")]
+    Usage(String),
+    /// The egress policy does not let us reach the target.
+    #[error("{0}")]
+    Egress(String),
+}
+
+impl App {
+    /// Runs one check for somebody, apart from any incident, under the bot's egress policy. Secrets of the configuration
+    /// (`env:NAME`) are not known to it: whoever names the target would be sent them.
+    ///
+    /// # Errors
+    /// [`CheckRefused`] when the target or a key makes no sense, or the policy refuses the target.
+    pub async fn check(
+        &self,
+        check: CheckKind,
+        target: &str,
+        with: BTreeMap<String, String>,
+        timeout: Option<Duration>,
+    ) -> Result<Report, CheckRefused> {
+        let environment = self.environment.clone().with_secrets(BTreeMap::new());
+        let request = checks::Request {
+            check,
+            target: target.to_owned(),
+            with: With(with),
+            timeout: timeout.unwrap_or(self.check_timeout),
+            now: clock::now(),
+        };
+        let _turn = self.probes.acquire().await;
+        checks::run(&environment, &request).await.map_err(|not_run| match not_run {
+            NotRun::Usage(reason) => CheckRefused::Usage(reason),
+            NotRun::Refused(refusal) => CheckRefused::Egress(refusal.to_string()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_five_minutes_and_obey_the_other_side() {
+        let waits: Vec<u64> = (1..=11).map(|attempts| wait(attempts, Duration::ZERO).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(wait(1, Duration::from_secs(900)).as_secs(), 900);
+        assert_eq!(wait(u32::MAX, Duration::ZERO).as_secs(), 300);
+    }
+}

@@ -1,0 +1,436 @@
+//! What leaves the app: redacted incidents, and the JSON document of one ([`Document`]).
+//!
+//! Nothing here is raw. The document's field names are promised in the interface; fields may be added, none changes its
+//! meaning.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::alert::{Alert, Severity};
+use crate::app::{App, AppError, Filter, Kept, Summary, Unavailable, perform};
+use crate::bucket::Bucket;
+use crate::evidence::{self, Pack};
+use crate::incident::{
+    Conclusion, Hypothesis, Incident, IncidentId, Reason, Stage, StepState, Stopped, TimelineEntry,
+};
+use crate::outcome::{CheckKind, Facts, Outcome, Role};
+use crate::question::{Answer, Choice, QuestionId};
+use crate::runbook::Knowledge;
+use crate::store::{Figures, Pending};
+
+/// An incident as `GET /api/incidents/{id}` shows it. Redacted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Document {
+    /// Its name.
+    pub id: IncidentId,
+    /// `triaging`, `clarity`, `unclear`, `resolved` or `closed`.
+    pub state: Stage,
+    /// One line.
+    pub title: String,
+    /// The service.
+    pub service: Option<String>,
+    /// URL, path or host that fails.
+    pub endpoint: Option<String>,
+    /// The highest severity any alert said.
+    pub severity: Severity,
+    /// What triage says the boundary is (a person's correction wins), or the best guess so far; null before the first.
+    pub bucket: Option<Bucket>,
+    /// The probability of the best bucket, 0 to 1.
+    pub probability: Option<f64>,
+    /// The next likely boundary.
+    pub runner_up: Option<Bucket>,
+    /// All boundaries; they add up to 1.
+    pub buckets: BTreeMap<Bucket, f64>,
+    /// `clarity` or `unclear` once triage stopped.
+    pub stopped: Option<Stopped>,
+    /// The one or two best hypotheses, best first.
+    pub hypotheses: Vec<Hypothesis>,
+    /// The same, by id and probability alone.
+    pub causes: Vec<Cause>,
+    /// The experiment that settles it.
+    pub next_experiment: Option<String>,
+    /// The failing dependency, when the best hypothesis lies in one.
+    pub dependency: Option<String>,
+    /// What moved the belief, strongest first.
+    pub reasons: Vec<Reason>,
+    /// What was ruled out, and by what.
+    pub ruled_out: Vec<String>,
+    /// What nobody could tell.
+    pub missing: Vec<String>,
+    /// Questions that wait for a person.
+    pub open_questions: Vec<OpenQuestion>,
+    /// Every question that was put to a person, in order.
+    pub asked: Vec<QuestionId>,
+    /// Every question and its latest answer.
+    pub answers: Vec<Answered>,
+    /// Checks, in order of planning.
+    pub checks: Vec<Check>,
+    /// Its alerts, the latest state of each.
+    pub alerts: Vec<Alert>,
+    /// How many alert deliveries were folded in.
+    pub alert_count: u64,
+    /// The history.
+    pub timeline: Vec<TimelineEntry>,
+    /// When the fault began.
+    pub started_at: Option<Timestamp>,
+    /// When the first alert arrived.
+    pub alerted_at: Option<Timestamp>,
+    /// When triage stopped.
+    pub concluded_at: Option<Timestamp>,
+    /// When the problem ended.
+    pub resolved_at: Option<Timestamp>,
+    /// Seconds from the fault's start to the first alert.
+    pub mttd_s: Option<f64>,
+    /// Seconds from the first alert to clarity.
+    pub mttc_s: Option<f64>,
+    /// Seconds from the fault's start to its end.
+    pub mttr_s: Option<f64>,
+    /// Seconds that triage waited for people.
+    pub human_wait_s: f64,
+    /// Where the issue can be read: a URL, or a path of the folder tracker.
+    pub issue: Option<String>,
+    /// The tracker's own reference to it (`owner/repo#12`).
+    pub issue_reference: Option<String>,
+    /// Actions that failed and wait, or were given up.
+    pub troubles: Vec<Trouble>,
+}
+
+/// A named cause and its probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cause {
+    /// Its id in the runbooks.
+    pub id: String,
+    /// Its probability, 0 to 1.
+    pub probability: f64,
+}
+
+/// A question that waits for a person.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OpenQuestion {
+    /// The question.
+    pub question: QuestionId,
+    /// Its wording.
+    pub ask: String,
+    /// "Asked because …".
+    pub because: String,
+    /// The closed answers; `unknown` is always taken.
+    pub answers: Vec<Choosable>,
+    /// How many may be picked, and whether words are understood.
+    pub choice: Choice,
+    /// When it was asked.
+    pub asked_at: Option<Timestamp>,
+}
+
+/// A closed answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Choosable {
+    /// What to send.
+    pub id: String,
+    /// What the person reads.
+    pub label: String,
+}
+
+/// A question and its latest answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answered {
+    /// The question.
+    pub question: QuestionId,
+    /// The answer as text: ids with commas, `unknown`, or words.
+    pub answer: String,
+    /// Who gave it.
+    pub by: Option<String>,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
+/// A check of the incident.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// Its kind.
+    pub check: CheckKind,
+    /// `service` or `dependency`.
+    pub role: Role,
+    /// The dependency's name, or what tells it from others of its kind.
+    pub name: Option<String>,
+    /// What was checked.
+    pub target: String,
+    /// `planned`, `running` or `reported`.
+    pub state: &'static str,
+    /// The finding.
+    pub outcome: Option<Outcome>,
+    /// One sentence.
+    pub summary: Option<String>,
+    /// The facts behind it.
+    pub facts: Facts,
+    /// How long it took, in milliseconds.
+    pub took_ms: Option<f64>,
+}
+
+/// An action that failed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trouble {
+    /// What was tried.
+    pub what: &'static str,
+    /// Why it failed the last time.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried again; null when it was given up.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Document {
+    /// The document of a redacted incident.
+    fn of(incident: Incident, knowledge: &Knowledge, troubles: Vec<Trouble>) -> Self {
+        let ranked = ranked(&incident);
+        let conclusion = incident.conclusion.as_ref();
+        let corrected = incident.reclassified.as_ref().map(|(bucket, _)| *bucket);
+        let texts = |pick: fn(&Conclusion) -> &Vec<String>| conclusion.map(pick).cloned().unwrap_or_default();
+        let hypotheses = conclusion.map(|it| it.hypotheses.clone()).unwrap_or_default();
+        Self {
+            bucket: corrected.or_else(|| ranked.first().map(|(bucket, _)| *bucket)),
+            probability: ranked.first().map(|(_, probability)| *probability),
+            runner_up: ranked.get(1).map(|(bucket, _)| *bucket),
+            stopped: conclusion.map(|it| it.stopped),
+            causes: hypotheses
+                .iter()
+                .map(|it| Cause { id: it.id.clone(), probability: it.probability })
+                .collect(),
+            hypotheses,
+            next_experiment: conclusion.map(|it| it.next_experiment.clone()),
+            dependency: conclusion.and_then(|it| it.dependency.clone()),
+            reasons: conclusion.map(|it| it.reasons.clone()).unwrap_or_default(),
+            ruled_out: texts(|it| &it.ruled_out),
+            missing: texts(|it| &it.missing),
+            open_questions: open_questions(&incident, knowledge),
+            asked: incident
+                .questions
+                .iter()
+                .filter(|it| it.asked_at.is_some())
+                .map(|it| it.question)
+                .collect(),
+            answers: answers(&incident),
+            checks: checks(&incident),
+            title: incident.title().to_owned(),
+            service: incident.service().map(str::to_owned),
+            endpoint: incident.endpoint().map(str::to_owned),
+            severity: incident.severity(),
+            started_at: incident.started_at(),
+            mttd_s: incident.mttd_s(),
+            mttc_s: incident.mttc_s(),
+            mttr_s: incident.mttr_s(),
+            human_wait_s: incident.human_wait_s(),
+            issue: incident.issue.as_ref().map(|issue| issue.url.clone()),
+            issue_reference: incident.issue.as_ref().map(|issue| issue.reference.clone()),
+            troubles,
+            id: incident.id,
+            state: incident.stage,
+            buckets: incident.buckets,
+            alerts: incident.alerts,
+            alert_count: incident.alert_count,
+            timeline: incident.timeline,
+            alerted_at: incident.alerted_at,
+            concluded_at: incident.concluded_at,
+            resolved_at: incident.resolved_at,
+        }
+    }
+}
+
+/// The buckets, likeliest first; the conclusion's own order where there is one.
+fn ranked(incident: &Incident) -> Vec<(Bucket, f64)> {
+    let mut ranked: Vec<(Bucket, f64)> = incident.buckets.iter().map(|(bucket, p)| (*bucket, *p)).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    if let Some(conclusion) = &incident.conclusion {
+        ranked.retain(|(bucket, _)| ![conclusion.bucket, conclusion.runner_up].contains(bucket));
+        let runner_up = conclusion.buckets.get(&conclusion.runner_up).copied().unwrap_or_default();
+        ranked.splice(0..0, [(conclusion.bucket, conclusion.probability), (conclusion.runner_up, runner_up)]);
+    }
+    ranked
+}
+
+fn open_questions(incident: &Incident, knowledge: &Knowledge) -> Vec<OpenQuestion> {
+    let open = incident.open_questions().map(|record| {
+        let wording = knowledge.question(record.question);
+        let answers = wording.answers.iter();
+        OpenQuestion {
+            question: record.question,
+            ask: wording.ask.clone(),
+            because: record.because.clone(),
+            answers: answers.map(|it| Choosable { id: it.id.clone(), label: it.label.clone() }).collect(),
+            choice: record.question.choice(),
+            asked_at: record.asked_at,
+        }
+    });
+    open.collect()
+}
+
+fn answers(incident: &Incident) -> Vec<Answered> {
+    let answered = incident.questions.iter().filter_map(|record| {
+        Some(Answered {
+            question: record.question,
+            answer: record.answer.as_ref().map(Answer::to_string)?,
+            by: record.by.clone(),
+            at: record.answered_at,
+        })
+    });
+    answered.collect()
+}
+
+fn checks(incident: &Incident) -> Vec<Check> {
+    let check = |record: &crate::incident::StepRecord| {
+        let report = record.report();
+        Check {
+            check: record.step.check,
+            role: record.step.role,
+            name: record.step.name.clone(),
+            target: record.step.target.clone(),
+            state: match record.state {
+                StepState::Planned => "planned",
+                StepState::Running => "running",
+                StepState::Reported { .. } => "reported",
+            },
+            outcome: report.map(|report| report.outcome),
+            summary: report.map(|report| report.summary.clone()),
+            facts: report.map(|report| report.facts.clone()).unwrap_or_default(),
+            took_ms: report.map(|report| report.took_ms),
+        }
+    };
+    incident.steps.iter().map(check).collect()
+}
+
+fn trouble(pending: &Pending, given_up: bool) -> Option<Trouble> {
+    Some(Trouble {
+        what: perform::what(&pending.action),
+        reason: pending.last_error.clone()?,
+        attempts: pending.attempts,
+        retry_at: (!given_up).then_some(pending.due_at),
+    })
+}
+
+impl App {
+    /// The redacted copy of an incident: the only form in which one leaves.
+    pub(super) fn redacted(&self, incident: &Incident) -> Incident {
+        evidence::redact::incident(incident, &self.gate(&incident.id))
+    }
+
+    /// An incident, redacted; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn incident(&self, id: &IncidentId) -> Result<Option<Incident>, Unavailable> {
+        let log = self.store.load(id).await?;
+        Ok((!log.is_empty()).then(|| self.redacted(&Incident::fold(id.clone(), &log))))
+    }
+
+    /// The newest incidents, redacted.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn incidents(&self, filter: Filter, limit: u32) -> Result<Vec<Summary>, Unavailable> {
+        let mut summaries = self.store.list(filter, limit).await?;
+        for summary in &mut summaries {
+            let gate = self.gate(&summary.id);
+            summary.title = gate.text(&summary.title);
+            summary.service = summary.service.as_deref().map(|it| gate.text(it));
+            summary.endpoint = summary.endpoint.as_deref().map(|it| gate.url(it));
+        }
+        Ok(summaries)
+    }
+
+    /// An incident as the API shows it.
+    ///
+    /// # Errors
+    /// [`AppError::NoSuchIncident`] and [`AppError::Unavailable`].
+    pub async fn document(&self, id: &IncidentId) -> Result<Document, AppError> {
+        let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
+        let gate = self.gate(id);
+        let undone = self.store.pending_of(id).await?;
+        let troubles = undone.iter().filter_map(|(pending, given_up)| trouble(pending, *given_up));
+        let troubles = troubles.map(|it| Trouble { reason: gate.text(&it.reason), ..it }).collect();
+        Ok(Document::of(incident, &self.knowledge, troubles))
+    }
+
+    /// The evidence pack.
+    ///
+    /// # Errors
+    /// [`AppError::NoSuchIncident`] and [`AppError::Unavailable`].
+    pub async fn evidence(&self, id: &IncidentId) -> Result<Pack, AppError> {
+        let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
+        Ok(evidence::pack(&incident))
+    }
+
+    /// The evidence pack as Markdown.
+    ///
+    /// # Errors
+    /// As [`Self::evidence`]; [`AppError::Refused`] when the template cannot be filled, with its place.
+    pub async fn evidence_markdown(&self, id: &IncidentId) -> Result<String, AppError> {
+        let pack = self.evidence(id).await?;
+        evidence::render::markdown(&self.templates, &pack)
+            .map_err(|error| AppError::Refused(error.to_string()))
+    }
+
+    /// Fills one of the templates, e.g. a page of the console.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] when the template cannot be filled, with its place.
+    pub fn render(&self, template: &str, values: &impl Serialize) -> Result<String, AppError> {
+        self.templates.render(template, values).map_err(|error| AppError::Refused(error.to_string()))
+    }
+
+    /// Deliveries that became no alert, newest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn kept(&self, limit: u32) -> Result<Vec<Kept>, Unavailable> {
+        self.store.kept(limit).await
+    }
+
+    /// Figures of the store for the metrics page.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn figures(&self) -> Result<Figures, Unavailable> {
+        self.store.figures().await
+    }
+
+    /// Counters since the start: name, labels, count.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(&'static str, String, u64)> {
+        self.counters.all()
+    }
+
+    /// Whether alerts can be made durable now.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when they cannot.
+    pub async fn ready(&self) -> Result<(), Unavailable> {
+        if self.lanes.is_stopping() {
+            return Err(Unavailable { reason: "the bot is stopping".to_owned() });
+        }
+        self.store.ping().await
+    }
+
+    /// Waits until triage of this incident has stopped and nothing is pending any more: the issue is filed, everything is
+    /// said. Gives its redacted copy. Waits for as long as it takes: a question nobody answers, a tracker that stays down.
+    ///
+    /// # Errors
+    /// [`AppError::NoSuchIncident`] and [`AppError::Unavailable`].
+    pub async fn settled(&self, id: &IncidentId) -> Result<Arc<Incident>, AppError> {
+        let mut ticks = self.ticks.subscribe();
+        loop {
+            ticks.mark_unchanged();
+            let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
+            if incident.stage != Stage::Triaging {
+                let undone = self.store.pending_of(id).await?;
+                if undone.iter().all(|(_, given_up)| *given_up) {
+                    return Ok(Arc::new(incident));
+                }
+            }
+            // The sender is ours: it cannot be gone.
+            let _ = ticks.changed().await;
+        }
+    }
+}

@@ -1,3 +1,5 @@
+//! Texts as people paste them, and the request in each; what no person would paste is left to proptest.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -23,7 +23,7 @@ use crate::evidence::redact::Gate;
 use crate::incident::{Event, Incident, IncidentId, Recorded};
 use crate::profile::ServiceProfile;
 use crate::runbook::Knowledge;
-use crate::store::{ActionId, Commit, CommitError, Pending, Planned, Store};
+use crate::store::{ActionId, Commit, CommitError, Planned, Store};
 use crate::template::Templates;
 use crate::tracker::Tracker;
 use crate::triage::{self, Action};

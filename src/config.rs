@@ -1,14 +1,385 @@
-//! Configuration file and environment to checked settings. Nobody else reads the environment.
+//! The configuration file and the environment, made into checked [`Settings`]. Nobody else reads the environment.
+//!
+//! Without a file everything has a default that works on this machine: loopback, a SQLite file, a folder of issues, the
+//! console as chat. It refuses secrets in the file (`token_env:` or `token_file:` name them) and a bot that listens beyond
+//! loopback without a credential for every door. The surprise: paths in the file are relative to the file.
 
-/// The value of an environment variable; `None` when it is not set, empty, or no text.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "config is the one reader of the environment")]
-pub fn secret(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::alert::Source;
+use crate::egress;
+use crate::profile::ServiceProfile;
+use crate::yaml::{self, Problem};
+
+mod file;
+
+/// The file that is read when none is named.
+pub const DEFAULT_FILE: &str = "firstcheck.yaml";
+
+/// Time for one check: twice the usual connect time-out of a client, so that a slow answer is told from none.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for one request to GitHub, which itself cuts at 10 s.
+const GITHUB_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself, for the one place that sends or compares it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
 }
 
-/// Whether the user asked for output without colour (no-color.org: `NO_COLOR` set to anything but nothing).
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What `firstcheck serve` runs with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the HTTP server listens.
+    pub listen: SocketAddr,
+    /// The SQLite file.
+    pub store: PathBuf,
+    /// Sources whose deliveries are taken, each with the credential its sender must show.
+    pub sources: BTreeMap<Source, Option<Secret>>,
+    /// The credential of the API and the console.
+    pub api_token: Option<Secret>,
+    /// Where people read and answer.
+    pub chat: Chat,
+    /// Where issues go.
+    pub tracker: Tracker,
+    /// Which addresses may be probed.
+    pub egress: egress::Policy,
+    /// How checks are run.
+    pub checks: Checks,
+    /// What is known of our services.
+    pub services: Vec<ServiceProfile>,
+    /// Values for `env:NAME` in the services, by name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Runbooks that replace built-in ones or are added: name and text.
+    pub runbooks: Vec<(String, String)>,
+    /// Templates that replace built-in ones: name and text.
+    pub templates: Vec<(String, String)>,
+}
+
+/// Where people read and answer.
+#[derive(Debug, Clone)]
+pub enum Chat {
+    /// The browser console and the API.
+    Console,
+    /// A Discord channel.
+    Discord(Discord),
+}
+
+/// How to reach Discord.
+#[derive(Debug, Clone)]
+pub struct Discord {
+    /// The bot's token.
+    pub token: Secret,
+    /// The channel in which threads are opened.
+    pub channel: u64,
+    /// The server whose slash command is registered; without it the command is global.
+    pub guild: Option<u64>,
+    /// The role that is mentioned when a thread opens.
+    pub on_call_role: Option<u64>,
+    /// Another place that speaks Discord's API.
+    pub api_url: Option<Url>,
+    /// Another gateway.
+    pub gateway_url: Option<Url>,
+}
+
+/// Where issues go.
+#[derive(Debug, Clone)]
+pub enum Tracker {
+    /// A folder of Markdown files.
+    Folder(PathBuf),
+    /// GitHub repositories.
+    GitHub(GitHub),
+}
+
+/// How to reach GitHub.
+#[derive(Debug, Clone)]
+pub struct GitHub {
+    /// A token that may write issues.
+    pub token: Secret,
+    /// The repository (`owner/name`) for services that name none.
+    pub repository: Option<String>,
+    /// The API's base.
+    pub api_url: Url,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// How checks are run.
+#[derive(Debug, Clone)]
+pub struct Checks {
+    /// Name servers to ask; empty means the system's way.
+    pub resolvers: Vec<SocketAddr>,
+    /// Authorities trusted besides the system's, as PEM text, and the file it is from.
+    pub authorities: Option<(PathBuf, String)>,
+    /// The time one check may take.
+    pub timeout: Duration,
+}
+
+/// Reads an environment variable; blank counts as absent. The only place that does.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn secret(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// Whether the user wants no colour (<https://no-color.org>: the variable is there and not empty).
 #[must_use]
 pub fn no_color() -> bool {
     secret("NO_COLOR").is_some()
 }
+
+impl Settings {
+    /// The settings of this file; without one, of [`DEFAULT_FILE`] if it is there, else the defaults.
+    ///
+    /// # Errors
+    /// The first [`Problem`], with its place.
+    pub fn load(named: Option<&Path>) -> Result<Self, Problem> {
+        let file = named.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Problem::of_file(&file.display().to_string(), error.to_string())),
+        };
+        Self::read(file, &text, &|name| secret(name))
+    }
+
+    /// The settings this text says; `environment` gives the value of a variable.
+    ///
+    /// # Errors
+    /// The first [`Problem`], with its place.
+    pub fn read(
+        file: &Path,
+        text: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Problem> {
+        let name = file.display().to_string();
+        let is_blank = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+        let written: file::File = if is_blank { file::File::default() } else { yaml::read(&name, text)? };
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        Reader { name, text, folder, environment }.settings(written)
+    }
+}
+
+/// What reading needs beside the file's own words.
+struct Reader<'a> {
+    name: String,
+    text: &'a str,
+    folder: PathBuf,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Reader<'_> {
+    fn settings(&self, written: file::File) -> Result<Settings, Problem> {
+        let services = services(written.services);
+        let settings = Settings {
+            listen: written.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            store: self.folder.join(written.store.unwrap_or_else(|| "firstcheck.db".into())),
+            sources: self.sources(written.sources)?,
+            api_token: self.secret("api", &written.api.secret())?,
+            chat: self.chat(written.chat)?,
+            tracker: self.tracker(written.tracker)?,
+            egress: egress::Policy::allowing(&written.egress.allow)
+                .map_err(|error| self.problem("allow", &error.0, error.to_string()))?,
+            checks: self.checks(written.checks)?,
+            secrets: self.named_secrets(&services),
+            services,
+            runbooks: self.folder_of("runbooks", written.runbooks.as_deref(), "yaml")?,
+            templates: self.folder_of("templates", written.templates.as_deref(), "hbs")?,
+        };
+        self.guard_doors(&settings)?;
+        Ok(settings)
+    }
+
+    fn problem(&self, after: &str, at: &str, message: impl Into<String>) -> Problem {
+        Problem::at(&self.name, yaml::place(self.text, after, at), message)
+    }
+
+    /// The secret a section refers to.
+    fn secret(&self, section: &str, named: &file::SecretRef) -> Result<Option<Secret>, Problem> {
+        match (&named.token_env, &named.token_file) {
+            (Some(_), Some(_)) => {
+                Err(self.problem(section, "token_file", "either `token_env` or `token_file`, not both"))
+            }
+            (Some(variable), None) => match (self.environment)(variable) {
+                Some(value) => Ok(Some(Secret(value))),
+                None => Err(self.problem(
+                    section,
+                    "token_env",
+                    format!("the environment variable `{variable}` is not set"),
+                )),
+            },
+            (None, Some(path)) => {
+                let path = self.folder.join(path);
+                let value = std::fs::read_to_string(&path).map_err(|error| {
+                    self.problem(section, "token_file", format!("{}: {error}", path.display()))
+                })?;
+                let value = value.trim().to_owned();
+                if value.is_empty() {
+                    return Err(self.problem(section, "token_file", format!("{} is empty", path.display())));
+                }
+                Ok(Some(Secret(value)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn needed_secret(&self, section: &str, named: &file::SecretRef) -> Result<Secret, Problem> {
+        self.secret(section, named)?.ok_or_else(|| {
+            let message = format!("{section} needs a token: `token_env: NAME` or `token_file: PATH`");
+            self.problem(section, section, message)
+        })
+    }
+
+    /// Without `sources:` every source is on; with it, those that are named.
+    fn sources(
+        &self,
+        written: Option<BTreeMap<String, file::SourceSection>>,
+    ) -> Result<BTreeMap<Source, Option<Secret>>, Problem> {
+        let Some(written) = written else { return Ok(Source::ALL.map(|source| (source, None)).into()) };
+        let read = |(name, section): (String, file::SourceSection)| {
+            let known = Source::ALL.map(Source::id);
+            let source = Source::named(&name).ok_or_else(|| {
+                let message = format!("unknown source `{name}`; the sources are {}", known.join(", "));
+                self.problem("sources", &name, message).did_you_mean(&name, known)
+            })?;
+            Ok((source, self.secret(&name, &section.secret())?))
+        };
+        written.into_iter().map(read).collect()
+    }
+
+    fn chat(&self, written: file::ChatSection) -> Result<Chat, Problem> {
+        let Some(discord) = written.discord else { return Ok(Chat::Console) };
+        Ok(Chat::Discord(Discord {
+            token: self.needed_secret("discord", &discord.secret())?,
+            channel: discord.channel.0,
+            guild: discord.guild.map(|id| id.0),
+            on_call_role: discord.on_call_role.map(|id| id.0),
+            api_url: discord.api_url,
+            gateway_url: discord.gateway_url,
+        }))
+    }
+
+    fn tracker(&self, written: file::TrackerSection) -> Result<Tracker, Problem> {
+        match (written.github, written.folder) {
+            (Some(_), Some(_)) => Err(self.problem(
+                "tracker",
+                "folder",
+                "either `tracker.github` or `tracker.folder`, not both",
+            )),
+            (None, folder) => {
+                Ok(Tracker::Folder(self.folder.join(folder.unwrap_or_else(|| "issues".into()))))
+            }
+            (Some(github), None) => Ok(Tracker::GitHub(GitHub {
+                token: self.needed_secret("github", &github.secret())?,
+                repository: github.repository,
+                api_url: github
+                    .api_url
+                    .unwrap_or_else(|| Url::parse("https://api.github.com").expect("a constant URL")),
+                timeout: github.timeout.map_or(GITHUB_TIMEOUT, |timeout| timeout.0),
+            })),
+        }
+    }
+
+    fn checks(&self, written: file::ChecksSection) -> Result<Checks, Problem> {
+        let resolver = |text: &String| {
+            let with_port = text.parse::<SocketAddr>();
+            with_port.or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53))).map_err(|_| {
+                let message = format!("`{text}` is no name server; write `IP` or `IP:PORT`");
+                self.problem("resolvers", text, message)
+            })
+        };
+        let authorities = written.ca_file.map(|path| {
+            let path = self.folder.join(path);
+            let pem = std::fs::read_to_string(&path)
+                .map_err(|error| self.problem("checks", "ca_file", format!("{}: {error}", path.display())))?;
+            Ok((path, pem))
+        });
+        Ok(Checks {
+            resolvers: written.resolvers.iter().map(resolver).collect::<Result<_, _>>()?,
+            authorities: authorities.transpose()?,
+            timeout: written.timeout.map_or(CHECK_TIMEOUT, |timeout| timeout.0),
+        })
+    }
+
+    /// The values of every `env:NAME` in the services. One that is not set is left out: the check that needs it says so.
+    fn named_secrets(&self, services: &[ServiceProfile]) -> BTreeMap<String, Secret> {
+        let with = services.iter().flat_map(|service| {
+            let own = service.http.values();
+            own.chain(service.dependencies.iter().flat_map(|dependency| dependency.http.values()))
+        });
+        let in_values = with.filter_map(|value| value.split("env:").nth(1)).map(|name| {
+            name.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+                .next()
+                .unwrap_or_default()
+        });
+        let of_tokens = services.iter().filter_map(|service| Some(service.token.as_ref()?.env.as_str()));
+        let named = in_values.chain(of_tokens);
+        named.filter_map(|name| Some((name.to_owned(), Secret((self.environment)(name)?)))).collect()
+    }
+
+    /// Name and text of every file with this ending in a folder, subfolders too; names without the ending for templates.
+    fn folder_of(
+        &self,
+        section: &str,
+        folder: Option<&Path>,
+        ending: &str,
+    ) -> Result<Vec<(String, String)>, Problem> {
+        let Some(folder) = folder else { return Ok(Vec::new()) };
+        let root = self.folder.join(folder);
+        let mut found = Vec::new();
+        file::collect(&root, &root, ending, &mut found).map_err(|(path, error)| {
+            self.problem(section, section, format!("{}: {error}", path.display()))
+        })?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// Beyond loopback every door needs a key: an alert starts probes, and the console shows what was found.
+    fn guard_doors(&self, settings: &Settings) -> Result<(), Problem> {
+        if settings.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        let refuse = |what: String| {
+            let problem = format!("listening on {} needs a credential for {what}", settings.listen);
+            Err(self.problem("listen", "listen", problem))
+        };
+        if let Some((source, _)) = settings.sources.iter().find(|(_, secret)| secret.is_none()) {
+            let name = source.id();
+            return refuse(format!("the source `{name}`: `sources: {{{name}: {{token_env: NAME}}}}`"));
+        }
+        if settings.api_token.is_none() {
+            return refuse("the API and the console: `api: {token_env: NAME}`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn services(written: BTreeMap<String, ServiceProfile>) -> Vec<ServiceProfile> {
+    let named = |(name, service): (String, ServiceProfile)| ServiceProfile {
+        name: if service.name.is_empty() { name } else { service.name.clone() },
+        ..service
+    };
+    written.into_iter().map(named).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use crate::triage::{Action, Note};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait: a chat or tracker that is back is noticed within five minutes.
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// The wait while the store itself cannot be written, and nothing can be noted.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -302,7 +302,7 @@ mod tests {
     fn waits_double_up_to_five_minutes_and_obey_the_other_side() {
         let waits: Vec<u64> = (1..=11).map(|attempts| wait(attempts, Duration::ZERO).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!(wait(1, Duration::from_secs(900)).as_secs(), 900);
+        assert_eq!(wait(1, Duration::from_mins(15)).as_secs(), 900);
         assert_eq!(wait(u32::MAX, Duration::ZERO).as_secs(), 300);
     }
 }

@@ -164,7 +164,7 @@ impl Store {
         Ok(Some(Sighting {
             incident: incident_id(&row, "incident_id")?,
             is_open: row.try_get("is_open")?,
-            started_at: started.map(|millis| moment(millis)).transpose()?,
+            started_at: started.map(moment).transpose()?,
         }))
     }
 

@@ -1,0 +1,195 @@
+//! The file as people write it: every key there is, and nothing checked that needs more than the file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, Visitor};
+use url::Url;
+
+use crate::profile::ServiceProfile;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) store: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) api: ApiSection,
+    pub(super) sources: Option<BTreeMap<String, SourceSection>>,
+    #[serde(default)]
+    pub(super) chat: ChatSection,
+    #[serde(default)]
+    pub(super) tracker: TrackerSection,
+    #[serde(default)]
+    pub(super) egress: EgressSection,
+    #[serde(default)]
+    pub(super) checks: ChecksSection,
+    #[serde(default)]
+    pub(super) services: BTreeMap<String, ServiceProfile>,
+    pub(super) runbooks: Option<PathBuf>,
+    pub(super) templates: Option<PathBuf>,
+}
+
+/// Where a section's token is to be found.
+#[derive(Debug, Default)]
+pub(super) struct SecretRef {
+    pub(super) token_env: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+}
+
+/// A section with a token: its own keys, and the three that name (or must not be) the secret. Written out by a macro, because
+/// serde cannot both flatten and refuse unknown keys.
+macro_rules! section_with_token {
+    ($name:ident { $($(#[$about:meta])* $key:ident: $type:ty,)* }) => {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            $($(#[$about])* pub(super) $key: $type,)*
+            token_env: Option<String>,
+            token_file: Option<PathBuf>,
+            #[serde(default, rename = "token")]
+            _token: Option<Inline>,
+        }
+
+        impl $name {
+            pub(super) fn secret(&self) -> SecretRef {
+                SecretRef { token_env: self.token_env.clone(), token_file: self.token_file.clone() }
+            }
+        }
+    };
+}
+
+section_with_token!(ApiSection {});
+
+section_with_token!(SourceSection {});
+
+section_with_token!(DiscordSection {
+    channel: Snowflake,
+    guild: Option<Snowflake>,
+    on_call_role: Option<Snowflake>,
+    api_url: Option<Url>,
+    gateway_url: Option<Url>,
+});
+
+section_with_token!(GitHubSection {
+    repository: Option<String>,
+    api_url: Option<Url>,
+    timeout: Option<Span>,
+});
+
+impl Default for ApiSection {
+    fn default() -> Self {
+        Self { token_env: None, token_file: None, _token: None }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChatSection {
+    pub(super) discord: Option<DiscordSection>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrackerSection {
+    pub(super) github: Option<GitHubSection>,
+    pub(super) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EgressSection {
+    #[serde(default)]
+    pub(super) allow: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChecksSection {
+    #[serde(default)]
+    pub(super) resolvers: Vec<String>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) timeout: Option<Span>,
+}
+
+/// A secret written into the file: always refused, with what to do instead.
+#[derive(Debug)]
+struct Inline;
+
+impl<'de> Deserialize<'de> for Inline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer)?;
+        Err(de::Error::custom(
+            "a secret does not belong in this file; put it into an environment variable and write `token_env: NAME`, \
+             or into a file of its own and write `token_file: PATH`",
+        ))
+    }
+}
+
+/// A span of time such as `5s`, `1500ms` or `2m`; more than nothing and at most ten minutes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+        let good = span.filter(|span| !span.is_zero() && *span <= Duration::from_mins(10));
+        good.map(Self).ok_or_else(|| {
+            de::Error::custom(format!("`{text}` is no span of time; write one such as `5s`, at most `10m`"))
+        })
+    }
+}
+
+/// Discord's ids: a number, or the same in quotes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Snowflake(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Snowflake {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Id;
+        impl Visitor<'_> for Id {
+            type Value = Snowflake;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a Discord id: 17 to 20 digits")
+            }
+
+            fn visit_u64<E: de::Error>(self, id: u64) -> Result<Snowflake, E> {
+                Ok(Snowflake(id))
+            }
+
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<Snowflake, E> {
+                id.parse().map(Snowflake).map_err(|_| E::invalid_value(de::Unexpected::Str(id), &self))
+            }
+        }
+        deserializer.deserialize_any(Id)
+    }
+}
+
+/// Gathers name and text of every file with this ending below a folder. Templates are named without it.
+pub(super) fn collect(
+    root: &Path,
+    folder: &Path,
+    ending: &str,
+    found: &mut Vec<(String, String)>,
+) -> Result<(), (PathBuf, std::io::Error)> {
+    let entries = std::fs::read_dir(folder).map_err(|error| (folder.to_owned(), error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| (folder.to_owned(), error))?.path();
+        if path.is_dir() {
+            collect(root, &path, ending, found)?;
+        } else if path.extension().is_some_and(|it| it == ending) {
+            let text = std::fs::read_to_string(&path).map_err(|error| (path.clone(), error))?;
+            let relative = path.strip_prefix(root).unwrap_or(&path);
+            let named = if ending == "hbs" { relative.with_extension("") } else { relative.to_owned() };
+            found.push((named.to_string_lossy().replace('\\', "/"), text));
+        }
+    }
+    Ok(())
+}

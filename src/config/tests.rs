@@ -1,0 +1,101 @@
+//! What a file becomes, and what it is told when it is wrong.
+
+use super::*;
+
+fn read(text: &str) -> Result<Settings, Problem> {
+    let environment = |name: &str| (name == "SET").then(|| "s3cret".to_owned());
+    Settings::read(Path::new("conf/firstcheck.yaml"), text, &environment)
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &str) {
+    let problem = read(text).map(|_| ()).unwrap_err().to_string();
+    assert!(problem.starts_with("conf/firstcheck.yaml"), "{problem}");
+    assert!(problem.contains(expected), "{problem}");
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let settings = read("# nothing yet\n").unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.store, Path::new("conf/firstcheck.db"));
+    assert!(matches!(settings.tracker, Tracker::Folder(folder) if folder == Path::new("conf/issues")));
+    assert!(matches!(settings.chat, Chat::Console));
+    assert_eq!(settings.sources.len(), Source::ALL.len());
+    assert_eq!(settings.egress, egress::Policy::public_only());
+}
+
+#[test]
+fn everything_can_be_said() {
+    let settings = read(
+        "listen: 0.0.0.0:9000
+store: data/bot.db
+api: {token_env: SET}
+sources:
+  alertmanager: {token_env: SET}
+chat:
+  discord: {token_env: SET, channel: 112233445566778899, guild: '998877665544332211', api_url: 'http://127.0.0.1:1/'}
+tracker:
+  github: {token_env: SET, repository: shop/incidents, timeout: 5s}
+egress: {allow: [loopback, 10.20.0.0/16]}
+checks: {resolvers: [127.0.0.1:5300, 9.9.9.9], timeout: 2500ms}
+services:
+  payments:
+    url: https://api.shop.test/
+    token: {env: SET}
+    http: {header.authorization: 'Bearer env:SET', header.x: 'env:UNSET'}
+",
+    )
+    .unwrap();
+    assert_eq!(settings.checks.timeout, Duration::from_millis(2500));
+    assert_eq!(settings.checks.resolvers[1].to_string(), "9.9.9.9:53");
+    assert_eq!(settings.services[0].name, "payments");
+    assert_eq!(settings.secrets.keys().collect::<Vec<_>>(), ["SET"]);
+    assert!(matches!(&settings.chat, Chat::Discord(it) if it.guild == Some(998_877_665_544_332_211)));
+    assert!(
+        matches!(&settings.tracker, Tracker::GitHub(it) if it.repository.as_deref() == Some("shop/incidents"))
+    );
+    assert!(!format!("{settings:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_with_what_to_do_instead() {
+    refused("tracker:\n  github:\n    token: ghp_abc\n", "token_env: NAME");
+    let problem = read("tracker:\n  github:\n    token: ghp_abc\n").unwrap_err();
+    assert_eq!(problem.line, 3, "{problem}");
+    assert!(!problem.to_string().contains("ghp_abc"));
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named_with_its_place() {
+    let problem = read("tracker:\n  github:\n    token_env: MISSING\n").unwrap_err();
+    assert_eq!((problem.line, problem.column), (3, 5), "{problem}");
+    assert!(problem.message.contains("`MISSING` is not set"));
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_the_likely_one() {
+    refused("trackr: {}\n", "did you mean `tracker`?");
+    refused("sources:\n  alertmanger: {}\n", "did you mean `alertmanager`?");
+}
+
+#[test]
+fn beyond_loopback_every_door_needs_a_key() {
+    refused("listen: 0.0.0.0:80\n", "needs a credential for the source `alertmanager`");
+    refused("listen: '[::]:80'\nsources: {generic: {token_env: SET}}\n", "the API and the console");
+    assert!(read("listen: '[::1]:80'\n").is_ok());
+    let all = "listen: 0.0.0.0:80\nsources: {generic: {token_env: SET}}\napi: {token_env: SET}\n";
+    assert!(read(all).is_ok());
+}
+
+#[test]
+fn values_that_cannot_be_used_are_refused_with_what_to_write() {
+    refused("egress: {allow: [everything]}\n", "`everything` is no network");
+    refused("checks: {resolvers: [dns.example]}\n", "write `IP` or `IP:PORT`");
+    refused("checks: {timeout: 1h}\n", "at most `10m`");
+    refused("checks: {timeout: 5}\n", "");
+    refused("chat: {discord: {token_env: SET, channel: general}}\n", "a Discord id");
+    refused("tracker: {folder: a, github: {token_env: SET}}\n", "not both");
+    refused("checks: {ca_file: nowhere.pem}\n", "nowhere.pem");
+    refused("chat: {discord: {channel: 1}}\n", "discord needs a token");
+}

@@ -26,7 +26,9 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Check(check::Args),
+}
 
 /// Reads the arguments, runs the command and gives its exit status.
 #[must_use]
@@ -43,9 +45,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::unused_async, reason = "every command is async")]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {}
+    match command {
+        Command::Check(args) => check::run(args).await,
+    }
 }
 
 /// The log goes to standard error: warnings and worse, or what `RUST_LOG` asks for.

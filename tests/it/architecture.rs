@@ -23,7 +23,7 @@ const SHELL: &[(&str, &[&str])] = &[
     ("app", &["chat", "checks", "clock", "store", "tracker"]),
     ("server", &["app", "clock"]),
     ("config", &[]),
-    ("drill", &["clock"]),
+    ("drill", &["checks", "clock"]),
     ("commands", &["app", "chat", "checks", "clock", "config", "drill", "server", "store", "tracker"]),
 ];
 

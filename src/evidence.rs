@@ -9,6 +9,7 @@ use crate::incident::Incident;
 
 pub mod redact;
 pub mod render;
+mod shape;
 
 /// The version of the pack's shape, in `schema`. Raised when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;

@@ -465,7 +465,6 @@ fn negative(reply: &mut Message, origin: &Name, code: ResponseCode) {
 fn soa(origin: &Name) -> Record {
     let server =
         Name::from_ascii("ns").and_then(|it| it.append_domain(origin)).unwrap_or_else(|_| origin.clone());
-    #[expect(clippy::cast_possible_wrap, reason = "small constants")]
     let data = SOA::new(server, origin.clone(), 1, 300, 60, 86_400, NEGATIVE_TTL);
     Record::from_rdata(origin.clone(), NEGATIVE_TTL, RData::SOA(data))
 }

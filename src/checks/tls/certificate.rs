@@ -1,0 +1,404 @@
+//! What is wrong with a chain of certificates, as its clients see it. Pure: the time and the trusted authorities are given.
+//!
+//! Path, name and dates are judged apart. A verifier stops at the first fault, and its order is an accident: an expired
+//! certificate for the wrong name would be only one of the two. So the path is verified at a moment when the leaf was
+//! valid, and the dates are read on their own.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, Error, RootCertStore};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::Finding;
+use crate::checks::with::show_duration;
+use crate::outcome::{Facts, Outcome};
+
+/// Against what a chain is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expectation<'a> {
+    pub(super) server_name: &'a ServerName<'static>,
+    pub(super) roots: &'a RootCertStore,
+    pub(super) now: Timestamp,
+    /// A certificate with less than this left "expires soon".
+    pub(super) warn: Duration,
+}
+
+/// What was found out about a chain.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    pub(super) findings: Vec<Finding>,
+    pub(super) facts: Facts,
+}
+
+/// Judges a chain as the server presented it, its own certificate first.
+pub(super) fn judge(chain: &[CertificateDer<'_>], expected: Expectation<'_>) -> Verdict {
+    let Some(leaf) = chain.first() else { return Verdict::default() };
+    let Ok((_, read)) = X509Certificate::from_der(leaf) else {
+        let finding = Finding::new(Outcome::HandshakeFailure, "the server's certificate cannot be read");
+        return Verdict { findings: vec![finding.because("bad_certificate")], facts: Facts::new() };
+    };
+    let leaf = Leaf { chain, read: &read, expected };
+    let findings = [leaf.dates(), leaf.name(), leaf.path()].into_iter().flatten().collect();
+    Verdict { findings, facts: leaf.facts() }
+}
+
+struct Leaf<'a> {
+    chain: &'a [CertificateDer<'a>],
+    read: &'a X509Certificate<'a>,
+    expected: Expectation<'a>,
+}
+
+impl Leaf<'_> {
+    fn not_before(&self) -> Timestamp {
+        instant(self.read.validity().not_before.timestamp())
+    }
+
+    fn not_after(&self) -> Timestamp {
+        instant(self.read.validity().not_after.timestamp())
+    }
+
+    fn dates(&self) -> Option<Finding> {
+        let now = self.expected.now;
+        let (not_before, not_after) = (self.not_before(), self.not_after());
+        if now > not_after {
+            let text = format!("certificate expired {} ago", show_duration(between(not_after, now)));
+            return Some(Finding::new(Outcome::Expired, text));
+        }
+        if now < not_before {
+            let wait = show_duration(between(now, not_before));
+            let text = format!("certificate is not valid before {not_before}, in {wait}");
+            return Some(Finding::new(Outcome::NotYetValid, text));
+        }
+        let left = between(now, not_after);
+        (left < self.expected.warn).then(|| {
+            Finding::new(Outcome::ExpiresSoon, format!("certificate expires in {}", show_duration(left)))
+        })
+    }
+
+    /// Only subjectAltName counts (RFC 9525); the common name is looked at for the diagnosis alone.
+    fn name(&self) -> Option<Finding> {
+        let parsed = ParsedCertificate::try_from(&self.chain[0]).ok()?;
+        verify_server_name(&parsed, self.expected.server_name).err()?;
+        let wanted = self.expected.server_name.to_str();
+        let names = names(self.read);
+        let common_name = self.read.subject().iter_common_name().find_map(|it| it.as_str().ok());
+        let diagnosis = if names.is_empty() && common_name == Some(&*wanted) {
+            "common_name_only"
+        } else if names.iter().any(|name| is_wildcard_above(name, &wanted)) {
+            "wildcard_one_label_only"
+        } else {
+            "other_name"
+        };
+        let presented = match names.as_slice() {
+            [] => "no name".to_owned(),
+            names if names.len() <= 3 => names.join(", "),
+            names => format!("{} and {} more", names[..3].join(", "), names.len() - 3),
+        };
+        let finding =
+            Finding::new(Outcome::NameMismatch, format!("certificate is for {presented}, not for {wanted}"));
+        Some(finding.because(diagnosis))
+    }
+
+    fn path(&self) -> Option<Finding> {
+        let now = self.expected.now.clamp(self.not_before(), self.not_after().max(self.not_before()));
+        let Err(error) = self.verify_path(now) else { return self.path_later(now) };
+        let issuer = self.read.issuer();
+        if self.is_trusted_itself() {
+            return None;
+        }
+        if self.read.issuer().as_raw() == self.read.subject().as_raw() {
+            let finding = Finding::new(Outcome::SelfSigned, "certificate is self-signed and not trusted");
+            return Some(finding.because("self_signed"));
+        }
+        Some(match error {
+            Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Finding::new(
+                Outcome::Expired,
+                "a certificate between the server's and its authority has expired",
+            )
+            .because("intermediate_expired"),
+            Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            ) => Finding::new(
+                Outcome::NotYetValid,
+                "a certificate between the server's and its authority is not valid yet",
+            )
+            .because("intermediate_not_yet_valid"),
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) if self.is_half_a_chain() => {
+                let text = format!("server does not send `{issuer}`, which issued its certificate");
+                Finding::new(Outcome::IncompleteChain, text).because("missing_intermediate")
+            }
+            Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+                let top = self.chain.iter().rev().find_map(|it| X509Certificate::from_der(it).ok());
+                let top = top.map_or_else(|| issuer.to_string(), |(_, it)| it.issuer().to_string());
+                Finding::new(
+                    Outcome::UnknownIssuer,
+                    format!("certificate goes back to `{top}`, which is not trusted here"),
+                )
+                .because("untrusted_authority")
+            }
+            error => Finding::new(Outcome::UnknownIssuer, format!("certificate does not verify: {error}"))
+                .because("path_fails"),
+        })
+    }
+
+    /// The path holds now; an intermediate may still expire before the leaf does.
+    fn path_later(&self, now: Timestamp) -> Option<Finding> {
+        let later = now.checked_add(self.expected.warn).ok()?;
+        if later > self.not_after() || self.verify_path(later).is_ok() {
+            return None;
+        }
+        let text = "a certificate between the server's and its authority expires soon";
+        Some(Finding::new(Outcome::ExpiresSoon, text).because("intermediate_expires_soon"))
+    }
+
+    fn verify_path(&self, at: Timestamp) -> Result<(), Error> {
+        let seconds = u64::try_from(at.as_second()).unwrap_or_default();
+        verify_server_cert_signed_by_trust_anchor(
+            &ParsedCertificate::try_from(&self.chain[0])?,
+            self.expected.roots,
+            &self.chain[1..],
+            UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+            ring::default_provider().signature_verification_algorithms.all,
+        )
+    }
+
+    /// The server's own certificate was given as an authority: other TLS libraries take that, and so does whoever
+    /// put it into `ca_file`. Anchors are kept without their outer tags, hence `ends_with`.
+    fn is_trusted_itself(&self) -> bool {
+        let (subject, key) = (self.read.subject().as_raw(), self.read.public_key().raw);
+        self.expected.roots.roots.iter().any(|anchor| {
+            subject.ends_with(&anchor.subject) && key.ends_with(&anchor.subject_public_key_info)
+        })
+    }
+
+    /// Whether the issuer is missing rather than unknown. The wire alone cannot tell: a root is never sent. What tells is
+    /// that the issuer was not sent and is an intermediate: public authorities say where to fetch it (RFC 5280 section
+    /// 4.2.2.1), some name their own issuer (section 4.2.1.1), most say it in their name.
+    fn is_half_a_chain(&self) -> bool {
+        let issuer = self.read.issuer();
+        let is_sent = self.chain[1..].iter().any(|it| {
+            X509Certificate::from_der(it).is_ok_and(|(_, it)| it.subject().as_raw() == issuer.as_raw())
+        });
+        !is_sent
+            && (issuer_url(self.read).is_some()
+                || self.issuer_is_below_a_root()
+                || is_intermediate(&issuer.to_string()))
+    }
+
+    fn issuer_is_below_a_root(&self) -> bool {
+        let named = self.read.iter_extensions().find_map(|it| match it.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(key) => key.authority_cert_issuer.as_ref(),
+            _ => None,
+        });
+        named.into_iter().flatten().any(|name| match name {
+            GeneralName::DirectoryName(name) => {
+                name.as_raw() != self.read.issuer().as_raw()
+                    && self.expected.roots.roots.iter().any(|anchor| name.as_raw().ends_with(&anchor.subject))
+            }
+            _ => false,
+        })
+    }
+
+    fn facts(&self) -> Facts {
+        let days_left = (self.not_after().as_second() - self.expected.now.as_second()).div_euclid(86_400);
+        let fingerprint: Vec<String> =
+            Sha256::digest(&self.chain[0]).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut facts = Facts::from([
+            ("not_before".to_owned(), json!(self.not_before().to_string())),
+            ("not_after".to_owned(), json!(self.not_after().to_string())),
+            ("days_left".to_owned(), json!(days_left)),
+            ("issuer".to_owned(), json!(self.read.issuer().to_string())),
+            ("subject".to_owned(), json!(self.read.subject().to_string())),
+            ("names".to_owned(), json!(names(self.read))),
+            ("chain_length".to_owned(), json!(self.chain.len())),
+            ("fingerprint_sha256".to_owned(), json!(fingerprint.concat())),
+        ]);
+        if let Some(url) = issuer_url(self.read) {
+            facts.insert("issuer_url".to_owned(), Value::from(url));
+        }
+        facts
+    }
+}
+
+/// Certificates may carry dates beyond what a timestamp holds; those are "for ever".
+fn instant(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(to.as_second() - from.as_second()).unwrap_or_default())
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(alternative)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|ip| IpAddr::from(ip).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(|ip| IpAddr::from(ip).to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    alternative.value.general_names.iter().filter_map(name).collect()
+}
+
+/// `*.example.com` stands above `a.b.example.com` without covering it: a wildcard is one label.
+fn is_wildcard_above(name: &str, wanted: &str) -> bool {
+    let Some(parent) = name.strip_prefix('*') else { return false };
+    wanted.len() > parent.len() && wanted.to_ascii_lowercase().ends_with(&parent.to_ascii_lowercase())
+}
+
+fn issuer_url(certificate: &X509Certificate<'_>) -> Option<String> {
+    /// id-ad-caIssuers (RFC 5280 section 4.2.2.1).
+    const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
+    certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityInfoAccess(access) => {
+            access.iter().find_map(|it| match &it.access_location {
+                GeneralName::URI(url) if it.access_method.to_id_string() == CA_ISSUERS => {
+                    Some((*url).to_owned())
+                }
+                _ => None,
+            })
+        }
+        _ => None,
+    })
+}
+
+fn is_intermediate(issuer: &str) -> bool {
+    let issuer = issuer.to_ascii_lowercase();
+    ["intermediate", "issuing", "subordinate", "sub ca", "subca", "int ca"]
+        .iter()
+        .any(|word| issuer.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::trusting;
+    use crate::drill::pki::{Authority, Identity, Validity};
+
+    fn now() -> Timestamp {
+        "2026-03-01T10:00:00Z".parse().unwrap()
+    }
+
+    #[track_caller]
+    fn check(
+        identity: &Identity,
+        trusted: &Authority,
+        name: &str,
+        expected: &[(Outcome, Option<&str>)],
+    ) -> Facts {
+        let roots = trusting(&RootCertStore::empty(), &trusted.pem()).unwrap();
+        let server_name = ServerName::try_from(name.to_owned()).unwrap();
+        let warn = Duration::from_hours(14 * 24);
+        let expectation = Expectation { server_name: &server_name, roots: &roots, now: now(), warn };
+        let verdict = judge(&identity.chain, expectation);
+        let found: Vec<_> = verdict.findings.iter().map(|it| (it.outcome, it.diagnosis)).collect();
+        assert_eq!(found, expected, "{:?}", verdict.findings);
+        verdict.facts
+    }
+
+    #[test]
+    fn a_good_chain_has_no_fault() {
+        let root = Authority::new("Drill Root");
+        let ordinary = Validity::ordinary(now());
+        let facts = check(&root.issue(&["api.drill.test"], ordinary), &root, "api.drill.test", &[]);
+        assert_eq!(facts["days_left"], 60);
+        assert_eq!(facts["not_after"], "2026-04-30T10:00:00Z");
+        assert_eq!(facts["issuer"], "CN=Drill Root");
+        assert_eq!(facts["names"], json!(["api.drill.test"]));
+        let identity =
+            root.intermediate("Drill Intermediate").issue(&["api.drill.test", "127.0.0.1"], ordinary);
+        assert_eq!(check(&identity, &root, "api.drill.test", &[])["chain_length"], 2);
+        check(&identity, &root, "127.0.0.1", &[]);
+    }
+
+    #[test]
+    fn dates_are_told_apart() {
+        let root = Authority::new("Drill Root");
+        let identity = |validity| root.issue(&["a.test"], validity);
+        check(&identity(Validity::expired(now())), &root, "a.test", &[(Outcome::Expired, None)]);
+        check(&identity(Validity::not_yet(now())), &root, "a.test", &[(Outcome::NotYetValid, None)]);
+        check(&identity(Validity::days(now(), -80, 5)), &root, "a.test", &[(Outcome::ExpiresSoon, None)]);
+    }
+
+    #[test]
+    fn an_expired_certificate_hides_neither_name_nor_path() {
+        let (root, other) = (Authority::new("Drill Root"), Authority::new("Other Root"));
+        let identity = root.issue(&["a.test"], Validity::expired(now()));
+        let expected = [
+            (Outcome::Expired, None),
+            (Outcome::NameMismatch, Some("other_name")),
+            (Outcome::UnknownIssuer, Some("untrusted_authority")),
+        ];
+        check(&identity, &other, "b.test", &expected);
+    }
+
+    #[test]
+    fn a_half_chain_is_told_from_an_unknown_authority() {
+        let root = Authority::new("Drill Root");
+        let other = Authority::new("Other Root");
+        let ordinary = Validity::ordinary(now());
+        let identity = root.intermediate("Drill Authority 2").issue(&["a.test"], ordinary);
+        let half = identity.clone().without_intermediates();
+        check(&half, &root, "a.test", &[(Outcome::IncompleteChain, Some("missing_intermediate"))]);
+        check(&identity, &other, "a.test", &[(Outcome::UnknownIssuer, Some("untrusted_authority"))]);
+        let direct = root.issue(&["a.test"], ordinary);
+        check(&direct, &other, "a.test", &[(Outcome::UnknownIssuer, Some("untrusted_authority"))]);
+        check(
+            &direct.with_root(&root),
+            &other,
+            "a.test",
+            &[(Outcome::UnknownIssuer, Some("untrusted_authority"))],
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_vouches_for_itself_is_self_signed() {
+        let root = Authority::new("Drill Root");
+        let identity = Identity::self_signed(&["a.test"], Validity::ordinary(now()));
+        check(&identity, &root, "a.test", &[(Outcome::SelfSigned, Some("self_signed"))]);
+        let expired = Identity::self_signed(&["a.test"], Validity::expired(now()));
+        let expected = [(Outcome::Expired, None), (Outcome::SelfSigned, Some("self_signed"))];
+        check(&expired, &root, "a.test", &expected);
+    }
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        let root = Authority::new("Drill Root");
+        let identity = root.issue(&["*.drill.test"], Validity::ordinary(now()));
+        check(&identity, &root, "api.drill.test", &[]);
+        check(
+            &identity,
+            &root,
+            "a.b.drill.test",
+            &[(Outcome::NameMismatch, Some("wildcard_one_label_only"))],
+        );
+        check(&identity, &root, "127.0.0.1", &[(Outcome::NameMismatch, Some("other_name"))]);
+    }
+
+    #[test]
+    fn garbage_is_no_panic() {
+        let expectation = Expectation {
+            server_name: &ServerName::try_from("a.test").unwrap(),
+            roots: &RootCertStore::empty(),
+            now: now(),
+            warn: Duration::ZERO,
+        };
+        let verdict = judge(&[CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])], expectation);
+        assert_eq!(verdict.findings[0].outcome, Outcome::HandshakeFailure);
+        assert!(judge(&[], expectation).findings.is_empty());
+    }
+}

@@ -1,0 +1,302 @@
+//! One TLS handshake that records everything and judges nothing.
+//!
+//! The verifier accepts any certificate, so that the handshake goes on and shows what a strict client never gets to see:
+//! the protocol, and whether a client certificate is wanted, which with TLS 1.3 comes only with the first read.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+/// How long a server that asked for a client certificate may take to refuse us for having none.
+const REFUSAL_WAIT: Duration = Duration::from_secs(2);
+
+/// How much of the first bytes is kept: enough to know a protocol by its greeting.
+const FIRST_BYTES: usize = 64;
+
+/// What the client says in its hello.
+#[derive(Debug, Clone)]
+pub(super) struct Hello {
+    pub(super) server_name: ServerName<'static>,
+    pub(super) alpn: Vec<String>,
+}
+
+/// What became of a handshake.
+#[derive(Debug, Clone)]
+pub(super) struct Handshake {
+    /// What the server presented, even when the handshake failed later.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The server asked for a client certificate.
+    pub(super) wants_certificate: bool,
+    /// What was agreed, or why nothing was.
+    pub(super) end: Result<Agreed, Fault>,
+    /// From the hello to the end.
+    pub(super) took: Duration,
+}
+
+/// What client and server agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Agreed {
+    pub(super) protocol: &'static str,
+    pub(super) cipher: String,
+    pub(super) alpn: Option<String>,
+    /// The server refused us after the handshake, for want of a client certificate.
+    pub(super) refused_after: Option<Fault>,
+}
+
+/// How a handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// No answer in time.
+    Timeout,
+    /// The server closed the connection.
+    Closed,
+    /// The server reset the connection.
+    Reset,
+    /// The server sent a fatal alert (RFC 8446 section 6).
+    Alert(u8),
+    /// What came is no TLS; these are its first bytes.
+    NotTls(Vec<u8>),
+    /// The server chose a version older than TLS 1.2.
+    OldVersion,
+    /// Nothing in common, or a breach of the protocol, in the library's words.
+    Broken(String),
+    /// The server answered plain HTTP 400 for want of a client certificate, inside TLS.
+    HttpRefusal,
+}
+
+/// Shakes hands on a fresh connection.
+pub(super) async fn shake(stream: TcpStream, hello: &Hello, deadline: Instant) -> Handshake {
+    let started = Instant::now();
+    let recorder = Arc::new(Recorder::default());
+    let mut tap = Tap { stream, first: Vec::new() };
+    let end = async {
+        let config = client_config(&recorder, &hello.alpn).map_err(|why| Fault::Broken(why.to_string()))?;
+        let connecting = TlsConnector::from(Arc::new(config)).connect(hello.server_name.clone(), &mut tap);
+        let mut tls = match timeout_at(deadline, connecting).await {
+            Err(_) => return Err(Fault::Timeout),
+            Ok(Err(error)) => return Err(fault(&error)),
+            Ok(Ok(tls)) => tls,
+        };
+        let took = started.elapsed();
+        let connection = tls.get_ref().1;
+        let mut agreed = Agreed {
+            protocol: connection.protocol_version().map_or("unknown", protocol_name),
+            cipher: connection
+                .negotiated_cipher_suite()
+                .map_or_else(String::new, |it| format!("{:?}", it.suite())),
+            alpn: connection.alpn_protocol().map(|it| String::from_utf8_lossy(it).into_owned()),
+            refused_after: None,
+        };
+        if recorder.seen().wants_certificate {
+            let until = deadline.min(Instant::now() + REFUSAL_WAIT);
+            let greeting = greeting(agreed.alpn.as_deref(), &hello.server_name);
+            agreed.refused_after = timeout_at(until, refusal(&mut tls, &greeting)).await.unwrap_or_default();
+        }
+        Ok((agreed, took))
+    }
+    .await;
+    let (end, took) = match end {
+        Ok((agreed, took)) => (Ok(agreed), took),
+        Err(Fault::Broken(_)) if !tap.first.is_empty() && !is_tls(&tap.first) => {
+            (Err(Fault::NotTls(tap.first)), started.elapsed())
+        }
+        Err(fault) => (Err(fault), started.elapsed()),
+    };
+    let Seen { chain, wants_certificate } = recorder.seen();
+    Handshake { chain, wants_certificate, end, took }
+}
+
+/// TLS records begin with one of five content types (RFC 8446 section 5.1).
+fn is_tls(first: &[u8]) -> bool {
+    matches!(first, [20..=24, 3, ..] | [20..=24])
+}
+
+fn protocol_name(version: rustls::ProtocolVersion) -> &'static str {
+    match version {
+        rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        _ => "unknown",
+    }
+}
+
+/// What makes a server speak after the handshake: the start of HTTP/2, or a request for nothing.
+fn greeting(alpn: Option<&str>, server_name: &ServerName<'_>) -> Vec<u8> {
+    match alpn {
+        Some("h2") => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
+        _ => format!("HEAD / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server_name.to_str())
+            .into_bytes(),
+    }
+}
+
+/// Whether the server refuses us after a handshake that looked good.
+async fn refusal(tls: &mut tokio_rustls::client::TlsStream<&mut Tap>, greeting: &[u8]) -> Option<Fault> {
+    if let Err(error) = tls.write_all(greeting).await {
+        return Some(fault(&error));
+    }
+    let mut answer = [0; 64];
+    match tls.read(&mut answer).await {
+        Ok(0) => Some(Fault::Closed),
+        Ok(size) if is_bad_request(&answer[..size]) => Some(Fault::HttpRefusal),
+        Ok(_) => None,
+        Err(error) => Some(fault(&error)),
+    }
+}
+
+/// nginx completes the handshake and answers 400 "No required SSL certificate was sent".
+fn is_bad_request(answer: &[u8]) -> bool {
+    answer.starts_with(b"HTTP/1.1 400") || answer.starts_with(b"HTTP/1.0 400")
+}
+
+fn fault(error: &io::Error) -> Fault {
+    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => Fault::Closed,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                Fault::Reset
+            }
+            io::ErrorKind::TimedOut => Fault::Timeout,
+            _ => Fault::Broken(error.to_string()),
+        };
+    };
+    match error {
+        Error::AlertReceived(alert) => Fault::Alert(u8::from(*alert)),
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => Fault::OldVersion,
+        error => Fault::Broken(error.to_string()),
+    }
+}
+
+fn client_config(recorder: &Arc<Recorder>, alpn: &[String]) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&recorder.provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(recorder) as Arc<dyn ServerCertVerifier>)
+        .with_client_cert_resolver(Arc::clone(recorder) as Arc<dyn ResolvesClientCert>);
+    config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
+    Ok(config)
+}
+
+/// Accepts every certificate, has none of its own, and remembers both.
+#[derive(Debug)]
+struct Recorder {
+    provider: Arc<CryptoProvider>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    chain: Vec<CertificateDer<'static>>,
+    wants_certificate: bool,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { provider: Arc::new(ring::default_provider()), seen: Mutex::default() }
+    }
+}
+
+impl Recorder {
+    fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain = std::iter::once(leaf).chain(intermediates).map(|it| it.clone().into_owned());
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).chain = chain.collect();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ResolvesClientCert for Recorder {
+    fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).wants_certificate = true;
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// A stream that keeps the first bytes it read: what a server speaks that does not speak TLS.
+#[derive(Debug)]
+struct Tap {
+    stream: TcpStream,
+    first: Vec<u8>,
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let room = FIRST_BYTES.saturating_sub(self.first.len());
+        let fresh = &buffer.filled()[before..];
+        let kept = &fresh[..fresh.len().min(room)];
+        self.first.extend_from_slice(kept);
+        polled
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

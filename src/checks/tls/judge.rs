@@ -1,0 +1,299 @@
+//! From what the addresses showed to an outcome: the table, pure.
+//!
+//! Two faults true: the first of [`RANK`] is the outcome and the others stand in the fact `also` (triage.md, "Reading
+//! rules"). A warning (`expires_soon`) never hides a fault. An address that takes no connection is a fault of its own
+//! unless a whole family is silent: that is the `tcp` check's `one_family_fails`, which this kind cannot say, so it stands
+//! in `also`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustls::AlertDescription;
+use serde_json::{Value, json};
+
+use super::certificate::{self, Expectation, Verdict};
+use super::handshake::{Fault, Handshake};
+use super::{Finding, Observation, Reached, Variants};
+use crate::checks::dial::Failure;
+use crate::checks::millis;
+use crate::checks::tcp::{failure_outcome, finding, follows_family};
+use crate::checks::with::show_duration;
+use crate::outcome::{CheckKind, Facts, Outcome, Report};
+
+/// Which of two outcomes is told: the row of `triage.md`, with its more specific ones first and its warning last.
+const RANK: [Outcome; 13] = [
+    Outcome::Expired,
+    Outcome::NotYetValid,
+    Outcome::NameMismatch,
+    Outcome::SelfSigned,
+    Outcome::IncompleteChain,
+    Outcome::UnknownIssuer,
+    Outcome::WeakProtocol,
+    Outcome::ClientCertRequired,
+    Outcome::HandshakeFailure,
+    Outcome::Timeout,
+    Outcome::Unreachable,
+    Outcome::ExpiresSoon,
+    Outcome::Valid,
+];
+
+fn rank(outcome: Outcome) -> usize {
+    RANK.iter().position(|it| *it == outcome).unwrap_or(RANK.len())
+}
+
+/// What one address amounts to.
+struct Judged {
+    addr: SocketAddr,
+    findings: Vec<Finding>,
+    facts: Facts,
+    /// Connect and handshake.
+    took: Option<(Duration, Duration)>,
+}
+
+/// Judges all addresses together.
+pub(super) fn report(target: &str, observations: &[Observation], expected: Expectation<'_>) -> Report {
+    let failed: Vec<(SocketAddr, Failure)> = observations
+        .iter()
+        .filter_map(|it| match it.reached {
+            Reached::Failed(failure) => Some((it.addr, failure)),
+            _ => None,
+        })
+        .collect();
+    let reached: Vec<SocketAddr> = observations
+        .iter()
+        .filter(|it| matches!(it.reached, Reached::Shaken { .. }))
+        .map(|it| it.addr)
+        .collect();
+    let is_family = follows_family(&reached, &failed);
+    let mut judged: Vec<Judged> =
+        observations.iter().filter_map(|it| judge_address(it, expected, is_family)).collect();
+    if judged.is_empty() {
+        let facts = Facts::from([("diagnosis".to_owned(), json!("no_route_here"))]);
+        let summary = "this machine has no route to any of its addresses".to_owned();
+        return finding(CheckKind::Tls, target, Outcome::Unreachable, facts, summary);
+    }
+    let addresses: Value = judged.iter().map(describe).collect();
+    judged.sort_by_key(|it| it.findings.first().map_or(RANK.len(), |finding| rank(finding.outcome)));
+    let mut also: Vec<Outcome> = judged.iter().flat_map(|it| &it.findings).map(|it| it.outcome).collect();
+    also.sort_by_key(|outcome| rank(*outcome));
+    also.dedup();
+
+    let count = judged.len();
+    let certificates: std::collections::BTreeSet<String> = judged
+        .iter()
+        .filter_map(|it| it.facts.get("fingerprint_sha256").and_then(Value::as_str).map(str::to_owned))
+        .collect();
+    let worst = judged.swap_remove(0);
+    let told = worst.findings.first().cloned().unwrap_or_else(|| valid(&worst.facts));
+    also.retain(|outcome| *outcome != told.outcome);
+
+    let mut facts = worst.facts;
+    facts.insert("server_name".to_owned(), json!(expected.server_name.to_str()));
+    facts.insert("address".to_owned(), json!(worst.addr.to_string()));
+    let mut also: Vec<&str> = also.into_iter().map(Outcome::id).collect();
+    if is_family {
+        also.push(Outcome::OneFamilyFails.id());
+    }
+    if !also.is_empty() {
+        facts.insert("also".to_owned(), json!(also));
+    }
+    if let Some(diagnosis) = told.diagnosis {
+        facts.insert("diagnosis".to_owned(), json!(diagnosis));
+    }
+    if count > 1 {
+        facts.insert("addresses".to_owned(), addresses);
+        facts.insert("same_certificate".to_owned(), json!(certificates.len() <= 1));
+    }
+    let mut report = finding(CheckKind::Tls, target, told.outcome, facts, told.text);
+    if let Some((connect, tls)) = worst.took {
+        report.phases_ms.insert("connect".to_owned(), millis(connect));
+        report.phases_ms.insert("tls".to_owned(), millis(tls));
+    }
+    report
+}
+
+/// `None` for an address that says nothing about the target.
+fn judge_address(observation: &Observation, expected: Expectation<'_>, is_family: bool) -> Option<Judged> {
+    let addr = observation.addr;
+    match &observation.reached {
+        Reached::NoRouteHere | Reached::NotAllowed => None,
+        Reached::Failed(_) if is_family => None,
+        Reached::Failed(failure) => {
+            let told = Finding::new(failure_outcome(CheckKind::Tls, *failure), format!("{addr} {failure}"));
+            Some(Judged { addr, findings: vec![told], facts: Facts::new(), took: None })
+        }
+        Reached::Shaken { connect, handshake, variants } => {
+            let Verdict { mut findings, mut facts } = certificate::judge(&handshake.chain, expected);
+            findings.extend(judge_handshake(handshake, variants));
+            findings.sort_by_key(|it| rank(it.outcome));
+            facts.extend(handshake_facts(handshake, variants));
+            Some(Judged { addr, findings, facts, took: Some((*connect, handshake.took)) })
+        }
+    }
+}
+
+fn judge_handshake(handshake: &Handshake, variants: &Variants) -> Option<Finding> {
+    let fault = match &handshake.end {
+        Ok(agreed) => return agreed.refused_after.as_ref().and_then(refused_after),
+        Err(fault) => fault,
+    };
+    if let Some(finding) = wants_certificate(fault, handshake.wants_certificate) {
+        return Some(finding);
+    }
+    if let Some(version) = variants.old_version {
+        let text = format!("server speaks nothing newer than {version}");
+        return Some(Finding::new(Outcome::WeakProtocol, text).because("old_version_only"));
+    }
+    if let Some(first) = &variants.plain_http {
+        return Some(plaintext(first));
+    }
+    let failure = |text: String, diagnosis| Finding::new(Outcome::HandshakeFailure, text).because(diagnosis);
+    let during = if handshake.chain.is_empty() { "after the client's hello" } else { "during the handshake" };
+    Some(match fault {
+        Fault::Timeout => {
+            let text = "connection opened, and the TLS handshake got no answer in time";
+            Finding::new(Outcome::Timeout, text).because("silent_after_hello")
+        }
+        Fault::NotTls(first) => plaintext(first),
+        Fault::OldVersion | Fault::Alert(70) => {
+            let text = "server speaks nothing newer than TLS 1.1";
+            Finding::new(Outcome::WeakProtocol, text).because("old_version_only")
+        }
+        Fault::Closed => failure(format!("server closed the connection {during}"), "closed_during_handshake"),
+        Fault::Reset => failure(format!("server reset the connection {during}"), "reset_during_handshake"),
+        Fault::Alert(number @ (40 | 71)) => failure(
+            format!("server found no protocol or cipher in common ({})", alert_text(*number)),
+            "nothing_in_common",
+        ),
+        Fault::Alert(number @ 112) => {
+            failure(format!("server knows no such name ({})", alert_text(*number)), "name_not_configured")
+        }
+        Fault::Alert(number @ 120) => failure(
+            format!("server speaks none of the offered protocols ({})", alert_text(*number)),
+            "no_shared_alpn",
+        ),
+        Fault::Alert(number) => {
+            failure(format!("server ended the handshake ({})", alert_text(*number)), "alert")
+        }
+        Fault::HttpRefusal => failure("server refused the request".to_owned(), "refused"),
+        Fault::Broken(why) => failure(format!("handshake failed: {why}"), "broken_handshake"),
+    })
+}
+
+/// A missing client certificate ends a TLS 1.2 handshake with one of several alerts, or without a word; 116 is TLS 1.3's.
+fn wants_certificate(fault: &Fault, was_asked: bool) -> Option<Finding> {
+    let how = match fault {
+        Fault::Alert(number @ 116) => alert_text(*number),
+        Fault::Alert(number @ (40 | 41 | 42 | 46 | 48 | 49)) if was_asked => alert_text(*number),
+        Fault::Closed | Fault::Reset if was_asked => "it ended the handshake without one".to_owned(),
+        _ => return None,
+    };
+    Some(client_certificate(&how))
+}
+
+fn refused_after(fault: &Fault) -> Option<Finding> {
+    match fault {
+        Fault::Alert(number) => Some(client_certificate(&alert_text(*number))),
+        Fault::Reset => Some(client_certificate("it reset the connection without one")),
+        Fault::HttpRefusal => Some(client_certificate("it answered 400 without one")),
+        _ => None,
+    }
+}
+
+fn client_certificate(how: &str) -> Finding {
+    let text = format!("server wants a client certificate ({how})");
+    Finding::new(Outcome::ClientCertRequired, text).because("client_certificate_required")
+}
+
+fn plaintext(first: &[u8]) -> Finding {
+    let speaks = match first {
+        [b'H', b'T', b'T', b'P', ..] => "plain HTTP",
+        [b'S', b'S', b'H', ..] => "SSH",
+        [b'2', b'2', b'0', ..] => "plain SMTP or FTP",
+        _ => "something else",
+    };
+    let text = format!("port speaks {speaks}, not TLS");
+    Finding::new(Outcome::HandshakeFailure, text).because("plaintext_on_port")
+}
+
+fn valid(facts: &Facts) -> Finding {
+    let days = facts.get("days_left").and_then(Value::as_u64).unwrap_or_default();
+    let left = show_duration(Duration::from_secs(days * 86_400));
+    let protocol = facts.get("protocol").and_then(Value::as_str).unwrap_or("TLS");
+    Finding::new(Outcome::Valid, format!("certificate is valid for another {left} ({protocol})"))
+}
+
+fn alert_text(number: u8) -> String {
+    format!("alert {number} {}", alert_name(number))
+}
+
+/// The name the standards give an alert (RFC 8446 section 6).
+fn alert_name(number: u8) -> String {
+    let name = match AlertDescription::from(number) {
+        // The two whose names in rustls do not spell out the standard's.
+        AlertDescription::UnknownCA => return "unknown_ca".to_owned(),
+        AlertDescription::UnrecognisedName => return "unrecognized_name".to_owned(),
+        known => format!("{known:?}"),
+    };
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    if snake.contains('(') { "unknown".to_owned() } else { snake }
+}
+
+fn handshake_facts(handshake: &Handshake, variants: &Variants) -> Facts {
+    let mut facts = Facts::new();
+    let mut put = |key: &str, value: Value| facts.insert(key.to_owned(), value);
+    match &handshake.end {
+        Ok(agreed) => {
+            put("protocol", json!(agreed.protocol));
+            put("cipher", json!(agreed.cipher));
+            put("alpn", json!(agreed.alpn));
+        }
+        Err(Fault::NotTls(first)) => {
+            put("first_bytes", json!(printable(first)));
+        }
+        Err(_) => {}
+    }
+    if let Some(version) = variants.old_version {
+        put("protocol", json!(version));
+    }
+    if let Some(first) = &variants.plain_http {
+        put("first_bytes", json!(printable(first)));
+    }
+    if variants.needs_no_alpn {
+        put("alpn_refused", json!(true));
+    }
+    let refusal = match &handshake.end {
+        Ok(agreed) => agreed.refused_after.as_ref(),
+        Err(fault) => Some(fault),
+    };
+    if let Some(Fault::Alert(number)) = refusal {
+        put("alert", json!(number));
+        put("alert_name", json!(alert_name(*number)));
+    }
+    if handshake.wants_certificate {
+        put("client_certificate", json!(if refusal.is_some() { "required" } else { "optional" }));
+    }
+    facts
+}
+
+fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().next().unwrap_or_default().chars().filter(|it| !it.is_control()).collect()
+}
+
+fn describe(judged: &Judged) -> Value {
+    let outcome = judged.findings.first().map_or(Outcome::Valid, |it| it.outcome);
+    let mut facts = json!({"address": judged.addr.to_string(), "outcome": outcome.id()});
+    for key in ["fingerprint_sha256", "not_after"] {
+        if let Some(value) = judged.facts.get(key) {
+            facts[key] = value.clone();
+        }
+    }
+    facts
+}

@@ -16,6 +16,8 @@ use crate::runbook::Question;
 use crate::triage::Note;
 
 pub mod discord;
+#[cfg(test)]
+mod samples;
 pub mod terminal;
 
 /// Where people read and answer.
@@ -185,4 +187,49 @@ pub fn question_for(incident: &Incident, words: &str, addressed: bool) -> Option
     let listed = open()
         .find(|question| matches!(Answer::parse(*question, words), Ok(Answer::Picked(_) | Answer::Unknown)));
     listed.or_else(|| open().find(|question| addressed && question.choice().takes_text()))
+}
+
+/// Decibans as the factor by which the odds moved: `×20`, or `÷4.0` against.
+fn odds(decibans: f64) -> String {
+    let factor = 10_f64.powf(decibans.abs() / 10.0);
+    let sign = if decibans >= 0.0 { '×' } else { '÷' };
+    if factor >= 1000.0 {
+        format!("{sign}999+")
+    } else if factor >= 9.95 {
+        format!("{sign}{factor:.0}")
+    } else {
+        format!("{sign}{factor:.1}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odds_are_factors() {
+        assert_eq!(odds(13.0), "×20");
+        assert_eq!(odds(-6.0), "÷4.0");
+        assert_eq!(odds(90.0), "×999+");
+    }
+
+    #[track_caller]
+    fn check(asked: &[QuestionId], words: &str, addressed: bool, expected: Option<QuestionId>) {
+        let mut incident = samples::incident();
+        for question in asked {
+            let event = crate::incident::Event::QuestionAsked { question: *question, because: String::new() };
+            incident.record(event, jiff::Timestamp::UNIX_EPOCH);
+        }
+        assert_eq!(question_for(&incident, words, addressed), expected, "{words}");
+    }
+
+    #[test]
+    fn words_in_a_thread_answer_the_question_whose_list_has_them() {
+        use QuestionId::{EndpointScope, FailingRequest, LatencyFirst};
+        check(&[EndpointScope, LatencyFirst], "several", false, Some(EndpointScope));
+        check(&[EndpointScope, LatencyFirst], "yes", false, Some(LatencyFirst));
+        check(&[LatencyFirst, FailingRequest], "I am looking at the graphs", false, None);
+        check(&[LatencyFirst, FailingRequest], "curl https://api.example.com", true, Some(FailingRequest));
+        check(&[], "yes", true, None);
+    }
 }

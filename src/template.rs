@@ -20,6 +20,11 @@ pub mod neutral;
 const BUILTIN: &[(&str, &str)] = &[
     ("evidence", include_str!("../templates/evidence.hbs")),
     ("issue", include_str!("../templates/issue.hbs")),
+    ("thread/answered", include_str!("../templates/thread/answered.hbs")),
+    ("thread/concluded", include_str!("../templates/thread/concluded.hbs")),
+    ("thread/head", include_str!("../templates/thread/head.hbs")),
+    ("thread/note", include_str!("../templates/thread/note.hbs")),
+    ("thread/question", include_str!("../templates/thread/question.hbs")),
 ];
 
 /// A template that cannot be used.

@@ -1,12 +1,52 @@
-//! Discord through serenity, whose types stop here.
+//! Discord as a chat: a thread per incident, questions as buttons and menus, answers by click or in words.
+//!
+//! Built on serenity, whose types stop in this module. Requests go through [`wire`], which obeys Discord's limits and hands
+//! long ones to the caller; events come over the gateway. Nothing that is said mentions anybody but the configured role,
+//! and no text is cut without a word. The surprise: the head of an incident stands in the channel and is the message its
+//! thread was opened from, so the thread's id is also the head's: opening twice cannot make two.
 
-use tokio::sync::mpsc;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use serenity::all::{
+    ApplicationId, AutoArchiveDuration, ChannelId, CreateActionRow, CreateAllowedMentions, CreateMessage,
+    CreateThread, EditMessage, GuildId, MessageId, Nonce, RoleId, UserId,
+};
+use serenity::http::{LightMethod, Route};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::chat::{ChatError, Inbound};
 use crate::incident::Incident;
 use crate::runbook::Question;
+use crate::template::Templates;
 use crate::triage::Note;
+
+mod board;
+mod command;
+mod components;
+mod custom_id;
+mod gateway;
+mod said;
+mod split;
+mod wire;
+mod words;
+
+/// An incident older than this may have a thread that an earlier run opened and could not record: Discord forgets a
+/// nonce after "a few minutes".
+const NONCE_LIVES: Duration = Duration::from_mins(2);
+/// How long the gateway may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// Discord's code for a thread that exists already.
+const THREAD_EXISTS: u32 = 160_004;
+/// Discord's code for a write into an archived thread.
+const ARCHIVED: u32 = 50083;
 
 /// What is needed to talk to Discord.
 #[derive(Clone)]
@@ -39,9 +79,36 @@ impl std::fmt::Debug for Config {
 }
 
 /// Discord as a chat. A cheap handle: clones speak through the same connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Discord {
+    session: Arc<Session>,
+    holder: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl std::fmt::Debug for Discord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Discord").field("config", &self.session.config).finish_non_exhaustive()
+    }
+}
+
+/// What everything in this module shares.
+struct Session {
+    config: Config,
+    templates: Arc<Templates>,
+    wire: wire::Wire,
+    application: ApplicationId,
+    bot: UserId,
     inbound: mpsc::Sender<Inbound>,
+    board: board::Board,
+    unread_events: AtomicU64,
+    connected: watch::Sender<bool>,
+    closing: watch::Sender<bool>,
+}
+
+/// The part of an answer that matters here.
+#[derive(Deserialize)]
+struct Posted {
+    id: MessageId,
 }
 
 impl Discord {
@@ -50,42 +117,272 @@ impl Discord {
     ///
     /// # Errors
     /// [`ChatError`] when the token is refused, the channel cannot be seen, or Discord cannot be reached.
-    #[expect(clippy::unused_async, reason = "the connection follows")]
-    pub async fn connect(_config: Config, inbound: mpsc::Sender<Inbound>) -> Result<Self, ChatError> {
-        Ok(Self { inbound })
+    pub async fn connect(
+        config: Config,
+        templates: Arc<Templates>,
+        inbound: mpsc::Sender<Inbound>,
+    ) -> Result<Self, ChatError> {
+        #[derive(Deserialize)]
+        struct Application {
+            id: ApplicationId,
+        }
+        #[derive(Deserialize)]
+        struct Me {
+            id: UserId,
+        }
+        #[derive(Deserialize)]
+        struct Gateway {
+            url: Url,
+        }
+        let wire = wire::Wire::new(&config.token, config.api_url.as_ref())?;
+        let me: Me = wire.get(Route::UserMe, &[]).await?;
+        let application: Application = wire.get(Route::Oauth2ApplicationCurrent, &[]).await?;
+        let channel = Route::Channel { channel_id: ChannelId::new(config.channel) };
+        let _: Value = wire.get(channel, &[]).await?;
+        register(&wire, application.id, config.guild.map(GuildId::new)).await?;
+        let gateway = match &config.gateway_url {
+            Some(url) => url.clone(),
+            None => wire.get::<Gateway>(Route::Gateway, &[]).await?.url,
+        };
+        let session = Arc::new(Session {
+            config,
+            templates,
+            wire,
+            application: application.id,
+            bot: me.id,
+            inbound,
+            board: board::Board::default(),
+            unread_events: AtomicU64::new(0),
+            connected: watch::Sender::new(false),
+            closing: watch::Sender::new(false),
+        });
+        let holder = tokio::spawn(gateway::hold(Arc::clone(&session), gateway));
+        Ok(Self { session, holder: Arc::new(Mutex::new(Some(holder))) })
     }
 
-    /// Ends the gateway connection and finishes what is being sent.
-    #[expect(clippy::unused_async, reason = "the connection follows")]
-    pub async fn close(&self) {}
-
-    #[expect(clippy::unused_async, reason = "the connection follows")]
-    pub(super) async fn open_thread(&self, _incident: &Incident) -> Result<String, ChatError> {
-        Err(ChatError::never("this version has no Discord yet"))
+    /// Resolves when the gateway has greeted the bot.
+    pub async fn connected(&self) {
+        let mut connected = self.session.connected.subscribe();
+        // The sender lives as long as the session does.
+        let _ = connected.wait_for(|connected| *connected).await;
     }
 
-    #[expect(clippy::unused_async, reason = "the connection follows")]
+    /// How many events Discord sent that serenity could not read; each may have been somebody's click.
+    #[must_use]
+    pub fn unread_events(&self) -> u64 {
+        self.session.unread_events.load(Ordering::Relaxed)
+    }
+
+    /// Ends the gateway connection.
+    pub async fn close(&self) {
+        self.session.closing.send_replace(true);
+        let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut holder) = holder
+            && tokio::time::timeout(GOODBYE, &mut holder).await.is_err()
+        {
+            holder.abort();
+        }
+    }
+
+    pub(super) async fn open_thread(&self, incident: &Incident) -> Result<String, ChatError> {
+        if let Some(thread) = &incident.thread {
+            return Ok(thread.clone());
+        }
+        let session = &self.session;
+        let channel = ChannelId::new(session.config.channel);
+        let head = words::head(&session.templates, incident, session.config.on_call_role)?;
+        let starter = match session.find_starter(incident).await? {
+            Some(starter) => starter,
+            None => session.post(channel, &head, Vec::new(), &format!("head {}", incident.id), true).await?,
+        };
+        let thread = CreateThread::new(words::thread_name(incident))
+            .auto_archive_duration(AutoArchiveDuration::ThreeDays);
+        let route = Route::ChannelMessageThreads { channel_id: channel, message_id: starter };
+        match session.wire.tell(LightMethod::Post, route, &thread).await {
+            Err(failure) if failure.code != Some(THREAD_EXISTS) => return Err(failure.error),
+            Ok(()) | Err(_) => {}
+        }
+        session.board.opened(incident, ChannelId::new(starter.get()), head);
+        Ok(starter.to_string())
+    }
+
     pub(super) async fn ask(
         &self,
-        _incident: &Incident,
-        _question: &Question,
-        _because: &str,
-        _nonce: &str,
+        incident: &Incident,
+        question: &Question,
+        because: &str,
+        nonce: &str,
     ) -> Result<(), ChatError> {
-        Err(ChatError::never("this version has no Discord yet"))
+        let session = &self.session;
+        let thread = thread_of(incident)?;
+        let text = words::question(&session.templates, question, because)?;
+        let rows = components::answers(&incident.id, question);
+        let message = session.post(thread, &text, rows, nonce, false).await?;
+        session.board.posted(&incident.id, question.id, message, text);
+        board::show(session, incident);
+        Ok(())
     }
 
-    #[expect(clippy::unused_async, reason = "the connection follows")]
-    pub(super) async fn say(
+    pub(super) async fn say(&self, incident: &Incident, note: &Note, nonce: &str) -> Result<(), ChatError> {
+        let session = &self.session;
+        let thread = thread_of(incident)?;
+        for (place, part) in words::note(&session.templates, incident, note)?.iter().enumerate() {
+            session.post(thread, part, Vec::new(), &format!("{nonce} {place}"), false).await?;
+        }
+        board::show(session, incident);
+        Ok(())
+    }
+
+    pub(super) fn show(&self, incident: &Incident) {
+        board::show(&self.session, incident);
+    }
+}
+
+impl Session {
+    /// Posts a message. The same `key` twice, within Discord's memory of a few minutes, is once.
+    async fn post(
         &self,
-        _incident: &Incident,
-        _note: &Note,
-        _nonce: &str,
-    ) -> Result<(), ChatError> {
-        Err(ChatError::never("this version has no Discord yet"))
+        channel: ChannelId,
+        text: &str,
+        rows: Vec<CreateActionRow>,
+        key: &str,
+        calls_the_role: bool,
+    ) -> Result<MessageId, ChatError> {
+        let role = self.config.on_call_role.filter(|_| calls_the_role);
+        let message = CreateMessage::new()
+            .content(text)
+            .components(rows)
+            .nonce(Nonce::String(nonce(key)))
+            .enforce_nonce(true)
+            .allowed_mentions(role.map_or_else(nobody, |role| nobody().roles([RoleId::new(role)])));
+        let route = Route::ChannelMessages { channel_id: channel };
+        let posted: Posted = self.wire.send_json(LightMethod::Post, route, &message).await?;
+        Ok(posted.id)
     }
 
-    pub(super) fn show(&self, _incident: &Incident) {
-        let _ = &self.inbound;
+    /// Edits a message; a thread that was archived meanwhile is opened again.
+    async fn edit(
+        &self,
+        channel: ChannelId,
+        message: MessageId,
+        text: &str,
+        rows: Option<Vec<CreateActionRow>>,
+    ) -> Result<(), ChatError> {
+        // What was allowed when the message was posted does not count for its edits.
+        let mut edit = EditMessage::new().content(text).allowed_mentions(nobody());
+        if let Some(rows) = rows {
+            edit = edit.components(rows);
+        }
+        let route = Route::ChannelMessage { channel_id: channel, message_id: message };
+        match self.wire.tell(LightMethod::Patch, route, &edit).await {
+            Err(failure) if failure.code == Some(ARCHIVED) => {
+                let open = json!({"archived": false});
+                self.wire.tell(LightMethod::Patch, Route::Channel { channel_id: channel }, &open).await?;
+                Ok(self.wire.tell(LightMethod::Patch, route, &edit).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// The head that an earlier run posted for this incident and could not record; looked for only when Discord may have
+    /// forgotten the nonce.
+    async fn find_starter(&self, incident: &Incident) -> Result<Option<MessageId>, ChatError> {
+        #[derive(Deserialize)]
+        struct Author {
+            id: UserId,
+        }
+        #[derive(Deserialize)]
+        struct Known {
+            id: MessageId,
+            author: Author,
+            content: String,
+        }
+        let age = incident.alerted_at.map(|at| crate::clock::now().duration_since(at).unsigned_abs());
+        if age.is_none_or(|age| age < NONCE_LIVES) {
+            return Ok(None);
+        }
+        let route = Route::ChannelMessages { channel_id: ChannelId::new(self.config.channel) };
+        let recent: Vec<Known> = self.wire.get(route, &[("limit", "100".to_owned())]).await?;
+        let ours =
+            |known: &&Known| known.author.id == self.bot && known.content.contains(incident.id.as_str());
+        Ok(recent.iter().find(ours).map(|known| known.id))
+    }
+}
+
+/// Registers the commands with one request, and only when Discord's copy differs: creations are counted per day.
+async fn register(
+    wire: &wire::Wire,
+    application: ApplicationId,
+    guild: Option<GuildId>,
+) -> Result<(), ChatError> {
+    let route = match guild {
+        Some(guild_id) => Route::GuildCommands { application_id: application, guild_id },
+        None => Route::Commands { application_id: application },
+    };
+    let wanted = [command::definition()];
+    let registered: Vec<Value> = wire.get(route, &[]).await?;
+    if !command::is_registered(&registered, &wanted) {
+        wire.tell(LightMethod::Put, route, &wanted).await?;
+        tracing::info!("the slash command /triage is registered");
+    }
+    Ok(())
+}
+
+fn thread_of(incident: &Incident) -> Result<ChannelId, ChatError> {
+    let Some(thread) = &incident.thread else {
+        return Err(ChatError::again("the incident has no thread yet", Duration::from_secs(1)));
+    };
+    match thread.parse() {
+        Ok(id) if id != 0 => Ok(ChannelId::new(id)),
+        _ => Err(ChatError::never(format!(
+            "`{thread}` is no Discord thread; the chat was changed while the incident was open"
+        ))),
+    }
+}
+
+/// Twenty hexadecimal digits of the key's hash: Discord takes at most 25 characters.
+fn nonce(key: &str) -> String {
+    Sha256::digest(key.as_bytes()).iter().take(10).fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Mentions nobody, whatever the text says.
+fn nobody() -> CreateAllowedMentions {
+    CreateAllowedMentions::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_fits_and_is_the_same_for_the_same_key() {
+        assert_eq!(nonce("a").len(), 20);
+        assert_eq!(nonce("a"), nonce("a"));
+        assert_ne!(nonce("a"), nonce("b"));
+    }
+
+    #[test]
+    fn the_token_is_not_in_the_debug_form() {
+        let config = Config {
+            token: "secret".into(),
+            guild: None,
+            channel: 1,
+            on_call_role: None,
+            api_url: None,
+            gateway_url: None,
+        };
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_thread_of_another_chat_is_refused_and_none_is_waited_for() {
+        let mut incident = crate::chat::samples::incident();
+        assert_ne!(thread_of(&incident).unwrap_err().retry, crate::incident::Retry::Never);
+        incident.thread = Some("terminal".into());
+        assert_eq!(thread_of(&incident).unwrap_err().retry, crate::incident::Retry::Never);
     }
 }

@@ -225,7 +225,7 @@ impl Prompt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::terminal::view::tests::question;
+    use crate::chat::samples::question;
     use crate::question::QuestionId;
 
     fn keys(prompt: &mut Prompt, keys: &[KeyCode]) -> Pressed {

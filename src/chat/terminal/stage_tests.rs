@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::sync::Mutex;
 
 use super::*;
+use crate::chat::samples::{conclude, incident, question, report, step};
 use crate::chat::terminal::Terminal;
-use crate::chat::terminal::view::tests::{conclude, incident, question, report, step};
 use crate::incident::Event;
 use crate::outcome::{CheckKind, Outcome};
 

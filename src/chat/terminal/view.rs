@@ -330,17 +330,9 @@ fn why(ink: Ink, reasons: &[Reason]) -> Vec<String> {
     lines
 }
 
-/// Decibans as the factor by which the odds moved: `×20`, or `÷4` against.
+/// [`crate::chat::odds`], in ASCII where the terminal has no more.
 fn odds(ink: Ink, decibans: f64) -> String {
-    let factor = 10_f64.powf(decibans.abs() / 10.0);
-    let sign = if decibans >= 0.0 { ink.pick("×", "x") } else { ink.pick("÷", "/") };
-    if factor >= 1000.0 {
-        format!("{sign}999+")
-    } else if factor >= 9.95 {
-        format!("{sign}{factor:.0}")
-    } else {
-        format!("{sign}{factor:.1}")
-    }
+    crate::chat::odds(decibans).replace('×', ink.pick("×", "x")).replace('÷', ink.pick("÷", "/"))
 }
 
 fn hypothesis_facts(hypothesis: &Hypothesis) -> Vec<Span> {
@@ -373,4 +365,4 @@ fn fact(ink: Ink, label: &str, body: &[Span]) -> Vec<String> {
 
 #[cfg(test)]
 #[path = "view_tests.rs"]
-pub(super) mod tests;
+mod tests;

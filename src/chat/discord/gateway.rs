@@ -11,6 +11,7 @@ use serenity::client::ClientBuilder;
 use serenity::gateway::GatewayError;
 use serenity::http::HttpBuilder;
 use serenity::{Error, async_trait};
+use tokio::sync::watch;
 use url::Url;
 
 use super::{Session, board, said};
@@ -74,10 +75,12 @@ pub(super) async fn hold(session: Arc<Session>, gateway: Url) {
         let ended = match client(&session, &gateway, intents(words)).await {
             Ok(mut client) => {
                 let shards = Arc::clone(&client.shard_manager);
-                tokio::select! {
-                    ended = client.start() => ended,
-                    _ = closing.wait_for(|closing| *closing) => return shards.shutdown_all().await,
-                }
+                let ended = tokio::select! {
+                    ended = client.start() => Some(ended),
+                    () = closed(&mut closing) => None,
+                };
+                let Some(ended) = ended else { return shards.shutdown_all().await };
+                ended
             }
             Err(error) => Err(error),
         };
@@ -104,9 +107,15 @@ pub(super) async fn hold(session: Arc<Session>, gateway: Url) {
             Ok(()) => tracing::warn!(?pause, "Discord's gateway ended the connection; connecting again"),
         }
         // A pause that ends early ends because the session closes.
-        let _ = tokio::time::timeout(pause, closing.wait_for(|closing| *closing)).await;
+        let _ = tokio::time::timeout(pause, closed(&mut closing)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Resolves when the session closes.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // The sender lives in the session, which the caller holds.
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// A client for this session, with the gateway at this address.

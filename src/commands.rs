@@ -5,8 +5,12 @@
 //! 3 the thing asked for could not be run.
 
 pub mod check;
+mod desk;
+pub mod drill;
+mod parts;
+pub mod triage;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +31,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Drill(drill::Args),
+    Triage(triage::Args),
     Check(check::Args),
 }
 
@@ -47,6 +53,8 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Drill(args) => drill::run(args).await,
+        Command::Triage(args) => triage::run(args).await,
         Command::Check(args) => check::run(args).await,
     }
 }
@@ -61,8 +69,13 @@ fn start_log() {
         .init();
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of a command that failed")]
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("firstcheck: {error:#}");
+    say(format_args!("firstcheck: {error:#}"));
     ExitCode::from(NOT_RUN)
+}
+
+/// A line for the person, beside the thread and never on standard output.
+fn say(line: std::fmt::Arguments<'_>) {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

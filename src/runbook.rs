@@ -1,21 +1,41 @@
-//! What triage knows: questions and their wording, causes and what they make likely, thresholds. All of it is data in
-//! `runbooks/*.yaml`, shipped inside the program.
+//! What triage knows: questions and their wording, causes and what they make likely, signals, thresholds. All of it is
+//! data in `runbooks/*.yaml`, shipped inside the program.
 //!
-//! It refuses files that name checks, outcomes, questions or answers nobody has.
+//! It refuses files that name a check, outcome, question, answer or value nobody has, and a cause nobody could confirm.
+//! The surprise: a cause's words are a *distribution*. What it does not name shares the rest in the proportions of an
+//! ordinary incident (`background`), so the worth of a question not yet asked can be computed.
+
+mod compile;
+mod file;
+mod lint;
+mod schema;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
 
+use crate::bucket::Bucket;
+use crate::outcome::{CheckKind, Outcome, Role};
 use crate::question::QuestionId;
-use crate::yaml::{self, Problem};
+use crate::yaml::Problem;
+
+pub use file::{BeliefNumbers, CheckNumbers, CheckOf, Place, Prior, StopNumbers, Word};
+pub use schema::{SCHEMAS, schema};
 
 /// The built-in files: name and text.
-pub const BUILTIN: &[(&str, &str)] = &[("questions.yaml", include_str!("../runbooks/questions.yaml"))];
+pub const BUILTIN: &[(&str, &str)] = &[
+    ("questions.yaml", include_str!("../runbooks/questions.yaml")),
+    ("likelihoods.yaml", include_str!("../runbooks/likelihoods.yaml")),
+    ("signals.yaml", include_str!("../runbooks/signals.yaml")),
+    ("client.yaml", include_str!("../runbooks/client.yaml")),
+    ("auth.yaml", include_str!("../runbooks/auth.yaml")),
+    ("rate-limit.yaml", include_str!("../runbooks/rate-limit.yaml")),
+    ("upstream.yaml", include_str!("../runbooks/upstream.yaml")),
+    ("server.yaml", include_str!("../runbooks/server.yaml")),
+];
 
 /// How a question is put to a person.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// The question.
@@ -33,7 +53,7 @@ pub struct Question {
 }
 
 /// A closed answer in a person's words.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerLabel {
     /// The answer's id.
@@ -42,16 +62,141 @@ pub struct AnswerLabel {
     pub label: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QuestionsFile {
-    questions: Vec<Question>,
+/// Where a variable's observations come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The failing status or transport error: the alert, an answer, a failing request.
+    Status,
+    /// What error texts speak of.
+    Text,
+    /// What the application says behind a failing gateway.
+    Direct,
+    /// A person's answer (or a fact that tells the same).
+    Question(QuestionId),
+    /// A check's outcome.
+    Check(CheckKind, Role),
+    /// The outcome of a check of the application behind the gateway.
+    Behind(CheckKind),
+}
+
+/// Something that can be observed, with the values it can have.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its id in the files.
+    pub id: String,
+    /// Index of its group; observations of one group are counted once.
+    pub group: usize,
+    /// How far it is evidence of its own, as an exponent, 0 to 1.
+    pub trust: f64,
+    /// The observation in a person's words, with `{{value}}`.
+    pub says: String,
+    /// Its values, sorted.
+    pub values: Vec<String>,
+    /// Where it comes from.
+    pub source: Source,
+    /// HTTP statuses that are counted as a value.
+    pub codes: BTreeMap<u16, usize>,
+    /// Answers that stand for several values.
+    pub answers: BTreeMap<String, Vec<usize>>,
+}
+
+impl Variable {
+    /// The index of a value.
+    #[must_use]
+    pub fn value(&self, id: &str) -> Option<usize> {
+        self.values.iter().position(|value| value == id)
+    }
+}
+
+/// A named reason for which requests fail.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cause {
+    /// Its id.
+    pub id: String,
+    /// Its boundary.
+    pub bucket: Bucket,
+    /// Its probability before anything is known, 0 to 1.
+    pub prior: f64,
+    /// Whether the fault sits in a dependency, which is then named.
+    pub in_dependency: bool,
+    /// One sentence, with `{{service}}` and `{{dependency}}`.
+    pub says: String,
+    /// What would settle it.
+    pub next_experiment: String,
+    /// What eases the pain first.
+    pub mitigation: String,
+    /// The check that confirms it.
+    #[serde(skip)]
+    pub confirm: CheckOf,
+}
+
+/// One bucket's runbook.
+#[derive(Debug, Clone)]
+pub struct Runbook {
+    /// The file it came from.
+    pub file: String,
+    /// Its boundary.
+    pub bucket: Bucket,
+    /// The boundary's fault in a person's words.
+    pub boundary: String,
+    /// Its confirming checks, in the order of the framework.
+    pub checks: Vec<CheckOf>,
+}
+
+/// A compiled signal: which value of which variable a text sets.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    /// Its id.
+    pub id: String,
+    /// Variable and value.
+    pub sets: Vec<(usize, usize)>,
+    /// Where it is read.
+    pub places: Vec<Place>,
+    /// What it looks for.
+    pub any: regex::RegexSet,
+}
+
+/// A compiled rule about a fact.
+#[derive(Debug, Clone)]
+pub struct FactRule {
+    /// The fact's key.
+    pub fact: String,
+    /// The values it must have one of.
+    pub is: Vec<String>,
+    /// Only of this kind of check.
+    pub check: Option<CheckKind>,
+    /// Variable and value.
+    pub sets: Vec<(usize, usize)>,
 }
 
 /// Everything triage knows, checked and ready.
 #[derive(Debug, Clone)]
 pub struct Knowledge {
     questions: BTreeMap<QuestionId, Question>,
+    /// The five runbooks, in the order of [`Bucket::ALL`].
+    pub runbooks: Vec<Runbook>,
+    /// All causes, by bucket, then in the order of the file.
+    pub causes: Vec<Cause>,
+    /// All variables, in the order of the file.
+    pub variables: Vec<Variable>,
+    /// How many groups the variables form.
+    pub groups: usize,
+    /// Free-text signals.
+    pub signals: Vec<Signal>,
+    /// Rules about facts.
+    pub facts: Vec<FactRule>,
+    /// Fact keys that hold error texts.
+    pub bodies: Vec<String>,
+    /// How a status is written in words; the first group is the status.
+    pub statuses: Vec<regex::Regex>,
+    /// How observations add up.
+    pub belief: BeliefNumbers,
+    /// When triage stops.
+    pub stop: StopNumbers,
+    /// What checks cost.
+    pub checks: CheckNumbers,
+    /// `[variable][value][cause]`: P(value | cause).
+    likelihoods: Vec<Vec<Vec<f64>>>,
     hash: String,
 }
 
@@ -62,12 +207,10 @@ impl Knowledge {
     /// Never in a tested build: the shipped files are read by the tests.
     #[must_use]
     pub fn builtin() -> Self {
-        let files: Vec<(String, String)> =
-            BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        Self::parse(&files).expect("the shipped runbooks are read by the tests")
+        Self::with_overrides(&[]).expect("the shipped runbooks are read by the tests")
     }
 
-    /// The shipped files, with those of the same name replaced and others added.
+    /// The shipped files, with those of the same name replaced.
     ///
     /// # Errors
     /// Every problem found, with its place.
@@ -78,28 +221,12 @@ impl Knowledge {
         Self::parse(&files.into_iter().collect::<Vec<_>>())
     }
 
-    /// Reads a full set of files: name and text.
+    /// Reads a full set of files: name and text. What a file is, its name says; names outside [`BUILTIN`] are refused.
     ///
     /// # Errors
     /// Every problem found, with its place.
     pub fn parse(files: &[(String, String)]) -> Result<Self, Vec<Problem>> {
-        let mut hasher = Sha256::new();
-        let mut questions = BTreeMap::new();
-        for (name, text) in files {
-            hasher.update(name.as_bytes());
-            hasher.update([0]);
-            hasher.update(text.as_bytes());
-            hasher.update([0]);
-            let file: QuestionsFile = yaml::read(name, text).map_err(|problem| vec![problem])?;
-            questions.extend(file.questions.into_iter().map(|question| (question.id, question)));
-        }
-        for id in QuestionId::ALL {
-            if !questions.contains_key(&id) {
-                return Err(vec![Problem::of_file("questions.yaml", format!("question `{id}` is missing"))]);
-            }
-        }
-        let hash = hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { questions, hash })
+        compile::compile(files)
     }
 
     /// Content hash of the files, 16 hexadecimal digits: two conclusions with the same hash used the same knowledge.
@@ -112,6 +239,42 @@ impl Knowledge {
     #[must_use]
     pub fn question(&self, id: QuestionId) -> &Question {
         &self.questions[&id]
+    }
+
+    /// The index of the variable with this source.
+    #[must_use]
+    pub fn variable(&self, source: Source) -> Option<usize> {
+        self.variables.iter().position(|variable| variable.source == source)
+    }
+
+    /// P(value | cause) for every cause, in the order of [`Knowledge::causes`].
+    #[must_use]
+    pub fn likelihood(&self, variable: usize, value: usize) -> &[f64] {
+        &self.likelihoods[variable][value]
+    }
+
+    /// What a check costs, in glances at a dashboard.
+    #[must_use]
+    pub fn cost(&self, kind: CheckKind) -> f64 {
+        self.checks.costs.get(&kind).copied().unwrap_or(1.0)
+    }
+
+    /// The runbook of a bucket.
+    #[must_use]
+    pub fn runbook(&self, bucket: Bucket) -> Option<&Runbook> {
+        self.runbooks.iter().find(|runbook| runbook.bucket == bucket)
+    }
+}
+
+/// Whether an outcome says that nothing is wrong with what was looked at.
+#[must_use]
+pub fn is_healthy(kind: CheckKind, outcome: Outcome) -> bool {
+    match kind {
+        CheckKind::StatusPage => outcome == Outcome::Operational,
+        CheckKind::Tls => matches!(outcome, Outcome::Valid | Outcome::ExpiresSoon),
+        CheckKind::Http => matches!(outcome, Outcome::Ok | Outcome::Slow),
+        CheckKind::RateLimit => matches!(outcome, Outcome::NotLimited | Outcome::NoHeaders),
+        _ => kind.outcomes().first() == Some(&outcome),
     }
 }
 
@@ -127,5 +290,44 @@ mod tests {
             assert_eq!(labels, id.answers(), "{id}");
         }
         assert_eq!(knowledge.hash().len(), 16);
+    }
+
+    #[test]
+    fn every_line_of_every_runbook_is_a_probability_distribution() {
+        let knowledge = Knowledge::builtin();
+        for (index, variable) in knowledge.variables.iter().enumerate() {
+            for (place, cause) in knowledge.causes.iter().enumerate() {
+                let sum: f64 =
+                    (0..variable.values.len()).map(|value| knowledge.likelihood(index, value)[place]).sum();
+                assert!((sum - 1.0).abs() < 1e-9, "{} given {}: {sum}", variable.id, cause.id);
+            }
+        }
+        let priors: f64 = knowledge.causes.iter().map(|cause| cause.prior).sum();
+        assert!((priors - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_bucket_has_its_runbook_and_several_causes() {
+        let knowledge = Knowledge::builtin();
+        for bucket in Bucket::ALL {
+            assert!(knowledge.runbook(bucket).is_some(), "{bucket}");
+            assert!(knowledge.causes.iter().filter(|cause| cause.bucket == bucket).count() >= 8, "{bucket}");
+        }
+    }
+
+    #[test]
+    fn a_changed_file_changes_the_hash() {
+        let (name, text) = BUILTIN[0];
+        let changed = [(name.to_owned(), format!("{text}\n# changed\n"))];
+        let other = Knowledge::with_overrides(&changed).unwrap();
+        assert_ne!(other.hash(), Knowledge::builtin().hash());
+    }
+
+    #[test]
+    fn healthy_is_healthy_and_nothing_else() {
+        assert!(is_healthy(CheckKind::Tls, Outcome::ExpiresSoon));
+        assert!(is_healthy(CheckKind::RateLimit, Outcome::NoHeaders));
+        assert!(!is_healthy(CheckKind::Http, Outcome::ClientError));
+        assert!(is_healthy(CheckKind::Deploys, Outcome::NoneNear));
     }
 }

@@ -3,16 +3,29 @@
 //! [`step`] never fails, never waits and gives the same answer twice: that makes replay, tests and crash recovery one
 //! thing. Every decision it takes is recorded as an event of its own, so a log can be folded without deciding anything
 //! again. It refuses to ask what the alert, an answer or a check already tells.
+//!
+//! The surprise: questions wait for the checks in flight. Probes answer in a second, a person in minutes, and the best
+//! question is one no probe could have saved.
+
+mod belief;
+mod conclude;
+mod next;
+mod observe;
+mod plan;
+mod signal;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::AlertStatus;
+use crate::alert::{Alert, AlertStatus};
 use crate::bucket::Bucket;
-use crate::incident::{Event, Incident, Recorded, Stage, Step};
-use crate::outcome::CheckKind;
+use crate::incident::{Event, Incident, Recorded, Stage, Step, StepRecord, Stopped};
 use crate::question::QuestionId;
 use crate::runbook::Knowledge;
+
+use self::belief::Belief;
 
 /// What came of one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,16 +105,223 @@ pub enum Note {
     },
 }
 
-/// One step of triage.
+/// One step of triage, with the checks the incident's profile allows.
 #[must_use]
-pub fn step(_knowledge: &Knowledge, mut incident: Incident, event: Event, now: Timestamp) -> Stepped {
-    let first = incident.alert_count == 0;
-    let mut actions = Vec::new();
-    let firing = matches!(&event, Event::AlertReceived { alert } if alert.status == AlertStatus::Firing);
-    let recorded = vec![incident.record(event, now)];
-    if first && firing && incident.stage == Stage::Triaging {
-        actions.push(Action::OpenThread);
-    }
-    let _ = CheckKind::ALL;
-    Stepped { incident, recorded, actions }
+pub fn step(knowledge: &Knowledge, incident: Incident, event: Event, now: Timestamp) -> Stepped {
+    step_with(knowledge, incident, event, now, &plan::steps)
 }
+
+/// One step of triage with other checks at hand than the profile's: a replay has all of them.
+pub(crate) fn step_with(
+    knowledge: &Knowledge,
+    incident: Incident,
+    event: Event,
+    now: Timestamp,
+    available: &dyn Fn(&Incident) -> Vec<Step>,
+) -> Stepped {
+    let mut turn = Turn { knowledge, incident, now, available, recorded: Vec::new(), actions: Vec::new() };
+    if !turn.is_duplicate(&event) {
+        turn.take(event);
+    }
+    Stepped { incident: turn.incident, recorded: turn.recorded, actions: turn.actions }
+}
+
+/// One event being taken in.
+struct Turn<'a> {
+    knowledge: &'a Knowledge,
+    incident: Incident,
+    now: Timestamp,
+    available: &'a dyn Fn(&Incident) -> Vec<Step>,
+    recorded: Vec<Recorded>,
+    actions: Vec<Action>,
+}
+
+impl Turn<'_> {
+    /// Whether the event says what is known already: actions may run twice, deliveries may repeat.
+    fn is_duplicate(&self, event: &Event) -> bool {
+        let incident = &self.incident;
+        match event {
+            Event::Opened { .. } => incident.seq > 0,
+            Event::ThreadOpened { thread } => incident.thread.as_ref() == Some(thread),
+            Event::IssueFiled { reference, url } => {
+                incident.issue.as_ref().is_some_and(|known| known.reference == *reference && known.url == *url)
+            }
+            Event::CheckStarted { step } => self.step_record(step).is_none_or(|known| known.report().is_some()),
+            // The first report stands; one for a check nobody planned is nobody's.
+            Event::CheckReported { step, .. } => {
+                self.step_record(step).is_none_or(|known| known.report().is_some())
+            }
+            Event::AnswerGiven { question, answer, .. } => incident.answer(*question) == Some(answer),
+            Event::Reclassified { bucket, by } => {
+                incident.reclassified.as_ref().is_some_and(|(known, who)| known == bucket && who == by)
+            }
+            Event::Resolved { .. } => matches!(incident.stage, Stage::Resolved | Stage::Closed),
+            Event::Closed { .. } => incident.stage == Stage::Closed,
+            _ => false,
+        }
+    }
+
+    fn step_record(&self, key: &str) -> Option<&StepRecord> {
+        self.incident.steps.iter().find(|record| record.step.key() == key)
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::AlertReceived { alert } => self.alert(alert),
+            Event::CheckReported { .. } => {
+                self.record(event);
+                self.think();
+            }
+            Event::AnswerGiven { question, .. } if question == QuestionId::EvidenceComplete => {
+                self.refuse("evidence_complete is answered by the bot itself".to_owned());
+            }
+            Event::AnswerGiven { question, .. } if self.incident.stage == Stage::Closed => {
+                self.refuse(format!("{question} was answered after the incident was closed"));
+            }
+            Event::AnswerGiven { .. } => {
+                self.record(event);
+                self.think();
+            }
+            Event::Reclassified { bucket, ref by } => {
+                let note = Note::Reclassified { bucket, by: by.clone() };
+                self.record(event);
+                self.end_with(note);
+            }
+            Event::Resolved { ref by } => {
+                let note = Note::Resolved { by: by.clone() };
+                self.record(event);
+                self.end_with(note);
+            }
+            Event::Closed { ref by } => {
+                let note = Note::Closed { by: by.clone() };
+                self.record(event);
+                self.end_with(note);
+            }
+            other => self.record(other),
+        }
+    }
+
+    fn alert(&mut self, alert: Alert) {
+        let first = self.incident.alert_count == 0;
+        let firing = alert.status == AlertStatus::Firing;
+        let source = alert.source.clone();
+        let known = self.incident.alerts.contains(&alert);
+        self.record(Event::AlertReceived { alert });
+        if first {
+            self.actions.push(Action::OpenThread);
+        }
+        let over = self.incident.alerts.iter().all(|alert| alert.status == AlertStatus::Resolved);
+        if over && !matches!(self.incident.stage, Stage::Resolved | Stage::Closed) {
+            self.record(Event::Resolved { by: source.clone() });
+            self.end_with(Note::Resolved { by: source });
+        } else if firing && !known {
+            self.think();
+        }
+    }
+
+    fn record(&mut self, event: Event) {
+        let recorded = self.incident.record(event, self.now);
+        self.recorded.push(recorded);
+    }
+
+    fn refuse(&mut self, reason: String) {
+        self.record(Event::Refused { reason: reason.clone() });
+        self.actions.push(Action::Say { note: Note::Refused { reason } });
+    }
+
+    /// A person or a monitor has the last word: whatever is believed now is written down, and the issue follows.
+    fn end_with(&mut self, note: Note) {
+        self.actions.push(Action::Say { note });
+        if self.incident.conclusion.is_none() {
+            let observations = observe::observe(self.knowledge, &self.incident);
+            let conclusion = conclude::conclusion(&Belief::new(self.knowledge, observations), &self.incident);
+            self.record(Event::Concluded { conclusion });
+        }
+        self.actions.push(Action::FileIssue);
+    }
+
+    /// Something new is known: believe, then check, ask, conclude, or wait.
+    fn think(&mut self) {
+        let knowledge = self.knowledge;
+        let belief = Belief::new(knowledge, observe::observe(knowledge, &self.incident));
+        if self.incident.conclusion.is_some() {
+            self.think_again(&belief);
+            return;
+        }
+        if belief.buckets() != self.incident.buckets {
+            self.record(Event::Believed { buckets: belief.buckets() });
+        }
+        let first = self.incident.steps.is_empty();
+        if self.check(&belief, first) || self.incident.pending_steps().next().is_some() {
+            return;
+        }
+        if conclude::is_clear(&belief) || !self.ask(&belief) {
+            self.conclude(&belief, Note::Concluded);
+        }
+    }
+
+    /// Plans the checks worth running now. Once the boundary is clear, nothing more is.
+    fn check(&mut self, belief: &Belief<'_>, first: bool) -> bool {
+        if !first && conclude::is_clear(belief) {
+            return false;
+        }
+        let available = (self.available)(&self.incident);
+        let steps = next::checks(belief, &self.incident, &available, first);
+        if steps.is_empty() {
+            return false;
+        }
+        self.actions.extend(steps.iter().map(|step| Action::RunCheck { step: step.clone() }));
+        self.record(Event::ChecksPlanned { steps });
+        true
+    }
+
+    /// Asks what is worth asking; false when nothing is asked and nothing is open.
+    fn ask(&mut self, belief: &Belief<'_>) -> bool {
+        let stop = &self.knowledge.stop;
+        let open = self.incident.open_questions().count();
+        let asked = self.incident.questions.iter().filter(|record| record.asked_at.is_some()).count();
+        let room = stop.at_once.saturating_sub(open).min(stop.questions.saturating_sub(asked));
+        let [(best, p), (other, q)] = belief.ranking();
+        let worth = next::questions(belief, &self.incident);
+        // A second question at once only when it would be worth asking whatever the first one brings.
+        let wanted = worth.iter().enumerate().filter(|(place, worth)| *place == 0 || worth.rate >= SECOND * stop.gain);
+        let wanted: Vec<QuestionId> = wanted.take(room).map(|(_, worth)| worth.question).collect();
+        for question in &wanted {
+            let because = format!(
+                "Asked because it would best tell {best} ({:.0} %) from {other} ({:.0} %).",
+                p * 100.0,
+                q * 100.0
+            );
+            self.record(Event::QuestionAsked { question: *question, because: because.clone() });
+            self.actions.push(Action::Ask { question: *question, because });
+        }
+        open > 0 || !wanted.is_empty()
+    }
+
+    fn conclude(&mut self, belief: &Belief<'_>, note: Note) {
+        let conclusion = conclude::conclusion(belief, &self.incident);
+        self.record(Event::Concluded { conclusion });
+        self.actions.push(Action::Say { note });
+        self.actions.push(Action::FileIssue);
+    }
+
+    /// After the conclusion: late observations update it quietly; only a changed boundary, or clarity at last, is said.
+    fn think_again(&mut self, belief: &Belief<'_>) {
+        let Some(before) = self.incident.conclusion.clone() else { return };
+        let after = conclude::conclusion(belief, &self.incident);
+        if after == before {
+            return;
+        }
+        if after.bucket != before.bucket {
+            self.conclude(belief, Note::Changed { from: before.bucket });
+        } else if before.stopped == Stopped::Unclear && after.stopped == Stopped::Clarity {
+            self.conclude(belief, Note::Concluded);
+        } else {
+            self.record(Event::Concluded { conclusion: after });
+            self.actions.push(Action::FileIssue);
+        }
+    }
+}
+
+/// How many times the least worthwhile gain a second question needs to be asked together with the first.
+const SECOND: f64 = 3.0;

@@ -8,6 +8,7 @@ pub mod check;
 mod desk;
 pub mod drill;
 mod parts;
+pub mod replay;
 pub mod triage;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -34,6 +35,7 @@ enum Command {
     Drill(drill::Args),
     Triage(triage::Args),
     Check(check::Args),
+    Replay(replay::Args),
 }
 
 /// Reads the arguments, runs the command and gives its exit status.
@@ -56,6 +58,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Drill(args) => drill::run(args).await,
         Command::Triage(args) => triage::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
     }
 }
 

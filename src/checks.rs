@@ -25,7 +25,9 @@ mod deadline;
 mod deploys;
 mod dns;
 mod document;
+mod fields;
 mod http;
+mod manners;
 mod rate_limit;
 mod status_page;
 mod tcp;
@@ -40,6 +42,7 @@ pub mod with;
 
 pub use budget::Budget;
 pub use catalogue::Catalogues;
+pub use manners::Manners;
 pub use with::With;
 
 /// What checks run with: whom they may reach, whom they ask for addresses, whom they trust.
@@ -57,6 +60,8 @@ pub struct Environment {
     pub secrets: Arc<BTreeMap<String, String>>,
     /// How many connections a host may get from us.
     pub budget: Arc<Budget>,
+    /// Who asked to be left alone.
+    pub manners: Arc<Manners>,
 }
 
 impl Environment {
@@ -70,6 +75,7 @@ impl Environment {
             catalogues: Arc::new(Catalogues::builtin()),
             secrets: Arc::default(),
             budget: Arc::default(),
+            manners: Arc::default(),
         }
     }
 

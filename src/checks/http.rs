@@ -1,18 +1,161 @@
-//! Not built yet.
+//! What does the endpoint answer, and who answers?
+//!
+//! One request (and at most five redirects on the same host), judged by status, body and the marks of who made the answer. It
+//! never repeats a request that changes something, and never tells a body's values. The surprise: the status alone decides
+//! little. A 503 is the application's or the gateway's by its marks, a 200 can carry a broken body, and a 401 can mean that a
+//! hop on the way took the token away.
 
+use serde_json::{Value, json};
 use tokio::time::Instant;
+use url::Url;
 
-use super::{Environment, NotRun, Request};
-use crate::outcome::Report;
+use super::exchange::{Ask, Exchange, ExchangeError, Failed};
+use super::{Environment, NotRun, Request, dial, millis};
+use crate::outcome::{CheckKind, Report};
+
+mod body;
+mod judge;
+pub(super) mod origin;
+pub(super) mod wire;
+
+pub(super) use judge::Expected;
 
 /// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &[];
+pub(super) const KEYS: &[&str] =
+    &["method", "header.NAME", "bearer", "body", "connect_to", "ca_file", "slow_after", "expect_status"];
 
-#[expect(clippy::unused_async, reason = "not built yet")]
-pub(super) async fn run(
-    _env: &Environment,
-    _request: &Request,
-    _deadline: Instant,
-) -> Result<Report, NotRun> {
-    Err(NotRun::Usage("not built yet".to_owned()))
+/// Redirects that are followed: browsers allow twenty, an API has no use for more than one or two.
+const MOST_REDIRECTS: usize = 5;
+
+/// Everything seen of the endpoint, before anybody judged it.
+#[derive(Debug)]
+struct Observed {
+    /// The URLs that answered with a redirect, in order, with what they answered.
+    redirects: Vec<(Url, u16)>,
+    /// Why the last redirect was not followed.
+    stopped: Option<Stopped>,
+    /// The URL that was asked last.
+    last: Ask,
+    /// What it said.
+    answer: Result<Exchange, Failed>,
+    /// Whether the answer is what the host said before, when it asked to be left alone.
+    remembered: bool,
+    /// The whole time, in milliseconds.
+    total_ms: f64,
 }
+
+/// Why a redirect was not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    /// It leads to a URL that was asked already.
+    Loop,
+    /// It would be the sixth.
+    TooMany,
+    /// It leads to another host, or nowhere.
+    Elsewhere,
+    /// The method is not safe to repeat.
+    Unsafe,
+}
+
+/// Probes and judges.
+pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    let expected = Expected::read(&request.with)?;
+    let observed = probe(env, wire::ask(env, request).await?, &expected, deadline).await?;
+    if let Err(Failed { error: ExchangeError::Dial(busy @ dial::DialError::Busy { .. }), .. }) =
+        &observed.answer
+    {
+        return Ok(Report::error(CheckKind::Http, &request.target, busy.to_string()));
+    }
+    let verdict = judge::judge(&env.catalogues, &observed, &expected, request.now);
+    let phases_ms = match observed.answer {
+        Ok(exchange) => exchange.phases_ms,
+        Err(failed) => failed.phases_ms,
+    };
+    Ok(Report {
+        check: CheckKind::Http,
+        target: request.target.clone(),
+        outcome: verdict.outcome,
+        facts: verdict.facts,
+        summary: verdict.summary,
+        took_ms: 0.0,
+        phases_ms,
+    })
+}
+
+async fn probe(
+    env: &Environment,
+    ask: Ask,
+    expected: &Expected,
+    deadline: Instant,
+) -> Result<Observed, NotRun> {
+    let started = Instant::now();
+    let mut redirects: Vec<(Url, u16)> = Vec::new();
+    let mut stopped = None;
+    let mut last = ask;
+    let (answer, remembered) = loop {
+        let heard = super::manners::ask(env, &last, false, deadline).await;
+        let heard = match heard {
+            Ok(heard) => heard,
+            Err(failed) => {
+                wire::refused(&failed)?;
+                break (Err(failed), false);
+            }
+        };
+        let (exchange, remembered) = (heard.exchange, heard.remembered.is_some());
+        let Some(location) = location(&exchange).filter(|_| !expected.wants(exchange.status)) else {
+            break (Ok(exchange), remembered);
+        };
+        let is_known = |next: &Url| *next == last.url || redirects.iter().any(|(url, _)| url == next);
+        let next = match last.url.join(location).ok().filter(|next| may_follow(&last.url, next)) {
+            None => Err(Stopped::Elsewhere),
+            Some(_) if !last.method.is_safe() => Err(Stopped::Unsafe),
+            Some(next) if is_known(&next) => Err(Stopped::Loop),
+            Some(_) if redirects.len() >= MOST_REDIRECTS => Err(Stopped::TooMany),
+            Some(next) => Ok(next),
+        };
+        redirects.push((last.url.clone(), exchange.status));
+        match next {
+            Ok(next) => last = follow(last, next),
+            Err(why) => {
+                stopped = Some(why);
+                break (Ok(exchange), remembered);
+            }
+        }
+    };
+    Ok(Observed { redirects, stopped, last, answer, remembered, total_ms: millis(started.elapsed()) })
+}
+
+fn location(exchange: &Exchange) -> Option<&str> {
+    if !matches!(exchange.status, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    exchange.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.as_str())
+}
+
+/// A redirect is followed on the same host alone: credentials never go anywhere else.
+fn may_follow(from: &Url, to: &Url) -> bool {
+    matches!(to.scheme(), "http" | "https") && from.host_str() == to.host_str()
+}
+
+/// The same request to the next URL: a pinned address keeps its IP and takes the new port, and no credential follows a step down
+/// from `https` to `http`.
+fn follow(mut ask: Ask, mut next: Url) -> Ask {
+    next.set_fragment(None);
+    let (old_port, new_port) = (ask.url.port_or_known_default(), next.port_or_known_default());
+    if let (Some(addr), Some(port)) = (ask.connect_to.as_mut(), new_port.filter(|_| old_port != new_port)) {
+        addr.set_port(port);
+    }
+    if ask.url.scheme() == "https" && next.scheme() == "http" {
+        ask.headers.retain(|(name, _)| name != "authorization" && name != "cookie");
+    }
+    Ask { url: next, ..ask }
+}
+
+/// The redirects for a fact: where each led, without queries, which may hold secrets.
+fn told_redirects(observed: &Observed) -> Value {
+    let shown = |url: &Url| url[..url::Position::AfterPath].to_owned();
+    observed.redirects.iter().map(|(url, status)| json!({"url": shown(url), "status": status})).collect()
+}
+
+#[cfg(test)]
+mod tests;

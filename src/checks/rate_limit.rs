@@ -1,18 +1,258 @@
-//! Not built yet.
+//! Is a limiter at work, which one, and when does it let us through again? One request, and every dialect of `limiters.yaml`.
+//!
+//! It never tries a limit out: one answer must do, and the answer of a host that asked to be left alone is remembered instead of
+//! asked for again. The surprise: limiters do not always say 429. GitHub says 403, nginx and Amazon 503, Slack and GraphQL 200.
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::catalogue::{Answer, Catalogues, Hop, Limiter, Means};
+use super::http::{origin, wire};
 use super::{Environment, NotRun, Request};
-use crate::outcome::Report;
+use crate::outcome::{CheckKind, Facts, Outcome, Report};
+
+pub(super) mod moment;
+mod quota;
 
 /// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &[];
+pub(super) const KEYS: &[&str] = &["method", "header.NAME", "bearer", "connect_to", "ca_file"];
 
-#[expect(clippy::unused_async, reason = "not built yet")]
-pub(super) async fn run(
-    _env: &Environment,
-    _request: &Request,
-    _deadline: Instant,
-) -> Result<Report, NotRun> {
-    Err(NotRun::Usage("not built yet".to_owned()))
+/// At most this share left is near the limit.
+const NEAR_SHARE: f64 = 0.1;
+
+/// Probes and judges.
+pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    let ask = wire::ask(env, request).await?;
+    let heard = match super::manners::ask(env, &ask, true, deadline).await {
+        Ok(heard) => heard,
+        Err(failed) => {
+            wire::refused(&failed)?;
+            let mut report = Report::error(CheckKind::RateLimit, &request.target, failed.error.to_string());
+            report.phases_ms = failed.phases_ms;
+            return Ok(report);
+        }
+    };
+    let exchange = heard.exchange;
+    let answer = Answer::new(exchange.status, ask.host(), &exchange.headers, &exchange.body);
+    let verdict = judge(&env.catalogues, &answer, request.now);
+    let mut facts = verdict.facts;
+    if let Some(left) = heard.remembered {
+        facts.insert("remembered".to_owned(), true.into());
+        facts.insert("left_alone_for".to_owned(), json!(left.as_secs()));
+    }
+    Ok(Report {
+        check: CheckKind::RateLimit,
+        target: request.target.clone(),
+        outcome: verdict.outcome,
+        facts,
+        summary: verdict.summary,
+        took_ms: 0.0,
+        phases_ms: exchange.phases_ms,
+    })
 }
+
+/// What an answer says of limiters.
+#[derive(Debug, Clone)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    pub(super) facts: Facts,
+    pub(super) summary: String,
+}
+
+/// Judges one answer. `now` only matters where the answer has no `Date`.
+pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp) -> Verdict {
+    let now = moment::answered_at(answer.header("date"), now);
+    let limiter = catalogues.limiters.iter().find(|it| it.when.iter().any(|mark| mark.holds(answer)));
+    let quotas = quotas(catalogues, limiter, answer, now);
+    let exhausted = quota::most_exhausted(&quotas);
+    let refusal = limiter.and_then(|it| it.limited.iter().find(|refused| refused.mark.holds(answer)));
+    let origin = origin::attribute(catalogues, answer);
+    let wrapped = origin.wraps.as_ref().filter(|wrap| wrap.means == Means::Limit);
+    let nothing_left = exhausted.is_some_and(|it| it.remaining.is_some_and(|left| left <= 0.0));
+    let limited = answer.status == 429
+        || refusal.is_some()
+        || wrapped.is_some()
+        || origin.means == Some(Means::Limit)
+        || (matches!(answer.status, 403 | 503) && nothing_left);
+
+    let mut facts = Facts::from([("status".to_owned(), answer.status.into())]);
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            facts.insert(name.to_owned(), value);
+        }
+    };
+    let retry_after = retry_after(limiter, answer, now);
+    let resets_in = exhausted.and_then(|it| it.resets_in).or(retry_after);
+    let resets_in = resets_in.or_else(|| exhausted.filter(|_| limited).and_then(|it| it.window));
+    put("limiter", limiter.map(|it| it.id.clone().into()).or_else(|| limited.then(|| "unknown".into())));
+    put("limiter_name", limiter.map(|it| it.name.clone().into()));
+    if limited || limiter.is_some() {
+        put("hop", Some(json!(hop(limiter, &origin))));
+    }
+    let policy =
+        exhausted.and_then(|it| it.policy.clone()).filter(|_| refusal.is_none_or(|it| it.policy.is_none()));
+    put("policy", policy.or_else(|| refusal.and_then(|it| it.policy.clone())).map(Value::from));
+    put("limit", exhausted.and_then(|it| it.limit).map(number));
+    put("remaining", exhausted.and_then(|it| it.remaining).map(number));
+    put("resets_in", resets_in.map(|it| number(it.max(0.0))));
+    put("retry_after", retry_after.map(number));
+    put("window", exhausted.and_then(|it| it.window).map(number));
+    put("scope", scope(limiter, exhausted, answer).map(Value::from));
+    put("reason", reason(limiter, answer).map(Value::from));
+    put("origin", (origin.who != "unknown").then(|| origin.who.into()));
+    put("dependency", wrapped.and_then(|it| it.dependency.clone()).map(Value::from));
+    put("diagnosis", diagnosis(limited, answer, exhausted, retry_after, wrapped.is_some()).map(Value::from));
+    put("quotas", (quotas.len() > 1).then(|| quotas.iter().map(shown).collect()));
+
+    let outcome = if limited {
+        Outcome::Limited
+    } else if quotas.is_empty() {
+        Outcome::NoHeaders
+    } else if exhausted.and_then(quota::Told::share_left).is_some_and(|share| share <= NEAR_SHARE) {
+        Outcome::NearLimit
+    } else {
+        Outcome::NotLimited
+    };
+    let summary = summary(outcome, limiter, exhausted, resets_in, answer.status);
+    Verdict { outcome, facts, summary }
+}
+
+/// What the limiter's own dialect finds, else what any general one does.
+fn quotas(
+    catalogues: &Catalogues,
+    limiter: Option<&Limiter>,
+    answer: &Answer<'_>,
+    now: Timestamp,
+) -> Vec<quota::Told> {
+    let own = limiter.map(|it| quota::read(it, answer, now)).unwrap_or_default();
+    if !own.is_empty() {
+        return own;
+    }
+    let general = catalogues.limiters.iter().filter(|it| it.hop == Hop::App);
+    general.map(|it| quota::read(it, answer, now)).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Where the limiter runs: at the vendor when it is one, else where the answer was made.
+fn hop(limiter: Option<&Limiter>, origin: &origin::Origin) -> Hop {
+    match (limiter.map(|it| it.hop), origin.who) {
+        (Some(hop @ (Hop::Vendor | Hop::Edge | Hop::Gateway)), _) => hop,
+        (_, "gateway") => Hop::Gateway,
+        (_, "cdn") => Hop::Edge,
+        (_, "dependency") => Hop::Vendor,
+        _ if origin.wraps.is_some() => Hop::Vendor,
+        _ => Hop::App,
+    }
+}
+
+/// How long to wait: `Retry-After` (RFC 9110 §10.2.3), then the vendor's own ways.
+fn retry_after(limiter: Option<&Limiter>, answer: &Answer<'_>, now: Timestamp) -> Option<f64> {
+    let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let standard = answer.header("retry-after").and_then(|text| moment::retry_after(text, Some(&date)));
+    let body = answer.json();
+    let own = |limiter: &Limiter| {
+        limiter.wait.iter().find_map(|wait| {
+            let header = wait.header.as_deref().and_then(|name| answer.header(name)).map(str::to_owned);
+            let pointed = || pointed(body.as_ref()?, wait.json.as_deref()?).map(|it| text_of(&it));
+            moment::seconds_until(&header.or_else(pointed)?, wait.unit, now)
+        })
+    };
+    standard.or_else(|| limiter.and_then(own))
+}
+
+/// The value a pointer names; `*` in it stands for any element of a list.
+fn pointed(body: &Value, pointer: &str) -> Option<Value> {
+    let Some((before, after)) = pointer.split_once("/*") else { return body.pointer(pointer).cloned() };
+    body.pointer(before)?.as_array()?.iter().find_map(|element| pointed(element, after))
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn scope(limiter: Option<&Limiter>, exhausted: Option<&quota::Told>, answer: &Answer<'_>) -> Option<String> {
+    let header =
+        limiter.and_then(|it| it.scope.as_deref()).and_then(|name| answer.header(name)).map(str::to_owned);
+    let of_quota = || exhausted.and_then(|it| it.scope.clone());
+    header.or_else(of_quota).or_else(|| limiter.and_then(|it| it.scope_is.clone()))
+}
+
+fn reason(limiter: Option<&Limiter>, answer: &Answer<'_>) -> Option<String> {
+    let limiter = limiter?;
+    let header = limiter.reason.as_deref().and_then(|name| answer.header(name)).map(str::to_owned);
+    let body = || pointed(&answer.json()?, limiter.reason_json.as_deref()?).map(|it| text_of(&it));
+    header.or_else(body).map(|it| it.chars().take(120).collect())
+}
+
+/// The row of `checks.md` §6 that fits.
+fn diagnosis(
+    limited: bool,
+    answer: &Answer<'_>,
+    exhausted: Option<&quota::Told>,
+    retry_after: Option<f64>,
+    wrapped: bool,
+) -> Option<&'static str> {
+    if !limited {
+        let is_bare = answer.status == 503 && exhausted.is_none() && retry_after.is_none();
+        return is_bare.then_some("bare_503");
+    }
+    let remaining = exhausted.and_then(|it| it.remaining);
+    Some(match (remaining, exhausted.and_then(|it| it.resets_in)) {
+        _ if wrapped => "vendor_limit_wrapped",
+        (Some(left), _) if left > 0.0 => "another_limiter",
+        (Some(_), Some(reset)) if reset < 0.0 => "reset_has_passed",
+        (Some(_), _) => "quota_exhausted",
+        (None, _) if retry_after.is_some() => "retry_after_only",
+        (None, _) => "limiter_without_numbers",
+    })
+}
+
+fn shown(told: &quota::Told) -> Value {
+    let mut quota = serde_json::Map::new();
+    let mut put = |name: &str, value: Option<Value>| value.map(|it| quota.insert(name.to_owned(), it));
+    put("policy", told.policy.clone().map(Value::from));
+    put("limit", told.limit.map(number));
+    put("remaining", told.remaining.map(number));
+    put("resets_in", told.resets_in.map(|it| number(it.max(0.0))));
+    Value::Object(quota)
+}
+
+/// A whole number as one, anything else with three decimals.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole and below 2^53")]
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        json!(value as i64)
+    } else {
+        json!((value * 1000.0).round() / 1000.0)
+    }
+}
+
+fn summary(
+    outcome: Outcome,
+    limiter: Option<&Limiter>,
+    exhausted: Option<&quota::Told>,
+    resets_in: Option<f64>,
+    status: u16,
+) -> String {
+    let left = exhausted.and_then(|it| match (it.remaining, it.limit) {
+        (Some(left), Some(limit)) => Some(format!("{} of {} left", number(left), number(limit))),
+        (Some(left), None) => Some(format!("{} left", number(left))),
+        _ => None,
+    });
+    let policy =
+        exhausted.and_then(|it| it.policy.as_ref()).map(|it| format!(" in `{it}`")).unwrap_or_default();
+    let wait =
+        resets_in.map(|it| format!(", whole again in {} s", number(it.max(0.0).ceil()))).unwrap_or_default();
+    let who = limiter.map_or("an unnamed limiter", |it| it.name.as_str());
+    match (outcome, left) {
+        (Outcome::Limited, Some(left)) => format!("limited by {who}: {left}{policy}{wait}"),
+        (Outcome::Limited, None) => format!("limited by {who} (status {status}){wait}"),
+        (Outcome::NearLimit, Some(left)) => format!("near the limit of {who}: {left}{policy}{wait}"),
+        (Outcome::NotLimited, Some(left)) => format!("not limited by {who}: {left}{policy}"),
+        (Outcome::NotLimited, None) => format!("not limited; {who} states a policy without a count"),
+        _ => format!("no limiter showed itself (status {status})"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

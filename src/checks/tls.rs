@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use rustls::RootCertStore;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::time::Instant;
 
 use super::dial::{self, DialError, Failure};
 use super::tcp::{self, MAX_ADDRESSES};
 use super::{Environment, NotRun, Request, millis};
-use crate::outcome::{CheckKind, Outcome, Report};
+use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 mod certificate;
 mod handshake;
@@ -210,6 +211,21 @@ async fn probe(
         }
     }
     Ok(Reached::Shaken { connect, handshake: Box::new(handshake), variants })
+}
+
+/// What is wrong with a chain, worst first and with a sentence each, and its facts: for checks that meet TLS on their way to
+/// something else, so that both kinds use the same words.
+pub(super) fn faults(
+    chain: &[CertificateDer<'_>],
+    server_name: &ServerName<'static>,
+    roots: &RootCertStore,
+    now: Timestamp,
+) -> (Vec<(Outcome, String)>, Facts) {
+    let expected = certificate::Expectation { server_name, roots, now, warn: Duration::ZERO };
+    let verdict = certificate::judge(chain, expected);
+    let mut faults: Vec<_> = verdict.findings.into_iter().map(|it| (it.outcome, it.text)).collect();
+    faults.sort_by_key(|(outcome, _)| judge::rank(*outcome));
+    (faults, verdict.facts)
 }
 
 #[cfg(test)]

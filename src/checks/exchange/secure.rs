@@ -1,29 +1,32 @@
 //! The TLS half of an exchange: verifies as an API client would, and remembers what it was shown when that fails.
 //!
-//! What exactly is wrong with a chain is the `tls` check's business; this tells the kinds apart as far as the presented
-//! certificates alone can.
+//! What is wrong with a chain is said in the words of the `tls` check, which judges it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{ExchangeError, Phase};
-use crate::outcome::Facts;
+use crate::checks::tls;
+use crate::outcome::{Facts, Outcome};
 
 /// A certificate that does not verify.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the certificate does not verify: {kind}")]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the certificate does not verify: {why}")]
 pub struct Untrusted {
-    /// The kind, as an outcome of the `tls` check: `expired`, `name_mismatch`, `unknown_issuer`, …
-    pub kind: &'static str,
-    /// `subject`, `issuer`, `not_before` and `not_after` of the certificate that was shown.
+    /// Its kind, an outcome of the `tls` check.
+    pub kind: Outcome,
+    /// What else is wrong with it.
+    pub also: Vec<Outcome>,
+    /// What is wrong, for a person.
+    pub why: String,
+    /// What the certificate says: `subject`, `issuer`, `not_after`, `names`, …
     pub facts: Facts,
 }
 
@@ -35,12 +38,23 @@ pub(super) async fn handshake(
 ) -> Result<(TlsStream<TcpStream>, Facts), ExchangeError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(bare).map_err(|why| ExchangeError::Unsendable(why.to_string()))?;
-    let verifier = Arc::new(Recording::new(roots)?);
+    let verifier = Arc::new(Recording::new(Arc::clone(&roots))?);
     let connector = TlsConnector::from(Arc::new(config(Arc::clone(&verifier))?));
-    match connector.connect(name, stream).await {
-        Ok(stream) => Ok((stream, verifier.facts())),
-        Err(error) => Err(verifier.refusal().map_or_else(|| unshaken(&error), ExchangeError::Untrusted)),
+    let shaken = connector.connect(name.clone(), stream).await;
+    let shown = verifier.shown();
+    let (faults, facts) = tls::faults(&shown.chain, &name, &roots, crate::clock::now());
+    match shaken {
+        Ok(stream) => Ok((stream, facts)),
+        Err(_) if shown.refused => Err(ExchangeError::Untrusted(untrusted(faults, facts))),
+        Err(error) => Err(unshaken(&error)),
     }
+}
+
+fn untrusted(faults: Vec<(Outcome, String)>, facts: Facts) -> Untrusted {
+    let mut faults = faults.into_iter().filter(|(outcome, _)| *outcome != Outcome::ExpiresSoon);
+    // The two verifiers cannot disagree; should they, the path is what nobody vouched for.
+    let (kind, why) = faults.next().unwrap_or((Outcome::UnknownIssuer, "nobody vouches for it".to_owned()));
+    Untrusted { kind, also: faults.map(|(outcome, _)| outcome).collect(), why, facts }
 }
 
 fn unshaken(error: &std::io::Error) -> ExchangeError {
@@ -63,17 +77,17 @@ fn config(verifier: Arc<Recording>) -> Result<ClientConfig, ExchangeError> {
     Ok(config)
 }
 
-/// Verifies as usual and keeps the leaf and the refusal.
+/// Verifies as usual, and keeps what it was shown.
 #[derive(Debug)]
 struct Recording {
     usual: Arc<WebPkiServerVerifier>,
     shown: Mutex<Shown>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Shown {
-    facts: Facts,
-    refused: Option<&'static str>,
+    chain: Vec<CertificateDer<'static>>,
+    refused: bool,
 }
 
 impl Recording {
@@ -85,13 +99,8 @@ impl Recording {
         Ok(Self { usual, shown: Mutex::default() })
     }
 
-    fn facts(&self) -> Facts {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).facts.clone()
-    }
-
-    fn refusal(&self) -> Option<Untrusted> {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.refused.map(|kind| Untrusted { kind, facts: shown.facts.clone() })
+    fn shown(&self) -> Shown {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -105,12 +114,9 @@ impl ServerCertVerifier for Recording {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = self.usual.verify_server_cert(leaf, chain, name, stapled, now);
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let (facts, is_own_issuer) = describe(leaf);
-        *shown = Shown {
-            facts,
-            refused: verdict.as_ref().err().map(|error| kind(error, is_own_issuer, chain.is_empty())),
-        };
+        let certificates = std::iter::once(leaf).chain(chain).map(|it| it.clone().into_owned());
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) =
+            Shown { chain: certificates.collect(), refused: verdict.is_err() };
         verdict
     }
 
@@ -134,35 +140,5 @@ impl ServerCertVerifier for Recording {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.usual.supported_verify_schemes()
-    }
-}
-
-/// What stands in a certificate, and whether it names itself as its issuer.
-fn describe(leaf: &CertificateDer<'_>) -> (Facts, bool) {
-    let Ok((_, certificate)) = X509Certificate::from_der(leaf) else { return (Facts::new(), false) };
-    let date = |at: i64| jiff::Timestamp::from_second(at).map(|at| at.to_string()).unwrap_or_default();
-    let validity = certificate.validity();
-    let facts = Facts::from([
-        ("subject".to_owned(), certificate.subject().to_string().into()),
-        ("issuer".to_owned(), certificate.issuer().to_string().into()),
-        ("not_before".to_owned(), date(validity.not_before.timestamp()).into()),
-        ("not_after".to_owned(), date(validity.not_after.timestamp()).into()),
-    ]);
-    (facts, certificate.subject() == certificate.issuer())
-}
-
-fn kind(error: &rustls::Error, is_own_issuer: bool, stands_alone: bool) -> &'static str {
-    let rustls::Error::InvalidCertificate(why) = error else { return "handshake_failure" };
-    match why {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_yet_valid",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "name_mismatch"
-        }
-        CertificateError::UnknownIssuer if is_own_issuer => "self_signed",
-        // A leaf that is sent without anybody above it, from an issuer we do not know: most often the intermediate is missing.
-        CertificateError::UnknownIssuer if stands_alone => "incomplete_chain",
-        CertificateError::Revoked => "revoked",
-        _ => "unknown_issuer",
     }
 }

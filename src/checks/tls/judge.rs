@@ -37,7 +37,7 @@ const RANK: [Outcome; 13] = [
     Outcome::Valid,
 ];
 
-fn rank(outcome: Outcome) -> usize {
+pub(super) fn rank(outcome: Outcome) -> usize {
     RANK.iter().position(|it| *it == outcome).unwrap_or(RANK.len())
 }
 

@@ -168,7 +168,7 @@ fn judge(target: &str, observation: &Observation, expectation: &Expectation) -> 
         findings.extend(scopes(jwt, expectation, &mut fact));
         match signature(jwt, &observation.keys, &mut fact) {
             Signature::Bad { diagnosis, says } => {
-                findings.push(Finding::new(Outcome::BadSignature, diagnosis, says))
+                findings.push(Finding::new(Outcome::BadSignature, diagnosis, says));
             }
             Signature::Unknown(why) => {
                 fact("signature", json!("unknown"));

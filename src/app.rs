@@ -174,6 +174,20 @@ impl App {
         self.show_open_incidents().await
     }
 
+    /// The chat cannot be reached, and why: what waits for it says so.
+    pub fn not_connected(&self, error: ChatError) {
+        *self.chat.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Err(error));
+    }
+
+    /// Ends the chat's connection.
+    pub async fn disconnect(&self) {
+        match &*self.chat() {
+            Ok(Chat::Discord(discord)) => discord.close().await,
+            Ok(Chat::Terminal(terminal)) => terminal.close().await,
+            Ok(Chat::Console) | Err(_) => {}
+        }
+    }
+
     /// Everything that changes from now on, redacted.
     #[must_use]
     pub fn updates(&self) -> broadcast::Receiver<Update> {

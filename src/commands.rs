@@ -9,6 +9,7 @@ mod desk;
 pub mod drill;
 mod parts;
 pub mod replay;
+pub mod serve;
 pub mod triage;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -36,6 +37,7 @@ enum Command {
     Triage(triage::Args),
     Check(check::Args),
     Replay(replay::Args),
+    Serve(serve::Args),
 }
 
 /// Reads the arguments, runs the command and gives its exit status.
@@ -59,6 +61,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Triage(args) => triage::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
     }
 }
 

@@ -81,7 +81,7 @@ pub enum Chat {
     /// The browser console and the API.
     Console,
     /// A Discord channel.
-    Discord(Discord),
+    Discord(Box<Discord>),
 }
 
 /// How to reach Discord.
@@ -268,14 +268,14 @@ impl Reader<'_> {
 
     fn chat(&self, written: file::ChatSection) -> Result<Chat, Problem> {
         let Some(discord) = written.discord else { return Ok(Chat::Console) };
-        Ok(Chat::Discord(Discord {
+        Ok(Chat::Discord(Box::new(Discord {
             token: self.needed_secret("discord", &discord.secret())?,
             channel: discord.channel.0,
             guild: discord.guild.map(|id| id.0),
             on_call_role: discord.on_call_role.map(|id| id.0),
             api_url: discord.api_url,
             gateway_url: discord.gateway_url,
-        }))
+        })))
     }
 
     fn tracker(&self, written: file::TrackerSection) -> Result<Tracker, Problem> {

@@ -1,1 +1,135 @@
-//! The HTTP door: webhooks, the API, health.
+//! The HTTP doors: alert webhooks, the API, the console, and what operators watch.
+//!
+//! It decides nothing: it checks who knocks, reads what they bring, asks the [`App`] and answers in the shapes the interface
+//! promises. Errors are RFC 9457 problem documents without internals; the log has those. The surprise: a store that cannot be
+//! written is answered with 503 and never 429, because senders drop an alert on 429 (alert sources, section 2.1).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::alert::Source;
+use crate::app::App;
+
+mod alerts;
+mod check;
+mod console;
+mod guard;
+mod health;
+mod incidents;
+mod problem;
+
+/// Bytes of a body: the largest alert formats seen are 256 KiB; GitHub's 25 MB are no alerts.
+pub const BODY_BYTES: usize = 1024 * 1024;
+
+/// Deliveries that are taken at once. More would only queue up behind the disk and be answered too late for their senders,
+/// who give up after 1 s to 15 s; they are told to come again instead.
+const DELIVERIES_AT_ONCE: usize = 256;
+
+/// Who may come in.
+#[derive(Clone, Default)]
+pub struct Doors {
+    /// The sources whose deliveries are taken, each with the token its sender must show, if any.
+    pub sources: BTreeMap<Source, Option<String>>,
+    /// The token of the API, the console and the metrics, if any.
+    pub api_token: Option<String>,
+}
+
+impl fmt::Debug for Doors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources: Vec<&Source> = self.sources.keys().collect();
+        f.debug_struct("Doors").field("sources", &sources).finish_non_exhaustive()
+    }
+}
+
+impl Doors {
+    /// Every source is taken and nobody needs a token: for a server on loopback.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { sources: Source::ALL.map(|source| (source, None)).into(), api_token: None }
+    }
+}
+
+/// What every handler sees.
+#[derive(Clone)]
+struct Shared {
+    app: Arc<App>,
+    doors: Arc<Doors>,
+    /// Whether only this machine can reach us: then a `Host` that is not this machine is a browser that was lied to.
+    is_loopback: bool,
+    deliveries: Arc<Semaphore>,
+}
+
+/// Serves until `shutdown` is ready, then finishes the requests that are being answered.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    doors: Doors,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let is_loopback = listener.local_addr()?.ip().is_loopback();
+    let deliveries = Arc::new(Semaphore::new(DELIVERIES_AT_ONCE));
+    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries };
+    axum::serve(listener, router(shared)).with_graceful_shutdown(shutdown).await
+}
+
+fn router(shared: Shared) -> Router {
+    let private = Router::new()
+        .route("/", get(console::board))
+        .route("/incidents/{id}", get(console::incident))
+        .route("/incidents/{id}/answers", post(console::answer))
+        .route("/incidents/{id}/say", post(console::say))
+        .route("/api/incidents", get(incidents::list).post(incidents::start))
+        .route("/api/incidents/{id}", get(incidents::show))
+        .route("/api/incidents/{id}/answers", post(incidents::answer))
+        .route("/api/incidents/{id}/evidence", get(incidents::evidence))
+        .route("/api/incidents/{id}/reclassify", post(incidents::reclassify))
+        .route("/api/incidents/{id}/resolve", post(incidents::resolve))
+        .route("/api/incidents/{id}/close", post(incidents::close))
+        .route("/api/check/{kind}", get(check::run))
+        .route("/api/openapi.json", get(health::openapi))
+        .route("/metrics", get(health::metrics))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), guard::private));
+    Router::new()
+        .route("/alerts/{source}", post(alerts::receive))
+        .route("/alerts/{source}/", post(alerts::receive))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .merge(private)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::map_response(harden))
+        .with_state(shared)
+}
+
+/// Headers that every answer carries: nothing here is to be framed, sniffed, cached or told to other sites.
+async fn harden(mut response: axum::response::Response) -> axum::response::Response {
+    const ALWAYS: [(HeaderName, &str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ];
+    for (name, value) in ALWAYS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -183,6 +183,7 @@ pub struct Summary {
     /// Its name.
     pub id: IncidentId,
     /// Where it stands.
+    #[serde(rename = "state")]
     pub stage: crate::incident::Stage,
     /// One line.
     pub title: String,

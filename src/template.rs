@@ -18,6 +18,9 @@ pub mod neutral;
 
 /// The templates that ship with the program, by name. Add yours here.
 const BUILTIN: &[(&str, &str)] = &[
+    ("console/board", include_str!("../templates/console/board.hbs")),
+    ("console/head", include_str!("../templates/console/head.hbs")),
+    ("console/incident", include_str!("../templates/console/incident.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),
     ("issue", include_str!("../templates/issue.hbs")),
     ("thread/answered", include_str!("../templates/thread/answered.hbs")),

@@ -46,7 +46,7 @@ pub(super) struct SecretRef {
 /// serde cannot both flatten and refuse unknown keys.
 macro_rules! section_with_token {
     ($name:ident { $($(#[$about:meta])* $key:ident: $type:ty,)* }) => {
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, Default, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($(#[$about])* pub(super) $key: $type,)*
@@ -81,12 +81,6 @@ section_with_token!(GitHubSection {
     api_url: Option<Url>,
     timeout: Option<Span>,
 });
-
-impl Default for ApiSection {
-    fn default() -> Self {
-        Self { token_env: None, token_file: None, _token: None }
-    }
-}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,7 +141,7 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 /// Discord's ids: a number, or the same in quotes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Snowflake(pub(super) u64);
 
 impl<'de> Deserialize<'de> for Snowflake {

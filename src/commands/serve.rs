@@ -1,0 +1,249 @@
+//! `firstcheck serve`: the bot. Webhooks in, chat, checks and issues out, until it is told to stop.
+//!
+//! The first line on standard error says where it listens. A broken configuration, runbook or template is told with file, line
+//! and column, and ends with status 2. A chat that cannot be reached is none of that: the bot starts, takes alerts, and keeps
+//! trying. The surprise: on SIGTERM it stops accepting first, then finishes what it is performing; the rest is carried on with
+//! at the next start.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::{NOT_RUN, WRONG_USAGE};
+use crate::app::{App, Parts};
+use crate::chat::discord::{self, Discord};
+use crate::chat::{Chat, ChatError, Inbound};
+use crate::checks::Environment;
+use crate::config::{self, Settings};
+use crate::incident::Retry;
+use crate::runbook::Knowledge;
+use crate::server::{self, Doors};
+use crate::store::Store;
+use crate::template::Templates;
+use crate::tracker::{Tracker, folder, github};
+
+/// Run the bot: alert webhooks, chat, checks, issues, and the console.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration; without it `firstcheck.yaml`, if there is one, else defaults that need nothing but this machine.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What people say in a chat and the app has not read yet; more would be a chat gone wild, which then waits.
+const INBOUND: usize = 64;
+
+/// How long a stopping bot waits for what it is performing: a check's deadline.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pause before another try to reach a chat that refuses us: somebody must change something first.
+const REFUSED_PAUSE: Duration = Duration::from_mins(5);
+
+/// Runs the bot until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the store cannot be opened or the address is taken.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (settings, knowledge, templates) = match read(&args) {
+        Ok(read) => read,
+        Err(problems) => {
+            for problem in problems {
+                say(&problem);
+            }
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+    };
+    let store = match Store::open(&settings.store).await {
+        Ok(store) => store,
+        Err(error) => {
+            say(&error.to_string());
+            return Ok(ExitCode::from(NOT_RUN));
+        }
+    };
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("listening on {}", settings.listen))?;
+    let (inbound_to, inbound) = mpsc::channel(INBOUND);
+    let chat = match &settings.chat {
+        config::Chat::Console => Ok(Chat::Console),
+        config::Chat::Discord(_) => {
+            Err(ChatError::again("Discord is not connected yet", Duration::from_secs(1)))
+        }
+    };
+    let parts = Parts {
+        store,
+        knowledge: Arc::new(knowledge),
+        environment: environment(&settings)?,
+        chat,
+        inbound: Some(inbound),
+        tracker: tracker(&settings)?,
+        templates: Arc::clone(&templates),
+        services: settings.services.clone(),
+        check_timeout: settings.checks.timeout,
+    };
+    let app = App::start(parts).await?;
+    say(&greeting(&settings, &listener)?);
+    let connecting = match &settings.chat {
+        config::Chat::Console => None,
+        config::Chat::Discord(discord) => {
+            Some(tokio::spawn(connect(Arc::clone(&app), discord_config(discord), templates, inbound_to)))
+        }
+    };
+    serve_until_told(listener, &app, doors(&settings)).await?;
+    app.stop(PATIENCE).await;
+    if let Some(connecting) = connecting {
+        connecting.abort();
+    }
+    app.disconnect().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything people wrote, or what is wrong with it.
+fn read(args: &Args) -> Result<(Settings, Knowledge, Arc<Templates>), Vec<String>> {
+    let settings = Settings::load(args.config.as_deref()).map_err(|problem| vec![problem.to_string()])?;
+    let knowledge = Knowledge::with_overrides(&settings.runbooks)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let overrides = settings.templates.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let templates =
+        Templates::builtin().with_overrides(overrides).map_err(|error| vec![error.to_string()])?;
+    Ok((settings, knowledge, Arc::new(templates)))
+}
+
+fn environment(settings: &Settings) -> anyhow::Result<Environment> {
+    let secrets = settings.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
+    let environment = Environment::new(settings.egress.clone())
+        .with_resolvers(settings.checks.resolvers.clone())
+        .with_secrets(secrets.collect());
+    match &settings.checks.authorities {
+        None => Ok(environment),
+        Some((file, pem)) => environment.with_ca_file(pem).with_context(|| file.display().to_string()),
+    }
+}
+
+fn tracker(settings: &Settings) -> anyhow::Result<Tracker> {
+    Ok(match &settings.tracker {
+        config::Tracker::Folder(dir) => Tracker::Folder(folder::Folder::new(dir)),
+        config::Tracker::GitHub(to) => Tracker::GitHub(github::GitHub::new(github::Settings {
+            api_url: to.api_url.clone(),
+            token: to.token.expose().to_owned(),
+            repository: to.repository.clone(),
+            timeout: to.timeout,
+        })?),
+    })
+}
+
+fn doors(settings: &Settings) -> Doors {
+    let token = |secret: &Option<config::Secret>| secret.as_ref().map(|it| it.expose().to_owned());
+    Doors {
+        sources: settings.sources.iter().map(|(source, secret)| (*source, token(secret))).collect(),
+        api_token: token(&settings.api_token),
+    }
+}
+
+fn discord_config(settings: &config::Discord) -> discord::Config {
+    discord::Config {
+        token: settings.token.expose().to_owned(),
+        guild: settings.guild,
+        channel: settings.channel,
+        on_call_role: settings.on_call_role,
+        api_url: settings.api_url.clone(),
+        gateway_url: settings.gateway_url.clone(),
+    }
+}
+
+fn greeting(settings: &Settings, listener: &TcpListener) -> anyhow::Result<String> {
+    let issues = match &settings.tracker {
+        config::Tracker::Folder(folder) => format!("the folder {}", folder.display()),
+        config::Tracker::GitHub(github) => format!("GitHub at {}", github.api_url),
+    };
+    let address = listener.local_addr().context("asking for the address")?;
+    Ok(format!(
+        "firstcheck listens on http://{address}; store {}, issues go to {issues}",
+        settings.store.display()
+    ))
+}
+
+/// Tries to reach Discord until it works, with growing pauses.
+async fn connect(
+    app: Arc<App>,
+    config: discord::Config,
+    templates: Arc<Templates>,
+    inbound: mpsc::Sender<Inbound>,
+) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match Discord::connect(config.clone(), Arc::clone(&templates), inbound.clone()).await {
+            Ok(discord) => {
+                if let Err(error) = app.connected(Chat::Discord(discord)).await {
+                    tracing::warn!(%error, "open incidents could not be shown in the chat");
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::error!(
+                    reason = error.reason,
+                    "the chat cannot be reached; alerts are taken all the same"
+                );
+                pause = match error.retry {
+                    Retry::Never => REFUSED_PAUSE,
+                    Retry::After(asked) => (pause * 2).max(asked).min(REFUSED_PAUSE),
+                };
+                app.not_connected(ChatError::again(error.reason, pause));
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+/// Serves until a signal; then no request is accepted any more, and those being answered have [`PATIENCE`].
+async fn serve_until_told(listener: TcpListener, app: &Arc<App>, doors: Doors) -> anyhow::Result<()> {
+    let (told, mut telling) = tokio::sync::watch::channel(false);
+    let until_told = {
+        let mut telling = telling.clone();
+        async move {
+            let _ = telling.wait_for(|told| *told).await;
+        }
+    };
+    let serving = server::serve(listener, Arc::clone(app), doors, until_told);
+    let out_of_patience = async {
+        let _ = telling.wait_for(|told| *told).await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    let signal = async {
+        stop_signal().await;
+        told.send_replace(true);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = serving => served.context("serving"),
+        () = out_of_patience => Ok(()),
+        () = signal => Ok(()),
+    }
+}
+
+/// Becomes ready on SIGTERM (a service manager) or Ctrl-C (a person).
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}
+
+#[expect(clippy::print_stderr, reason = "where it listens, or why it does not: the command's only words")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

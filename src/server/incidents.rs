@@ -1,0 +1,261 @@
+//! The API of incidents: list, show, start, answer, correct, end, and the evidence.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::alert::generic;
+use crate::app::view::Document;
+use crate::app::{Filter, Said, Summary};
+use crate::bucket::Bucket;
+use crate::incident::{IncidentId, Stage};
+use crate::question::QuestionId;
+use crate::server::problem::Problem;
+use crate::server::{Shared, alerts};
+
+/// Incidents in a list when the caller does not say.
+const LIST_DEFAULT: u32 = 100;
+
+/// How many are listed, and in which state.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    state: Option<String>,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Listed {
+    incidents: Vec<Summary>,
+}
+
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Listed>, Problem> {
+    let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let filter = filter(wanted.state.as_deref())?;
+    let incidents = shared.app.incidents(filter, wanted.limit.unwrap_or(LIST_DEFAULT)).await?;
+    Ok(Json(Listed { incidents }))
+}
+
+fn filter(state: Option<&str>) -> Result<Filter, Problem> {
+    Ok(match state.unwrap_or("all") {
+        "all" => Filter::All,
+        "open" => Filter::Open,
+        "triaging" => Filter::In(Stage::Triaging),
+        "clarity" => Filter::In(Stage::Clarity),
+        "unclear" => Filter::In(Stage::Unclear),
+        "resolved" => Filter::In(Stage::Resolved),
+        "closed" => Filter::In(Stage::Closed),
+        other => {
+            return Err(Problem::bad_request(format!(
+                "`{other}` is no state; the states are triaging, clarity, unclear, resolved, closed, and open or all"
+            )));
+        }
+    })
+}
+
+/// The incident a path names; a word that cannot name one names none.
+pub(super) fn id(text: &str) -> Result<IncidentId, Problem> {
+    IncidentId::parse(text).map_err(|error| Problem::new(StatusCode::NOT_FOUND, error.to_string()))
+}
+
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+) -> Result<Json<Document>, Problem> {
+    Ok(Json(shared.app.document(&id(&name)?).await?))
+}
+
+/// A JSON body of this shape; says what is wrong with another.
+async fn json_body<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+    let bytes = alerts::read(body).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::bad_request(format!("the body is not as expected: {error}")))
+}
+
+pub(super) async fn start(State(shared): State<Shared>, body: Body) -> Result<Response, Problem> {
+    let mut body: Value = json_body(body).await?;
+    let Some(object) = body.as_object_mut() else {
+        return Err(Problem::bad_request("a JSON object with a `title` was expected"));
+    };
+    let by =
+        object.remove("by").and_then(|by| by.as_str().map(str::to_owned)).unwrap_or_else(|| "api".to_owned());
+    let place =
+        ["endpoint", "service"].iter().find_map(|name| object.get(*name)?.as_str().map(str::to_owned));
+    if let (None, Some(place)) = (object.get("title"), place) {
+        object.insert("title".to_owned(), format!("{place} fails").into());
+    }
+    let understood = generic::parse(&body).map_err(|error| Problem::bad_request(error.why))?;
+    let Some(mut alert) = understood.alerts.into_iter().next() else {
+        return Err(Problem::bad_request(understood.ignored.unwrap_or_default()));
+    };
+    "by_hand".clone_into(&mut alert.source);
+    let id = shared.app.start_by_hand(alert, &by).await?;
+    let document = shared.app.document(&id).await?;
+    let place =
+        HeaderValue::from_str(&format!("/api/incidents/{id}")).map_err(|_| Problem::bad_request(""))?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(document)).into_response())
+}
+
+/// An answer to a question.
+#[derive(Debug, Deserialize)]
+pub(super) struct Reply {
+    question: String,
+    answer: Value,
+    by: Option<String>,
+}
+
+pub(super) async fn answer(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<Document>, Problem> {
+    let id = id(&name)?;
+    let reply: Reply = json_body(body).await?;
+    let question: QuestionId = reply.question.parse().map_err(|_| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("unknown question `{}`", reply.question))
+    })?;
+    let words = words(&reply.answer).ok_or_else(|| {
+        Problem::bad_request("`answer` is a text, a number, true or false, or a list of texts")
+    })?;
+    shared.app.answer(&id, question, &words, reply.by.as_deref().unwrap_or("api")).await?;
+    Ok(Json(shared.app.document(&id).await?))
+}
+
+/// What people send for an answer: `"one"`, `["deploy", "config"]`, 429, and `true` where they mean `yes`.
+fn words(answer: &Value) -> Option<String> {
+    match answer {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(true) => Some("yes".to_owned()),
+        Value::Bool(false) => Some("no".to_owned()),
+        Value::Null => Some("unknown".to_owned()),
+        Value::Array(items) => {
+            items.iter().map(words).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+        }
+        Value::Object(_) => None,
+    }
+}
+
+/// What a person says of the incident as a whole.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Word {
+    bucket: Option<String>,
+    by: Option<String>,
+}
+
+pub(super) async fn reclassify(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<Document>, Problem> {
+    let word: Word = json_body(body).await?;
+    let bucket: Bucket = word.bucket.as_deref().unwrap_or_default().parse().map_err(
+        |error: crate::bucket::UnknownBucket| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+        },
+    )?;
+    said(&shared, &name, Said::Reclassify(bucket), word.by).await
+}
+
+pub(super) async fn resolve(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<Document>, Problem> {
+    let word = optional_word(body).await?;
+    said(&shared, &name, Said::Resolve, word.by).await
+}
+
+pub(super) async fn close(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<Document>, Problem> {
+    let word = optional_word(body).await?;
+    said(&shared, &name, Said::Close, word.by).await
+}
+
+/// Ending an incident needs no body.
+async fn optional_word(body: Body) -> Result<Word, Problem> {
+    let bytes = alerts::read(body).await?;
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Word::default());
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::bad_request(format!("the body is not as expected: {error}")))
+}
+
+async fn said(
+    shared: &Shared,
+    name: &str,
+    said: Said,
+    by: Option<String>,
+) -> Result<Json<Document>, Problem> {
+    let id = id(name)?;
+    shared.app.say(&id, said, by.as_deref().unwrap_or("api")).await?;
+    Ok(Json(shared.app.document(&id).await?))
+}
+
+pub(super) async fn evidence(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = id(&name)?;
+    if !wants_markdown(&headers) {
+        return Ok(Json(json!(shared.app.evidence(&id).await?)).into_response());
+    }
+    let markdown = shared.app.evidence_markdown(&id).await?;
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], markdown).into_response())
+}
+
+/// Whether the caller would rather have Markdown than JSON.
+fn wants_markdown(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let weight = |wanted: &str| {
+        let range = accept.split(',').find(|range| range.split(';').next().map(str::trim) == Some(wanted))?;
+        let weight = range.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse::<f32>().ok());
+        Some(weight.unwrap_or(1.0))
+    };
+    match (weight("text/markdown"), weight("application/json")) {
+        (Some(markdown), Some(json)) => markdown > json,
+        (Some(markdown), None) => markdown > 0.0,
+        (None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn markdown(accept: &str, expected: bool) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
+        assert_eq!(wants_markdown(&headers), expected, "{accept}");
+    }
+
+    #[test]
+    fn markdown_is_given_to_those_who_ask_for_it() {
+        markdown("text/markdown", true);
+        markdown("text/markdown;q=0.9, application/json;q=0.1", true);
+        markdown("application/json, text/markdown;q=0.5", false);
+        markdown("*/*", false);
+    }
+
+    #[test]
+    fn answers_come_in_every_json_dress() {
+        assert_eq!(words(&json!("one")).as_deref(), Some("one"));
+        assert_eq!(words(&json!(["deploy", "config"])).as_deref(), Some("deploy,config"));
+        assert_eq!(words(&json!(429)).as_deref(), Some("429"));
+        assert_eq!(words(&json!(true)).as_deref(), Some("yes"));
+        assert_eq!(words(&json!(null)).as_deref(), Some("unknown"));
+        assert_eq!(words(&json!({"a": 1})), None);
+    }
+}

@@ -134,11 +134,18 @@ pub struct Checks {
     pub timeout: Duration,
 }
 
-/// Reads an environment variable; blank counts as absent. The only place that does.
+/// Reads an environment variable; blank counts as absent.
+#[must_use]
+pub fn secret(name: &str) -> Option<String> {
+    variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// An environment variable as it is set, blank too: an empty token is a finding, an unset one is not. The only place
+/// that reads the environment.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub fn secret(name: &str) -> Option<String> {
-    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Whether the user wants no colour (<https://no-color.org>: the variable is there and not empty).

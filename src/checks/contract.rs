@@ -1,6 +1,7 @@
 //! `contract`: is the request what the API description asks for?
 //!
-//! Compares one failing request with an OpenAPI 3.x description: server and path, method, content type, parameters and
+//! TARGET is a file with one failing request, `-` for standard input, or the request itself as a person pasted it.
+//! Compares it with an OpenAPI 3.x description: server and path, method, content type, parameters and
 //! body, and nothing is sent anywhere but for the description itself. Security requirements are left to the `token` check.
 //! A description drifts from its API, so the report says which version and text of it was used; and what the text of the
 //! request does not show is noted as not evaluated instead of being held against it.
@@ -22,8 +23,11 @@ use super::{Environment, NotRun, Request, document};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 use crate::request::FailingRequest;
 
-/// The keys of `with:`. `request` is the text of the request itself, instead of a file that holds it (TARGET is then `-`).
-pub(super) const KEYS: &[&str] = &["spec", "request"];
+/// The keys of `with:`.
+pub(super) const KEYS: &[&str] = &["spec"];
+
+/// What stands in the report for a target that is the request itself: a pasted request holds credentials.
+const PASTED: &str = "the pasted request";
 
 /// The longest description that is read. GitHub's, among the largest, has 12 MiB.
 const SPEC_MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -41,11 +45,19 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
     let spec = request.with.get("spec").ok_or_else(|| {
         NotRun::Usage("name the API description: `spec` is an OpenAPI 3.x file or URL".to_owned())
     })?;
-    let target = &request.target;
+    let target = if is_pasted(&request.target) { PASTED } else { &request.target };
     match probe(env, request, spec, deadline).await? {
         Ok(observation) => Ok(judge(target, spec, &observation)),
         Err(unreadable) => Ok(Report::error(CheckKind::Contract, target, unreadable.to_string())),
     }
+}
+
+/// Whether the target is a request as a person pasted it and not the name of a file that holds one.
+fn is_pasted(target: &str) -> bool {
+    let text = target.trim();
+    let begins_like_one = ["curl ", "$ curl ", "{", "[", "```"].iter().any(|start| text.starts_with(start));
+    let is_line = text.contains(' ') && !text.starts_with('/') && FailingRequest::parse(text).is_ok();
+    begins_like_one || text.contains('\n') || is_line
 }
 
 async fn probe(
@@ -54,17 +66,15 @@ async fn probe(
     spec: &str,
     deadline: Instant,
 ) -> Result<Result<Observation, document::Unreadable>, NotRun> {
-    let text = match (request.with.get("request"), request.target.as_str()) {
-        (Some(text), _) => text.to_owned(),
-        (None, "-") => env.secrets.get("-").cloned().ok_or_else(|| {
+    let text = match request.target.as_str() {
+        "-" => env.secrets.get("-").cloned().ok_or_else(|| {
             NotRun::Usage("there is no standard input here; name a file with the failing request".to_owned())
         })?,
-        (None, file) => {
-            match document::read(env, "the request", file, crate::request::MAX_BYTES, deadline).await {
-                Ok(text) => text,
-                Err(unreadable) => return Ok(Err(unreadable)),
-            }
-        }
+        pasted if is_pasted(pasted) => pasted.to_owned(),
+        file => match document::read(env, "the request", file, crate::request::MAX_BYTES, deadline).await {
+            Ok(text) => text,
+            Err(unreadable) => return Ok(Err(unreadable)),
+        },
     };
     let spec = document::read(env, "the description", spec, SPEC_MAX_BYTES, deadline).await;
     Ok(spec.map(|spec| Observation { request: text, spec }))

@@ -114,7 +114,7 @@ fn secrets(
     let mut secrets = BTreeMap::new();
     let named = std::iter::once(target).chain(with.values().map(String::as_str));
     for name in named.filter_map(|value| value.rsplit(' ').next()?.strip_prefix("env:")) {
-        if let Some(value) = config::secret(name) {
+        if let Some(value) = config::variable(name) {
             secrets.insert(name.to_owned(), value);
         }
     }

@@ -1,5 +1,6 @@
 //! The one integration binary: stories end to end, checks against really broken servers, the architecture.
 
 mod architecture;
+mod check_command;
 mod fakes;
 mod worlds;

@@ -222,6 +222,18 @@ fn texts_that_are_neither_are_errors() {
     assert!(report.summary.contains("Swagger 2.0"), "{}", report.summary);
 }
 
+#[test]
+fn a_pasted_request_is_told_from_the_name_of_a_file() {
+    for pasted in
+        [GOOD, "GET /v1/orders 500", "{\"request\": {}}", "GET /x HTTP/1.1\nHost: a", "$ curl a.test"]
+    {
+        assert!(is_pasted(pasted), "{pasted}");
+    }
+    for file in ["request.txt", "/tmp/failing request.har", "-", "curl.txt", "my request.txt"] {
+        assert!(!is_pasted(file), "{file}");
+    }
+}
+
 proptest! {
     #[test]
     fn values_of_a_request_are_never_in_its_report(secret in "[a-z0-9]{24}", count in 0_u8..3) {

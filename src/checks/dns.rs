@@ -1,18 +1,197 @@
-//! Not built yet.
+//! Does the name resolve, and the same way everywhere? Each resolver is asked for each record type, all at once.
+//!
+//! Then the failures are looked into: SERVFAIL once more without validation (which tells a bogus zone from a broken server),
+//! silence once more without EDNS, an alias target by its own name, and the zone's own name servers one by one. Different
+//! addresses from different resolvers are normal; an answer from some and none from others is not.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use futures_util::future::join_all;
+use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
-use super::{Environment, NotRun, Request};
+use super::resolve::parse_name;
+use super::{Environment, NotRun, Request, dial};
+use crate::egress::Refusal;
 use crate::outcome::Report;
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &[];
+mod delegation;
+mod judge;
+mod observe;
 
-#[expect(clippy::unused_async, reason = "not built yet")]
-pub(super) async fn run(
-    _env: &Environment,
-    _request: &Request,
-    _deadline: Instant,
-) -> Result<Report, NotRun> {
-    Err(NotRun::Usage("not built yet".to_owned()))
+use delegation::Delegation;
+use observe::Answer;
+
+/// The keys of `with:`.
+pub(super) const KEYS: &[&str] = &["types", "resolvers", "expect"];
+
+/// Where the system says whom it asks.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Resolvers that are asked at once; more is no evidence and a burden.
+const MAX_RESOLVERS: usize = 8;
+
+/// Record types that are asked for at once.
+const MAX_TYPES: usize = 8;
+
+/// Types that are no question about a name: zone transfers and meta types.
+const NOT_ASKED: [RecordType; 5] =
+    [RecordType::ANY, RecordType::AXFR, RecordType::IXFR, RecordType::TSIG, RecordType::OPT];
+
+/// A request, read.
+struct Plan {
+    name: Name,
+    types: Vec<RecordType>,
+    resolvers: Vec<Resolver>,
+    /// The records that are right, as they are shown; empty when any will do.
+    expect: Vec<String>,
 }
+
+/// Whom we ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Resolver {
+    addr: SocketAddr,
+    is_system: bool,
+}
+
+impl std::fmt::Display for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_system { write!(f, "{} (system)", self.addr) } else { self.addr.fmt(f) }
+    }
+}
+
+/// Everything that was seen.
+#[derive(Debug, Clone)]
+struct Observation {
+    /// Per resolver, the answer for each type in the order of the plan.
+    resolvers: Vec<(Resolver, Vec<Answer>)>,
+    delegation: Option<Delegation>,
+}
+
+impl Plan {
+    fn read(env: &Environment, request: &Request) -> Result<Self, NotRun> {
+        let target = request.target.trim();
+        let usage = |why: &str| {
+            NotRun::Usage(format!(
+                "`{target}` is no target for dns: {why}; write a name such as `api.example.com`"
+            ))
+        };
+        if dial::literal(target).is_some() {
+            return Err(usage("it is an address already"));
+        }
+        if target.contains([':', '/']) {
+            return Err(usage("a name has no scheme, port or path"));
+        }
+        let name = parse_name(target).ok_or_else(|| usage("it cannot be a name"))?;
+        let resolvers = resolvers(env, &request.with.list("resolvers"))?;
+        let expect = request.with.list("expect").into_iter().map(canonical).collect();
+        Ok(Self { name, types: types(&request.with.list("types"))?, resolvers, expect })
+    }
+}
+
+/// Addresses are compared as addresses, names without case and final dot.
+fn canonical(record: &str) -> String {
+    let name = || record.trim_end_matches('.').to_ascii_lowercase();
+    record.parse::<IpAddr>().map_or_else(|_| name(), |ip| ip.to_string())
+}
+
+fn types(wanted: &[&str]) -> Result<Vec<RecordType>, NotRun> {
+    if wanted.is_empty() {
+        return Ok(vec![RecordType::A, RecordType::AAAA]);
+    }
+    let mut types = Vec::new();
+    for text in wanted {
+        let read: Option<RecordType> = text.to_ascii_uppercase().parse().ok();
+        let read = read.filter(|it| !NOT_ASKED.contains(it));
+        let read = read.ok_or_else(|| {
+            NotRun::Usage(format!("`types` holds `{text}`; write record types such as `A,AAAA,CNAME,MX,TXT`"))
+        })?;
+        if !types.contains(&read) {
+            types.push(read);
+        }
+    }
+    if types.len() > MAX_TYPES {
+        return Err(NotRun::Usage(format!("`types` holds more than {MAX_TYPES} record types")));
+    }
+    Ok(types)
+}
+
+/// The resolvers to ask. Those that the request names must pass the egress policy: the configuration and the system are
+/// trusted, a request is not.
+fn resolvers(env: &Environment, wanted: &[&str]) -> Result<Vec<Resolver>, NotRun> {
+    let mut resolvers: Vec<Resolver> = Vec::new();
+    for text in wanted {
+        if *text == "system" {
+            resolvers.extend(system_resolvers());
+            continue;
+        }
+        let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(text);
+        let addr = text.parse().or_else(|_| bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
+        let addr = addr.map_err(|_| {
+            NotRun::Usage(format!(
+                "`resolvers` holds `{text}`; write `system`, an address, or `address:port`"
+            ))
+        })?;
+        if !env.resolvers.contains(&addr) {
+            env.policy
+                .check(&addr.ip().to_string(), addr.ip())
+                .map_err(|why: Refusal| NotRun::Refused(why))?;
+        }
+        resolvers.push(Resolver { addr, is_system: false });
+    }
+    if wanted.is_empty() {
+        let configured = env.resolvers.iter().map(|addr| Resolver { addr: *addr, is_system: false });
+        resolvers.extend(configured);
+        if resolvers.is_empty() {
+            resolvers = system_resolvers();
+        }
+    }
+    let mut seen = Vec::new();
+    resolvers.retain(|it| {
+        !seen.contains(&it.addr) && {
+            seen.push(it.addr);
+            true
+        }
+    });
+    if resolvers.len() > MAX_RESOLVERS {
+        return Err(NotRun::Usage(format!("`resolvers` holds more than {MAX_RESOLVERS} resolvers")));
+    }
+    Ok(resolvers)
+}
+
+/// Those of `resolv.conf`, in its order; without any, the local one, as the C library does.
+fn system_resolvers() -> Vec<Resolver> {
+    let text = std::fs::read(RESOLV_CONF).unwrap_or_default();
+    let (config, _) = resolv_conf::Config::parse_with_errors(&text);
+    let found = config.nameservers.iter().map(|it| IpAddr::from(it.clone()));
+    let mut addrs: Vec<SocketAddr> = found.map(|ip| SocketAddr::new(ip, 53)).collect();
+    if addrs.is_empty() {
+        addrs.push((Ipv4Addr::LOCALHOST, 53).into());
+    }
+    addrs.into_iter().map(|addr| Resolver { addr, is_system: true }).collect()
+}
+
+pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    let plan = Plan::read(env, request)?;
+    let observation = probe(env, &plan, deadline).await;
+    Ok(judge::report(&request.target, &plan, &observation))
+}
+
+async fn probe(env: &Environment, plan: &Plan, deadline: Instant) -> Observation {
+    let asked = plan.resolvers.iter().map(async |resolver| {
+        let types = plan.types.iter();
+        let answers = types.map(|it| observe::answer(resolver.addr, &plan.name, *it, deadline));
+        (*resolver, join_all(answers).await)
+    });
+    let resolvers = join_all(asked).await;
+    // Any resolver that speaks can say who the zone's own servers are.
+    let speaking = resolvers.iter().find(|(_, answers)| answers.iter().any(Answer::is_heard));
+    let delegation = match speaking {
+        Some((resolver, _)) => delegation::walk(env, resolver.addr, &plan.name, deadline).await,
+        None => None,
+    };
+    Observation { resolvers, delegation }
+}
+
+#[cfg(test)]
+mod tests;

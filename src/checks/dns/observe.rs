@@ -1,0 +1,291 @@
+//! One resolver, one record type: the answer through all aliases, and what a second look at a failure showed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use tokio::time::Instant;
+
+use crate::checks::resolve::{self, Aliases, Asked, MAX_ALIASES, Question, Silence, show_name};
+use crate::outcome::Outcome;
+
+/// The share of the time left that a question with EDNS may use; the rest is for asking without.
+const EDNS_SHARE: f64 = 0.7;
+
+/// Extended errors that say "the signatures do not verify" (RFC 8914: 1, 2 and 5 to 12).
+const DNSSEC_CODES: [u16; 10] = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12];
+
+/// What one resolver said about one type.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) record_type: RecordType,
+    pub(super) aliases: Aliases,
+    pub(super) end: End,
+    /// The shortest TTL of the records and aliases, in seconds.
+    pub(super) ttl: Option<u32>,
+    /// For how long "there is none" may be remembered, in seconds (RFC 2308).
+    pub(super) negative_ttl: Option<u32>,
+    pub(super) extended: Vec<Extended>,
+    pub(super) took: Duration,
+    /// The resolver breaks on EDNS and answers without.
+    pub(super) breaks_on_edns: bool,
+    /// SERVFAIL first, an answer to the same question right after.
+    pub(super) is_intermittent: bool,
+}
+
+/// How an answer ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// Records, as they are shown, sorted.
+    Records(Vec<String>),
+    /// The name exists and has none of this type.
+    NoData,
+    /// The name does not exist.
+    Nxdomain,
+    /// The server failed; `bogus` when it answers with validation switched off.
+    Servfail { bogus: bool },
+    /// The server does not want to.
+    Refused,
+    /// No answer.
+    Silent(Silence),
+}
+
+/// An extended DNS error (RFC 8914).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Extended {
+    pub(super) code: u16,
+    pub(super) text: String,
+}
+
+impl Answer {
+    /// The outcome of this answer alone. A failure behind an alias is the alias's: it points nowhere.
+    pub(super) fn outcome(&self) -> Outcome {
+        let is_aliased = !self.aliases.links.is_empty();
+        match &self.end {
+            _ if self.aliases.is_loop => Outcome::DanglingCname,
+            End::Records(_) if self.is_intermittent => Outcome::Servfail,
+            End::Records(_) => Outcome::Resolves,
+            End::NoData => Outcome::NoRecords,
+            End::Servfail { bogus: true } => Outcome::DnssecBogus,
+            End::Nxdomain | End::Servfail { .. } if is_aliased => Outcome::DanglingCname,
+            End::Nxdomain => Outcome::Nxdomain,
+            End::Servfail { .. } => Outcome::Servfail,
+            End::Refused => Outcome::Refused,
+            End::Silent(_) => Outcome::Timeout,
+        }
+    }
+
+    /// Whether the resolver said anything at all.
+    pub(super) fn is_heard(&self) -> bool {
+        !matches!(self.end, End::Silent(_))
+    }
+
+    /// The records, if any.
+    pub(super) fn records(&self) -> &[String] {
+        match &self.end {
+            End::Records(records) => records,
+            _ => &[],
+        }
+    }
+}
+
+/// Asks until the end of the aliases.
+pub(super) async fn answer(
+    server: SocketAddr,
+    name: &Name,
+    record_type: RecordType,
+    deadline: Instant,
+) -> Answer {
+    let started = Instant::now();
+    let mut answer = Answer {
+        record_type,
+        aliases: Aliases { links: Vec::new(), end: name.clone(), is_loop: false },
+        end: End::Silent(Silence::Timeout),
+        ttl: None,
+        negative_ttl: None,
+        extended: Vec::new(),
+        took: Duration::ZERO,
+        breaks_on_edns: false,
+        is_intermittent: false,
+    };
+    // A resolver follows aliases itself; an authoritative server may leave that to us.
+    while answer.aliases.links.len() <= MAX_ALIASES {
+        let looked = look(server, &answer.aliases.end, record_type, deadline).await;
+        if answer.take(looked, record_type) {
+            break;
+        }
+    }
+    if matches!(answer.end, End::Servfail { bogus: false }) && answer.aliases.links.is_empty() {
+        answer.look_behind_alias(server, name, deadline).await;
+    }
+    answer.took = started.elapsed();
+    answer
+}
+
+impl Answer {
+    /// Takes in what was seen at the end of the aliases so far; `true` when there is no further alias to follow.
+    fn take(&mut self, looked: Looked, record_type: RecordType) -> bool {
+        self.breaks_on_edns |= looked.breaks_on_edns;
+        self.is_intermittent |= looked.is_intermittent;
+        let message = match looked.reply {
+            Ok(message) => message,
+            Err(silence) => {
+                self.end = End::Silent(silence);
+                return true;
+            }
+        };
+        self.extended.extend(extended_errors(&message));
+        let ttls = message.answers.iter().map(|record| record.ttl);
+        self.ttl = ttls.chain(self.ttl).min();
+        let before = self.aliases.links.len();
+        if record_type != RecordType::CNAME {
+            self.follow(&message.answers);
+        }
+        let mut records: Vec<String> = message
+            .answers
+            .iter()
+            .filter(|record| record.record_type() == record_type)
+            .map(|record| show_record(&record.data))
+            .collect();
+        records.sort();
+        records.dedup();
+        self.end = match message.metadata.response_code {
+            ResponseCode::NoError if records.is_empty() => End::NoData,
+            ResponseCode::NoError => End::Records(records),
+            ResponseCode::NXDomain => End::Nxdomain,
+            ResponseCode::Refused => End::Refused,
+            _ => End::Servfail { bogus: looked.is_bogus },
+        };
+        let soa = negative_ttl(&message);
+        if matches!(self.end, End::NoData | End::Nxdomain) {
+            self.negative_ttl = soa;
+        }
+        let has_more = self.end == End::NoData && soa.is_none() && self.aliases.links.len() > before;
+        self.aliases.is_loop || !has_more
+    }
+
+    fn follow(&mut self, answers: &[Record]) {
+        let more = resolve::aliases(answers, &self.aliases.end);
+        let is_seen = more.links.iter().any(|link| self.aliases.links.contains(link));
+        self.aliases.is_loop |= more.is_loop || is_seen;
+        self.aliases.links.extend(more.links);
+        self.aliases.end = more.end;
+    }
+
+    /// A resolver that fails for the target of an alias often drops the alias from its answer. Asked for the alias
+    /// itself it has no target to fail on.
+    async fn look_behind_alias(&mut self, server: SocketAddr, name: &Name, deadline: Instant) {
+        let question = Question::new(name.clone(), RecordType::CNAME);
+        let Ok(message) = resolve::ask(server, &question, deadline).await.reply else { return };
+        let aliases = resolve::aliases(&message.answers, name);
+        if aliases.links.is_empty() || aliases.is_loop {
+            return;
+        }
+        self.aliases = aliases;
+        let question = Question::new(self.aliases.end.clone(), self.record_type);
+        if let Ok(message) = resolve::ask(server, &question, deadline).await.reply
+            && message.metadata.response_code == ResponseCode::NXDomain
+        {
+            self.end = End::Nxdomain;
+        }
+    }
+}
+
+/// One name looked up, with a second look where the first failed.
+struct Looked {
+    reply: Result<Message, Silence>,
+    breaks_on_edns: bool,
+    is_bogus: bool,
+    is_intermittent: bool,
+}
+
+async fn look(server: SocketAddr, name: &Name, record_type: RecordType, deadline: Instant) -> Looked {
+    let question = Question::new(name.clone(), record_type);
+    let left = deadline.saturating_duration_since(Instant::now());
+    let first = resolve::ask(server, &question, Instant::now() + left.mul_f64(EDNS_SHARE)).await;
+    let mut looked =
+        Looked { reply: first.reply.clone(), breaks_on_edns: false, is_bogus: false, is_intermittent: false };
+    if may_be_edns(&first) {
+        let plain = Question { edns: false, ..question.clone() };
+        let second = resolve::ask(server, &plain, deadline).await;
+        if second.reply.is_ok() && !may_be_edns(&second) {
+            looked.reply = second.reply;
+            looked.breaks_on_edns = true;
+        }
+    }
+    if let Ok(message) = &looked.reply
+        && message.metadata.response_code == ResponseCode::ServFail
+    {
+        let unchecked = Question { checking_disabled: true, ..question.clone() };
+        if is_answered(&resolve::ask(server, &unchecked, deadline).await) {
+            looked.is_bogus = extended_errors(message).iter().any(|it| DNSSEC_CODES.contains(&it.code));
+            if !looked.is_bogus {
+                // Without a word from the resolver it may also have been a passing failure.
+                let again = resolve::ask(server, &question, deadline).await;
+                looked.is_intermittent = is_answered(&again);
+                looked.is_bogus = !looked.is_intermittent;
+                if looked.is_intermittent {
+                    looked.reply = again.reply;
+                }
+            }
+        }
+    }
+    looked
+}
+
+/// FORMERR and the like are how servers say that they do not know EDNS; some say nothing (RFC 6891 section 7).
+fn may_be_edns(asked: &Asked) -> bool {
+    match &asked.reply {
+        Ok(message) => matches!(
+            message.metadata.response_code,
+            ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
+        ),
+        Err(silence) => matches!(silence, Silence::Timeout | Silence::Malformed),
+    }
+}
+
+fn is_answered(asked: &Asked) -> bool {
+    asked.reply.as_ref().is_ok_and(|message| {
+        matches!(message.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
+    })
+}
+
+/// Option 15: two bytes of code, then text (RFC 8914 section 2).
+fn extended_errors(message: &Message) -> Vec<Extended> {
+    let options = message.edns.iter().flat_map(|edns| &edns.options().options);
+    let read = |option: &EdnsOption| match option {
+        EdnsOption::Unknown(15, data) => {
+            let (code, text) = data.split_first_chunk()?;
+            let text =
+                String::from_utf8_lossy(text).chars().filter(|it| !it.is_control()).take(200).collect();
+            Some(Extended { code: u16::from_be_bytes(*code), text })
+        }
+        _ => None,
+    };
+    options.filter_map(|(_, option)| read(option)).collect()
+}
+
+/// The lesser of the SOA's own TTL and its minimum field (RFC 2308 section 5).
+fn negative_ttl(message: &Message) -> Option<u32> {
+    message.authorities.iter().find_map(|record| match &record.data {
+        RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
+        _ => None,
+    })
+}
+
+/// A record for a person and for comparison: addresses as such, names lower-case without the final dot.
+fn show_record(data: &RData) -> String {
+    match data {
+        RData::CNAME(name) => show_name(&name.0),
+        RData::NS(name) => show_name(&name.0),
+        RData::PTR(name) => show_name(&name.0),
+        RData::MX(mx) => format!("{} {}", mx.preference, show_name(&mx.exchange)),
+        RData::TXT(text) => {
+            let parts: Vec<_> = text.txt_data.iter().map(|part| String::from_utf8_lossy(part)).collect();
+            parts.concat()
+        }
+        other => other.to_string(),
+    }
+}

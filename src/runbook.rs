@@ -161,7 +161,7 @@ pub struct Signal {
 pub struct FactRule {
     /// The fact's key.
     pub fact: String,
-    /// The values it must have one of.
+    /// The values it must have one of; any value when empty.
     pub is: Vec<String>,
     /// Only of this kind of check.
     pub check: Option<CheckKind>,

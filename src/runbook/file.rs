@@ -192,6 +192,7 @@ pub(super) struct SignalEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct FactEntry {
     pub(super) fact: String,
+    #[serde(default)]
     pub(super) is: Vec<String>,
     pub(super) sets: BTreeMap<String, String>,
     #[serde(default)]

@@ -111,7 +111,8 @@ fn hypothesis(cause: &Cause, probability: f64, words: &Words) -> Hypothesis {
     }
 }
 
-/// The failing dependency's name: what a person said, else the one whose check found something, else the only one there is.
+/// The failing dependency's name: what a person said, else what our own answer or a failing check of one says, else the only
+/// one there is.
 fn dependency(incident: &Incident) -> Option<String> {
     if let Some(Answer::Text(name)) = incident.answer(QuestionId::CorrelatedDependency) {
         return Some(name.clone());
@@ -126,7 +127,11 @@ fn dependency(incident: &Incident) -> Option<String> {
         [dependency] => Some(dependency.name.clone()),
         _ => None,
     };
-    CheckKind::ALL.iter().find_map(found).or_else(labelled).or_else(only)
+    let told = || {
+        let reports = incident.steps.iter().filter_map(StepRecord::report);
+        reports.filter_map(|report| report.facts.get("dependency")?.as_str()).map(str::to_owned).next()
+    };
+    told().or_else(|| CheckKind::ALL.iter().find_map(found)).or_else(labelled).or_else(only)
 }
 
 fn reasons(belief: &Belief<'_>, bucket: Bucket, words: &Words) -> Vec<Reason> {

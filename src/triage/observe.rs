@@ -62,10 +62,7 @@ pub(crate) fn observe(knowledge: &Knowledge, incident: &Incident) -> Vec<Observa
             Source::Text => {}
         }
     }
-    for told in facts(knowledge, incident) {
-        note(Some(told));
-    }
-    for told in texts(knowledge, incident) {
+    for told in words(knowledge, incident) {
         note(Some(told));
     }
     note(scope_of_the_endpoint(knowledge, incident));
@@ -186,25 +183,69 @@ fn transport_value(error: TransportError) -> &'static str {
     error.id()
 }
 
-/// What the facts of checks tell beside their outcome. Who wrote a healthy response tells nothing about a failing one.
-fn facts(knowledge: &Knowledge, incident: &Incident) -> Vec<Observation> {
-    let mut found = Vec::new();
-    let ours = [spoken(incident, CheckKind::Http, Role::Service), spoken(incident, CheckKind::Token, Role::Service)];
-    for Spoken { report, .. } in ours.into_iter().flatten() {
-        if is_healthy(report.check, report.outcome) {
-            continue;
+/// How much more a fact weighs than a word: somebody measured it.
+const FACT: f64 = 3.0;
+
+/// Votes for the values of variables, and the best teller of each.
+#[derive(Default)]
+struct Votes(BTreeMap<usize, (BTreeMap<usize, f64>, Option<Teller>)>);
+
+impl Votes {
+    fn add(&mut self, (variable, value): (usize, usize), weight: f64, teller: Teller) {
+        let (values, best) = self.0.entry(variable).or_default();
+        let known = values.entry(value).or_insert(weight);
+        *known = known.max(weight);
+        *best = (*best).max(Some(teller));
+    }
+
+    fn read(&mut self, knowledge: &Knowledge, place: Place, teller: Teller, text: &str) {
+        for set in signal::read(knowledge, place, text) {
+            self.add(set, 1.0, teller);
         }
-        for rule in &knowledge.facts {
-            let of_kind = rule.check.is_none_or(|kind| kind == report.check);
-            let told = report.facts.get(&rule.fact).is_some_and(|value| is_one_of(value, &rule.is));
-            if of_kind && told {
-                found.extend(rule.sets.iter().filter_map(|(variable, value)| {
-                    mixed(*variable, [(*value, 1.0)], Teller::Check)
-                }));
+    }
+}
+
+/// What facts of checks and the words of the alert, the failing request and error bodies speak of. Several signals of one
+/// variable share it. What is said of a healthy answer tells nothing about a failing one.
+fn words(knowledge: &Knowledge, incident: &Incident) -> Vec<Observation> {
+    let mut votes = Votes::default();
+    for report in [CheckKind::Http, CheckKind::Token].into_iter().filter_map(|kind| failing(incident, kind)) {
+        for rule in knowledge.facts.iter().filter(|rule| rule.check.is_none_or(|kind| kind == report.check)) {
+            let told = report.facts.get(&rule.fact);
+            if told.is_some_and(|value| rule.is.is_empty() || is_one_of(value, &rule.is)) {
+                rule.sets.iter().for_each(|set| votes.add(*set, FACT, Teller::Check));
             }
         }
     }
-    found
+    for alert in &incident.alerts {
+        votes.read(knowledge, Place::Alert, Teller::Alert, &alert.title);
+        votes.read(knowledge, Place::Alert, Teller::Alert, alert.summary.as_deref().unwrap_or_default());
+    }
+    if let Some(Answer::Text(text)) = incident.answer(QuestionId::FailingRequest) {
+        votes.read(knowledge, Place::Request, Teller::Person, text);
+    }
+    for report in incident.steps.iter().filter_map(StepRecord::report) {
+        if report.check == CheckKind::Http && !is_healthy(report.check, report.outcome) {
+            for text in knowledge.bodies.iter().filter_map(|path| text_at(report, path)) {
+                votes.read(knowledge, Place::Body, Teller::Check, text);
+            }
+        }
+    }
+    let told = votes.0.into_iter();
+    told.filter_map(|(variable, (values, teller))| mixed(variable, values, teller?)).collect()
+}
+
+/// The report on our endpoint, when it found something.
+fn failing(incident: &Incident, kind: CheckKind) -> Option<&Report> {
+    let report = spoken(incident, kind, Role::Service)?.report;
+    (!is_healthy(kind, report.outcome)).then_some(report)
+}
+
+/// The text at a dotted path of a report's facts.
+fn text_at<'a>(report: &'a Report, path: &str) -> Option<&'a str> {
+    let mut keys = path.split('.');
+    let first = report.facts.get(keys.next()?)?;
+    keys.try_fold(first, |value, key| value.get(key))?.as_str()
 }
 
 fn is_one_of(value: &serde_json::Value, words: &[String]) -> bool {
@@ -214,36 +255,6 @@ fn is_one_of(value: &serde_json::Value, words: &[String]) -> bool {
         serde_json::Value::Array(items) => items.iter().any(|item| is_one_of(item, words)),
         _ => false,
     }
-}
-
-/// What the words of the alert, the failing request and error bodies speak of; several signals of one variable share it.
-fn texts(knowledge: &Knowledge, incident: &Incident) -> Vec<Observation> {
-    let mut votes: BTreeMap<usize, (BTreeMap<usize, f64>, Teller)> = BTreeMap::new();
-    let mut vote = |place: Place, teller: Teller, text: &str| {
-        for (variable, value) in signal::read(knowledge, place, text) {
-            let (values, told) = votes.entry(variable).or_insert_with(|| (BTreeMap::new(), teller));
-            *told = (*told).max(teller);
-            values.insert(value, 1.0);
-        }
-    };
-    for alert in &incident.alerts {
-        vote(Place::Alert, Teller::Alert, &alert.title);
-        if let Some(summary) = &alert.summary {
-            vote(Place::Alert, Teller::Alert, summary);
-        }
-    }
-    if let Some(Answer::Text(text)) = incident.answer(QuestionId::FailingRequest) {
-        vote(Place::Request, Teller::Person, text);
-    }
-    for report in incident.steps.iter().filter_map(StepRecord::report) {
-        if report.check != CheckKind::Http || is_healthy(report.check, report.outcome) {
-            continue;
-        }
-        for text in knowledge.bodies.iter().filter_map(|key| report.facts.get(key)?.as_str()) {
-            vote(Place::Body, Teller::Check, text);
-        }
-    }
-    votes.into_iter().filter_map(|(variable, (values, teller))| mixed(variable, values, teller)).collect()
 }
 
 /// An alert on `/*` speaks of all endpoints, or at least of several.

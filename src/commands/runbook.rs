@@ -1,0 +1,184 @@
+//! `firstcheck runbook`: what triage knows, and whether files of one's own are good.
+//!
+//! Exit status: 0 good, 1 a problem in a runbook, 2 a name or path that does not exist. `--json` where a program may want it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::WRONG_USAGE;
+use crate::bucket::Bucket;
+use crate::runbook::{BUILTIN, Knowledge, SCHEMAS, schema};
+use crate::yaml::Problem;
+
+/// Lint, list and show runbooks, and print their JSON Schemas.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell every problem with file, line and column.
+    Lint {
+        /// Runbook files, or directories of them; they replace the shipped ones of the same name. Without any, the shipped
+        /// ones are linted.
+        #[arg(value_name = "FILE-or-DIR")]
+        paths: Vec<PathBuf>,
+    },
+    /// List the runbooks and their causes.
+    List {
+        /// Print one JSON document on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a runbook as it was written (`client`, `questions`, …), or one cause by its id.
+    Show {
+        /// A runbook's name or a cause's id.
+        name: String,
+    },
+    /// Print the JSON Schema of a kind of file, for editors.
+    Schema {
+        /// The kind of file.
+        #[arg(value_parser = SCHEMAS.to_vec(), default_value = "runbook")]
+        kind: String,
+    },
+}
+
+/// Runs one of the subcommands.
+///
+/// # Errors
+/// When a file cannot be read or the result cannot be written.
+#[expect(clippy::unused_async, reason = "all commands are run the same way")]
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Lint { paths } => lint(&paths),
+        Command::List { json } => {
+            let knowledge = Knowledge::builtin();
+            say(&if json { list_json(&knowledge)? } else { list(&knowledge) })
+        }
+        Command::Show { name } => show(&name),
+        Command::Schema { kind } => {
+            let schema = schema(&kind).with_context(|| format!("no schema for {kind}"))?;
+            say(&format!("{}\n", serde_json::to_string_pretty(&schema).context("writing JSON")?))
+        }
+    }
+}
+
+fn say(text: &str) -> anyhow::Result<ExitCode> {
+    std::io::stdout().lock().write_all(text.as_bytes()).context("writing the result")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn complain(text: &str, status: u8) -> anyhow::Result<ExitCode> {
+    std::io::stderr().lock().write_all(text.as_bytes()).context("writing the problem")?;
+    Ok(ExitCode::from(status))
+}
+
+fn lint(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let mut overrides = Vec::new();
+    let mut shown = Vec::new();
+    for path in paths {
+        let files = match runbook_files(path) {
+            Ok(files) => files,
+            Err(error) => return complain(&format!("{}: {error}\n", path.display()), WRONG_USAGE),
+        };
+        if files.is_empty() {
+            return complain(&format!("{}: no runbook here\n", path.display()), WRONG_USAGE);
+        }
+        for file in files {
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            shown.push((name.clone(), file.display().to_string()));
+            overrides.push((name, text));
+        }
+    }
+    match Knowledge::with_overrides(&overrides) {
+        Ok(knowledge) => say(&format!(
+            "{} runbooks, {} causes, {} signals: no problem\n",
+            knowledge.runbooks.len(),
+            knowledge.causes.len(),
+            knowledge.signals.len()
+        )),
+        Err(problems) => {
+            let as_named = |problem: Problem| {
+                let path = shown.iter().find(|(name, _)| *name == problem.file);
+                Problem { file: path.map_or(problem.file.clone(), |(_, path)| path.clone()), ..problem }
+            };
+            let lines: Vec<String> =
+                problems.into_iter().map(|problem| format!("{}\n", as_named(problem))).collect();
+            complain(&lines.concat(), 1)
+        }
+    }
+}
+
+/// The file itself, or the files of the directory that have a runbook's name. Catalogues that live beside them are not
+/// read here.
+fn runbook_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let named = BUILTIN.iter().map(|(name, _)| path.join(name));
+    let files: Vec<PathBuf> = named.filter(|file| file.is_file()).collect();
+    std::fs::read_dir(path).map(|_| files)
+}
+
+fn list(knowledge: &Knowledge) -> String {
+    let mut text = String::new();
+    for runbook in &knowledge.runbooks {
+        text += &format!("{} ({}): {}\n", name(runbook.bucket), runbook.bucket, runbook.boundary);
+        for cause in knowledge.causes.iter().filter(|cause| cause.bucket == runbook.bucket) {
+            text += &format!("  {:<42} {} of the {}\n", cause.id, cause.confirm.check, cause.confirm.role);
+        }
+    }
+    text += &format!("knowledge {}\n", knowledge.hash());
+    text
+}
+
+fn list_json(knowledge: &Knowledge) -> anyhow::Result<String> {
+    let runbooks = knowledge.runbooks.iter().map(|runbook| {
+        let causes = knowledge.causes.iter().filter(|cause| cause.bucket == runbook.bucket);
+        json!({
+            "name": name(runbook.bucket),
+            "bucket": runbook.bucket,
+            "boundary": runbook.boundary,
+            "causes": causes.collect::<Vec<_>>(),
+        })
+    });
+    let document = json!({ "hash": knowledge.hash(), "runbooks": runbooks.collect::<Vec<_>>() });
+    Ok(format!("{}\n", serde_json::to_string_pretty(&document).context("writing JSON")?))
+}
+
+/// A runbook's name is its file's, without the ending.
+fn name(bucket: Bucket) -> String {
+    bucket.id().replace('_', "-")
+}
+
+fn show(wanted: &str) -> anyhow::Result<ExitCode> {
+    let stem = wanted.trim_end_matches(".yaml").replace('_', "-");
+    if let Some((_, text)) = BUILTIN.iter().find(|(name, _)| name.trim_end_matches(".yaml") == stem) {
+        return say(text);
+    }
+    let knowledge = Knowledge::builtin();
+    if let Some(cause) = knowledge.causes.iter().find(|cause| cause.id == wanted) {
+        return say(&format!(
+            "{} ({})\n{}\nconfirm: {} of the {}\nnext experiment: {}\nmitigation: {}\n",
+            cause.id,
+            cause.bucket,
+            cause.says,
+            cause.confirm.check,
+            cause.confirm.role,
+            cause.next_experiment,
+            cause.mitigation
+        ));
+    }
+    let runbooks = BUILTIN.iter().map(|(name, _)| name.trim_end_matches(".yaml"));
+    let known: Vec<&str> = runbooks.chain(knowledge.causes.iter().map(|cause| cause.id.as_str())).collect();
+    let problem = Problem::of_file("runbook show", format!("no runbook or cause is named `{wanted}`"));
+    complain(&format!("{}\n", problem.did_you_mean(wanted, known)), WRONG_USAGE)
+}

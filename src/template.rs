@@ -6,7 +6,7 @@
 //! templates are strict.
 //!
 //! Helpers: `percent` (0.93 → `93 %`), `seconds` (84.2 → `1 min 24 s`), `millis` (1520 → `1.52 s`), `clock` (a time → its
-//! `10:02:00`), `code`, `cell` (code in a table), `fence VALUE "lang"`, `json VALUE` (pretty), and handlebars' own `eq`, `and`, `not`, `len`, …
+//! `10:02:00`), `decibans`, `prose` (our sentence with code spans and foreign words in it), `code`, `cell` (code in a table), `fence VALUE "lang"`, `json VALUE` (pretty), and handlebars' own `eq`, `and`, `not`, `len`, …
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("console/head", include_str!("../templates/console/head.hbs")),
     ("console/incident", include_str!("../templates/console/incident.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),
+    ("evidence/captured", include_str!("../templates/evidence/captured.hbs")),
     ("issue", include_str!("../templates/issue.hbs")),
     ("thread/answered", include_str!("../templates/thread/answered.hbs")),
     ("thread/concluded", include_str!("../templates/thread/concluded.hbs")),
@@ -177,6 +178,8 @@ fn registry(escape: fn(&str) -> String) -> Handlebars<'static> {
         ("seconds", |h| seconds(number(h))),
         ("millis", |h| millis(number(h))),
         ("clock", |h| clock(&text(h, 0))),
+        ("prose", |h| neutral::prose(&text(h, 0))),
+        ("decibans", |h| decibans(number(h))),
         ("code", |h| neutral::code(&text(h, 0))),
         ("cell", |h| neutral::cell(&text(h, 0))),
         ("fence", |h| neutral::fence(&text(h, 0), &text(h, 1))),
@@ -223,6 +226,11 @@ pub fn percent(share: Option<f64>) -> String {
         Some(share) if share < 1.0 && share > 0.99 => "> 99 %".to_owned(),
         Some(share) => format!("{:.0} %", share * 100.0),
     }
+}
+
+/// The weight of evidence for people: `+12 dB`, in tenths of a power of ten.
+fn decibans(weight: Option<f64>) -> String {
+    weight.map_or_else(|| "unknown".to_owned(), |weight| format!("{weight:+.0} dB"))
 }
 
 /// A span in seconds for people: `350 ms`, `8.2 s`, `1 min 24 s`, `2 h 5 min`, `3 d 4 h`.

@@ -12,9 +12,9 @@ use sha2::Sha256;
 /// The longest class of length; what is longer is longer.
 const LONGEST: usize = 65_536;
 
-/// A shape, as it stands in a text.
+/// A shape, as it stands in a text; also with the back-slashes that Markdown puts before its brackets.
 pub(super) static MARK: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\[[a-z][a-z0-9-]{1,23}:[0-9]{1,5}~[0-9a-f]{8}\]").expect("a constant pattern")
+    Regex::new(r"\\?\[[a-z][a-z0-9-]{1,23}:[0-9]{1,5}\\?~[0-9a-f]{8}\\?\]").expect("a constant pattern")
 });
 
 /// The mark of this value.

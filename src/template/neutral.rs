@@ -80,6 +80,33 @@ pub fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 
+/// A sentence of ours with foreign words in it: code spans stay code spans, everything else is neutral.
+#[must_use]
+pub fn prose(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`') {
+        let Some((span, tail)) = after.split_once('`') else { break };
+        push_words(&mut out, before);
+        out.push_str(&cell(span));
+        rest = tail;
+    }
+    push_words(&mut out, rest);
+    out.trim().to_owned()
+}
+
+/// Neutral words with the spaces around them kept: a code span stands beside them.
+fn push_words(out: &mut String, words: &str) {
+    if words.starts_with(char::is_whitespace) && !out.is_empty() {
+        out.push(' ');
+    }
+    let neutral = inline(words);
+    out.push_str(&neutral);
+    if words.ends_with(char::is_whitespace) && !neutral.is_empty() {
+        out.push(' ');
+    }
+}
+
 /// Foreign text as a fenced block whose fence is longer than any run of back-ticks in it.
 #[must_use]
 pub fn fence(text: &str, language: &str) -> String {
@@ -160,6 +187,15 @@ mod tests {
         assert_eq!(code("a `b` c"), "``a `b` c``");
         assert_eq!(code("`b`"), "`` `b` ``");
         assert_eq!(cell("a|b"), "`a\\|b`");
+    }
+
+    #[test]
+    fn a_sentence_keeps_its_code_and_nothing_else() {
+        let text = "`api` answers *504* for @team, `a|b` too; one ` alone";
+        assert_eq!(
+            prose(text).replace(BREAK, "·"),
+            "`api` answers \\*504\\* for @·team, `a\\|b` too; one \\` alone"
+        );
     }
 
     #[test]

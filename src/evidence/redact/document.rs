@@ -1,10 +1,17 @@
 //! Pasted documents: what they are decides how they are read. A mixture is cut into pieces (JSON, curl commands, HTTP
 //! messages, free text) and each piece is redacted as what it is.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::Value;
 
 use super::{Gate, structure};
 use crate::request::{Body, FailingRequest};
+
+static ENCODED_MARK: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new("%5B([a-z][a-z0-9-]{1,23})%3A([0-9]{1,5})%7E([0-9a-f]{8})%5D").expect("a constant pattern")
+});
 
 /// Redacts a document.
 pub(super) fn redact(gate: &Gate, text: &str) -> String {
@@ -80,7 +87,8 @@ fn curl_command(text: &str) -> Option<(usize, usize)> {
 
 fn curl(gate: &Gate, mut request: FailingRequest) -> String {
     shape_request(gate, &mut request);
-    gate.text(&request.to_curl())
+    // A shape in a query would be percent-encoded, and no longer be seen to be one.
+    gate.text(&ENCODED_MARK.replace_all(&request.to_curl(), "[$1:$2~$3]"))
 }
 
 /// Everything of a request that may hold a secret, as shapes.

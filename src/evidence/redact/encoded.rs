@@ -23,7 +23,7 @@ static SAYS: LazyLock<Regex> = LazyLock::new(|| {
             | digest | checksum | hash | fingerprint\w* | thumbprint | serial(?:[ _-]?number)? | etag | ray | build | version | image | tag | uuid | guid | kid
             | x5t | ski | aki | nonce | runbooks | deploy(?:ment)? | b3 | sampled | root | parent | self | revision | blob | tree | diff )
           | (?: [_-] | \b ) id | (?: trace | span | request | correlation | event | span | parent | incident | run | build | deployment ) -? id | x-amz-id-2 | azure-ref | [a-z]Id )
-          (?: [_\s-]* (?: id | sha\d* | hash | header | hex ) )? ["'\\\s:=@\#`*(\[<,_.-]* (?: is \s+ )? (?: (?:sha\d+|00|root|w/|1) [-:="'/]* )? $"#,
+          (?: [\\_\s-]* (?: id | sha\d* | hash | header | hex ) )? ["'\\\s:=@\#`*(\[<,_.-]* (?: is \s+ )? (?: (?:sha\d+|00|root|w/|1) [-:="'/]* )? $"#,
     )
     .expect("a constant pattern")
 });

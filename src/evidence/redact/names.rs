@@ -203,7 +203,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
 const PLAIN_WORDS: &str = "\
     absent accepted bearer basic denied empty enabled disabled env false filtered forwarded failed \
     hidden invalid is n/a nil no none not null ok optional present redacted rejected required revoked \
-    rotated set sent true undefined unknown unset valid was wrong yes service dependency the a and or \
+    rotated set sent true verified unverified good bad checked undefined unknown unset valid was wrong yes service dependency the a and or \
     for from in has had does at to";
 
 /// Words that are no secret even behind a secret name: our own vocabulary, and what programs write for "there is none".

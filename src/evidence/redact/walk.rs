@@ -194,7 +194,7 @@ fn fact(name: &str, value: &Value, gate: &Gate) -> Value {
         (_, Value::String(text)) if name.ends_with("url") || name == "location" => {
             Value::String(gate.url(text))
         }
-        (_, Value::String(text)) => Value::String(structure::label_text(gate, name, text)),
+        (_, Value::String(text)) => Value::String(structure::in_context(gate, name, text)),
         (_, Value::Array(items)) if !name.ends_with("headers") => {
             Value::Array(items.iter().map(|item| fact(name, item, gate)).collect())
         }

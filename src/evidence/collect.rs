@@ -1,0 +1,429 @@
+//! Where each part of the pack comes from: the failing request a person pasted, the checks, the alert, the answers; in that order,
+//! the closest to the failure first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    Answered, Check, Classification, Environment, Fact, Impact, Pack, Reclassified, Request, Response,
+    SCHEMA, Timeline, Timing, specific,
+};
+use crate::incident::{Incident, StepRecord, StepState};
+use crate::outcome::{CheckKind, Outcome, Report, Role};
+use crate::question::{Answer, QuestionId};
+use crate::request::{Body, FailingRequest};
+
+/// How much of a response's body is evidence; more is a page of HTML. In characters.
+const SNIPPET_CHARS: usize = 500;
+
+/// The pack, without its hash.
+pub(super) fn pack(incident: &Incident) -> Pack {
+    let failing = failing_request(incident);
+    let request = request(incident, failing.as_ref());
+    let response = response(incident, failing.as_ref());
+    let timing = timing(incident);
+    let environment = environment(incident);
+    let journey = label(incident, "journey flow scenario step transaction user_action");
+    let impact = impact(incident);
+    let specifics = specific::facts(incident, failing.as_ref());
+    let conclusion = incident.conclusion.as_ref();
+    let mut pack = Pack {
+        schema: SCHEMA,
+        hash: String::new(),
+        incident: incident.id.to_string(),
+        title: incident.title().to_owned(),
+        service: incident.service().map(str::to_owned),
+        endpoint: incident.endpoint().map(str::to_owned),
+        severity: incident.severity(),
+        stage: incident.stage,
+        request,
+        response,
+        timing,
+        environment,
+        journey,
+        impact,
+        specifics: specifics.given,
+        checks: incident.steps.iter().map(check).collect(),
+        answers: answers(incident),
+        classification: classification(incident),
+        hypotheses: conclusion.map(|it| it.hypotheses.clone()).unwrap_or_default(),
+        next_experiment: conclusion.map(|it| it.next_experiment.clone()).filter(|it| !it.is_empty()),
+        ruled_out: conclusion.map(|it| it.ruled_out.clone()).unwrap_or_default(),
+        missing: Vec::new(),
+        timeline: timeline(incident),
+        links: incident.alerts.iter().flat_map(|it| it.links.clone()).collect(),
+    };
+    pack.missing = missing(&pack, incident, &specifics.missing);
+    pack
+}
+
+/// The request a person pasted, or the one that is configured.
+fn failing_request(incident: &Incident) -> Option<FailingRequest> {
+    let answered = incident.answer(QuestionId::FailingRequest).and_then(|answer| match answer {
+        Answer::Text(text) => FailingRequest::parse(text).ok(),
+        Answer::Unknown | Answer::Picked(_) => None,
+    });
+    answered.or_else(|| {
+        let configured = incident.profile.contract.as_ref()?.request.as_deref()?;
+        FailingRequest::parse(configured).ok()
+    })
+}
+
+fn request(incident: &Incident, failing: Option<&FailingRequest>) -> Option<Request> {
+    let facts =
+        |pairs: &[(String, String)]| pairs.iter().map(|(name, value)| Fact::new(name, value)).collect();
+    if let Some(failing) = failing {
+        let body = match &failing.body {
+            Body::Empty => None,
+            Body::Text(text) => Some(text.clone()),
+            Body::Parts(parts) => {
+                Some(parts.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "))
+            }
+            Body::Elsewhere(place) => Some(format!("not in the text: {place}")),
+        };
+        return Some(Request {
+            source: failing.form.words().to_owned(),
+            method: Some(failing.method.clone()),
+            host: failing.host.clone(),
+            path: failing.path.clone(),
+            query: facts(&failing.query),
+            headers: facts(&failing.headers),
+            body,
+        });
+    }
+    let endpoint = incident.endpoint()?;
+    let (host, path) = match endpoint.split_once("://") {
+        Some((_, rest)) => {
+            rest.find('/').map_or((Some(rest), "/"), |slash| (Some(&rest[..slash]), &rest[slash..]))
+        }
+        None if endpoint.starts_with('/') => (None, endpoint),
+        None => (Some(endpoint), "/"),
+    };
+    let path = path.split('?').next().unwrap_or(path);
+    Some(Request {
+        source: "alert".to_owned(),
+        method: label(incident, "method http_method request_method"),
+        host: host.map(str::to_owned),
+        path: path.to_owned(),
+        query: Vec::new(),
+        headers: Vec::new(),
+        body: None,
+    })
+}
+
+fn response(incident: &Incident, failing: Option<&FailingRequest>) -> Option<Response> {
+    let http = report(incident, CheckKind::Http, Role::Service);
+    let said = failing.and_then(|it| it.response.as_ref());
+    let first = incident.alerts.first();
+    let fact = |name: &str| http.and_then(|it| it.facts.get(name)).and_then(text_of);
+    let status_now = http
+        .and_then(|it| it.facts.get("status"))
+        .and_then(Value::as_u64)
+        .and_then(|it| u16::try_from(it).ok());
+    let alerted = incident.alerts.iter().find_map(|it| it.http_status);
+    let headers = match said {
+        Some(said) if !said.headers.is_empty() => {
+            said.headers.iter().map(|(name, value)| Fact::new(name, value)).collect()
+        }
+        _ => http.map(|it| header_facts(&it.facts)).unwrap_or_default(),
+    };
+    let body = said.and_then(|it| it.body.clone()).or_else(|| fact("snippet")).or_else(|| fact("body"));
+    let sources = [
+        (said.is_some(), "failing request"),
+        (http.is_some_and(|it| it.outcome != Outcome::Error), "http check"),
+        (alerted.is_some() || first.is_some_and(|it| it.error.is_some()), "alert"),
+    ];
+    let source: Vec<&str> = sources.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
+    if source.is_empty() {
+        return None;
+    }
+    Some(Response {
+        source: source.join(", "),
+        status: said.and_then(|it| it.status).or(alerted).or(status_now),
+        transport_error: incident.alerts.iter().find_map(|it| it.error).map(|it| it.id().to_owned()),
+        error_code: fact("error_code").or_else(|| body.as_deref().and_then(error_code)),
+        origin: fact("origin").filter(|it| it != "unknown"),
+        headers,
+        snippet: body.map(|it| clipped(&it, SNIPPET_CHARS)).filter(|it| !it.trim().is_empty()),
+    })
+}
+
+/// The headers among a check's facts: one object or list, or facts of their own.
+fn header_facts(facts: &crate::outcome::Facts) -> Vec<Fact> {
+    let mut out = Vec::new();
+    for (_, value) in facts.iter().filter(|(name, _)| name.ends_with("headers") || name.as_str() == "marks") {
+        match value {
+            Value::Object(fields) => {
+                out.extend(fields.iter().filter_map(|(name, value)| Some(Fact::new(name, text_of(value)?))))
+            }
+            Value::Array(items) => out.extend(items.iter().filter_map(|item| match item {
+                Value::Array(pair) => Some(Fact::new(pair.first()?.as_str()?, text_of(pair.get(1)?)?)),
+                Value::String(line) => line.split_once(": ").map(|(name, value)| Fact::new(name, value)),
+                _ => None,
+            })),
+            _ => {}
+        }
+    }
+    let alone =
+        ["server", "via", "retry_after", "proxy_status", "cf_ray", "content_type", "www_authenticate", "age"];
+    for name in alone {
+        let known = out.iter().any(|it| it.name.eq_ignore_ascii_case(&name.replace('_', "-")));
+        if let (false, Some(value)) = (known, facts.get(name).and_then(text_of)) {
+            out.push(Fact::new(name.replace('_', "-"), value));
+        }
+    }
+    out
+}
+
+/// `code`, `error_code` or `error.code` of a JSON body, or the `type` of an RFC 9457 problem.
+fn error_code(body: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(body.trim()).ok()?;
+    let places = [
+        "/error_code",
+        "/errorCode",
+        "/error/code",
+        "/code",
+        "/error/type",
+        "/errors/0/code",
+        "/type",
+        "/error",
+    ];
+    places.iter().find_map(|place| value.pointer(place).and_then(text_of)).filter(|it| it != "about:blank")
+}
+
+fn timing(incident: &Incident) -> Timing {
+    let http = report(incident, CheckKind::Http, Role::Service).filter(|it| it.outcome != Outcome::Error);
+    let deadlines = incident.profile.deadlines.as_ref();
+    let mut thresholds: Vec<Fact> = Vec::new();
+    if let Some(it) = deadlines {
+        let said = [
+            ("client gives up after", &it.client),
+            ("gateway gives up after", &it.gateway),
+            ("backend needs", &it.backend),
+        ];
+        thresholds
+            .extend(said.into_iter().filter_map(|(name, value)| Some(Fact::new(name, value.as_deref()?))));
+    }
+    if let Some(it) = report(incident, CheckKind::Deadline, Role::Service) {
+        let observed =
+            it.facts.iter().filter(|(name, _)| name.contains("observed") || name.contains("boundary"));
+        thresholds.extend(
+            observed.filter_map(|(name, value)| Some(Fact::new(name.replace('_', " "), text_of(value)?))),
+        );
+    }
+    Timing {
+        client_ms: http.map(|it| it.took_ms).filter(|it| *it > 0.0),
+        phases_ms: http.map(|it| it.phases_ms.clone()).unwrap_or_default(),
+        server: http.and_then(|it| {
+            ["server_timing", "server_ms", "x_runtime"]
+                .iter()
+                .find_map(|name| it.facts.get(*name).and_then(text_of))
+        }),
+        thresholds,
+    }
+}
+
+fn environment(incident: &Incident) -> Environment {
+    let first =
+        |field: fn(&crate::alert::Alert) -> Option<&String>| incident.alerts.iter().find_map(field).cloned();
+    let deploys = report(incident, CheckKind::Deploys, Role::Service);
+    let near = deploys.and_then(|it| {
+        let place = it.facts.get("nearest").or_else(|| it.facts.get("last_before"))?;
+        place.get("what").and_then(text_of).or_else(|| text_of(place))
+    });
+    let http = report(incident, CheckKind::Http, Role::Service);
+    let http_fact = |name: &str| http.and_then(|it| it.facts.get(name)).and_then(text_of);
+    let changes =
+        incident.answer(QuestionId::ChangeAtStart).filter(|it| !it.is_unknown()).map(ToString::to_string);
+    Environment {
+        name: first(|it| it.environment.as_ref()),
+        region: first(|it| it.region.as_ref()),
+        release: label(incident, "release version app_version service_version commit sha git_sha build tag")
+            .or(near),
+        flags: label(incident, "flag flags feature_flag feature_flags"),
+        gateway: http_fact("gateway")
+            .or_else(|| http_fact("server").filter(|_| http_fact("origin").as_deref() == Some("gateway"))),
+        changes: match (changes, deploys) {
+            (Some(said), Some(it)) if it.outcome != Outcome::Error => Some(format!("{said}; {}", it.summary)),
+            (None, Some(it)) if it.outcome != Outcome::Error => {
+                Some(it.summary.clone()).filter(|it| !it.is_empty())
+            }
+            (said, _) => said,
+        },
+    }
+}
+
+fn impact(incident: &Incident) -> Impact {
+    let said = |question| incident.answer(question).filter(|it| !it.is_unknown()).map(ToString::to_string);
+    let scope = said(QuestionId::EndpointScope);
+    let endpoint = incident.endpoint().map(str::to_owned);
+    Impact {
+        users: said(QuestionId::PrincipalScope)
+            .or_else(|| label(incident, "affected_users users_affected user_count users")),
+        endpoints: match (endpoint, scope) {
+            (Some(endpoint), Some(scope)) => Some(format!("{scope} ({endpoint})")),
+            (endpoint, scope) => scope.or(endpoint),
+        },
+        clients: said(QuestionId::ClientScope),
+        since: incident.started_at(),
+        onset: said(QuestionId::SpikeStart),
+        rate: said(QuestionId::StatusDistribution)
+            .or_else(|| label(incident, "error_rate rate value current_value")),
+        alerts: incident.alert_count,
+    }
+}
+
+fn check(record: &StepRecord) -> Check {
+    let (report, at) = match &record.state {
+        StepState::Reported { report, at } => (Some(report), Some(*at)),
+        StepState::Planned | StepState::Running => (None, None),
+    };
+    Check {
+        key: record.step.key(),
+        check: record.step.check,
+        role: record.step.role,
+        name: record.step.name.clone(),
+        target: record.step.target.clone(),
+        outcome: report.map(|it| it.outcome),
+        summary: report.map(|it| it.summary.clone()).unwrap_or_default(),
+        telling: report.map(specific::telling).unwrap_or_default(),
+        facts: report.map(|it| it.facts.clone()).unwrap_or_default(),
+        took_ms: report.map(|it| it.took_ms),
+        at,
+    }
+}
+
+fn answers(incident: &Incident) -> Vec<Answered> {
+    let answered = |record: &crate::incident::QuestionRecord| {
+        let answer = record.answer.as_ref().map(ToString::to_string);
+        Answered {
+            question: record.question,
+            about: record.question.id().replace('_', " "),
+            because: record.because.clone(),
+            long: answer.as_deref().is_some_and(|it| it.contains('\n') || it.len() > 80),
+            answer,
+            by: record.by.clone(),
+            at: record.answered_at,
+            waited_s: record
+                .asked_at
+                .zip(record.answered_at)
+                .map(|(asked, at)| at.duration_since(asked).as_secs_f64()),
+        }
+    };
+    incident.questions.iter().map(answered).collect()
+}
+
+fn classification(incident: &Incident) -> Option<Classification> {
+    let it = incident.conclusion.as_ref()?;
+    Some(Classification {
+        stopped: it.stopped,
+        bucket: it.bucket,
+        boundary: it.bucket.boundary().to_owned(),
+        probability: it.probability,
+        runner_up: it.runner_up,
+        runner_up_probability: it.buckets.get(&it.runner_up).copied().unwrap_or_default(),
+        buckets: it.buckets.clone(),
+        reasons: it.reasons.clone(),
+        dependency: it.dependency.clone(),
+        runbooks: it.runbooks.clone(),
+        reclassified: incident.reclassified.clone().map(|(bucket, by)| Reclassified { bucket, by }),
+    })
+}
+
+fn timeline(incident: &Incident) -> Timeline {
+    Timeline {
+        started_at: incident.started_at(),
+        alerted_at: incident.alerted_at,
+        concluded_at: incident.concluded_at,
+        resolved_at: incident.resolved_at,
+        mttd_s: incident.mttd_s(),
+        mttc_s: incident.mttc_s(),
+        mttr_s: incident.mttr_s(),
+        human_wait_s: incident.human_wait_s(),
+        entries: incident.timeline.clone(),
+    }
+}
+
+/// What nobody could give: what triage says, then the empty parts of the pack, then the checks that could not be run.
+fn missing(pack: &Pack, incident: &Incident, specifics: &[String]) -> Vec<String> {
+    let mut missing: Vec<String> =
+        incident.conclusion.as_ref().map(|it| it.missing.clone()).unwrap_or_default();
+    let mut miss = |is: bool, what: &str| {
+        if is {
+            missing.push(what.to_owned());
+        }
+    };
+    let pasted = pack.request.as_ref().is_some_and(|it| it.source != "alert");
+    miss(
+        !pasted,
+        "one representative failing request (a curl command, a HAR entry, a raw HTTP request or a log line)",
+    );
+    miss(pack.response.is_none(), "response facts: status, error code, headers");
+    miss(
+        pack.response.as_ref().is_some_and(|it| it.error_code.is_none()),
+        "the error code in the response's body",
+    );
+    miss(pack.timing.client_ms.is_none(), "client-observed latency by phase");
+    miss(pack.timing.server.is_none(), "server processing time");
+    miss(pack.timing.thresholds.is_empty(), "timeout thresholds of client, gateway and backend");
+    miss(pack.environment.region.is_none(), "region");
+    miss(pack.environment.release.is_none(), "service version, commit or release");
+    miss(pack.environment.flags.is_none(), "feature flags");
+    miss(pack.environment.gateway.is_none(), "gateway version");
+    miss(
+        pack.journey.is_none(),
+        "user journey step: what triggered the request and what happened right before",
+    );
+    miss(pack.impact.users.is_none(), "affected users");
+    miss(pack.impact.rate.is_none(), "current error rate");
+    missing.extend_from_slice(specifics);
+    for check in &pack.checks {
+        if check.outcome == Some(Outcome::Error) {
+            missing.push(format!("the {} check could not be run: {}", check.key, check.summary));
+        } else if check.outcome.is_none() {
+            missing.push(format!("the {} check has not come back", check.key));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    missing.retain(|it| seen.insert(it.clone()));
+    missing
+}
+
+/// The first label of the first alert with one of these names.
+fn label(incident: &Incident, names: &str) -> Option<String> {
+    let all: Vec<&BTreeMap<String, String>> = incident.alerts.iter().map(|it| &it.labels).collect();
+    names
+        .split_ascii_whitespace()
+        .find_map(|name| all.iter().find_map(|labels| labels.get(name)))
+        .filter(|it| !it.is_empty())
+        .cloned()
+}
+
+/// The report of the first check of this kind and role.
+pub(super) fn report(incident: &Incident, check: CheckKind, role: Role) -> Option<&Report> {
+    let mut records = incident.steps.iter().filter(|it| it.step.check == check && it.step.role == role);
+    records.find_map(StepRecord::report)
+}
+
+/// A value as text on one line; `None` for what is empty.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) if items.iter().all(|it| !it.is_array() && !it.is_object()) => {
+            Some(items.iter().filter_map(text_of).collect::<Vec<_>>().join(", ")).filter(|it| !it.is_empty())
+        }
+        Value::Object(fields) if fields.is_empty() => None,
+        other => Some(other.to_string()),
+    }
+}
+
+/// At most so many characters; what was cut is said.
+pub(super) fn clipped(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}… ({} more characters)", &text[..end], text[end..].chars().count()),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,301 @@
+//! A whole incident, packed and rendered; and the limits.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::redact::Gate;
+use super::*;
+use crate::alert::{Alert, AlertStatus, IncidentKey, TransportError};
+use crate::incident::{Conclusion, Event, IncidentId, Step};
+use crate::outcome::Report;
+use crate::profile::{DeadlineProfile, ServiceProfile};
+use crate::question::Answer;
+use crate::template::Templates;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_772_359_320 + second).unwrap()
+}
+
+fn step(check: CheckKind, role: Role, name: Option<&str>, target: &str) -> Step {
+    Step { check, role, name: name.map(str::to_owned), target: target.to_owned(), with: BTreeMap::new() }
+}
+
+fn report(step: &Step, outcome: Outcome, summary: &str, facts: serde_json::Value) -> Report {
+    let facts = serde_json::from_value(facts).unwrap();
+    let phases_ms = if step.check == CheckKind::Http {
+        BTreeMap::from([("connect".to_owned(), 0.8), ("first_byte".to_owned(), 30_001.2)])
+    } else {
+        BTreeMap::new()
+    };
+    Report {
+        check: step.check,
+        target: step.target.clone(),
+        outcome,
+        facts,
+        summary: summary.to_owned(),
+        took_ms: 30_012.4,
+        phases_ms,
+    }
+}
+
+const CURL: &str = "curl -X POST 'https://api.example.com/v1/users/4711/reports?format=pdf&email=jane@example.com' \\\n  -H 'Authorization: Bearer abcdef123456' -H 'Content-Type: application/json' \\\n  -d '{\"customer\":\"Jane Doe\",\"months\":12}'\n-> 504 {\"error\":{\"code\":\"UPSTREAM_TIMEOUT\"}}";
+
+/// 504s: the backend needs 31 s, the gateway gives up at 30 s.
+fn incident() -> Incident {
+    let mut incident = Incident::new(IncidentId::from_seed(7));
+    let profile = ServiceProfile {
+        name: "reports-api".into(),
+        deadlines: Some(DeadlineProfile {
+            client: None,
+            gateway: Some("30s".into()),
+            backend: Some("31s".into()),
+        }),
+        ..ServiceProfile::default()
+    };
+    incident.record(
+        Event::Opened { key: IncidentKey("reports-api|production|/v1/reports".into()), profile },
+        at(0),
+    );
+    let mut alert = Alert::titled("alertmanager", "High 504 rate on /v1/reports, ask @payments or see #12");
+    alert.severity = Severity::Critical;
+    alert.environment = Some("production".into());
+    alert.region = Some("eu-west-1".into());
+    alert.endpoint = Some("https://api.example.com/v1/reports".into());
+    alert.http_status = Some(504);
+    alert.started_at = Some(at(-90));
+    alert.labels = BTreeMap::from([
+        ("release".to_owned(), "2026.03.1".to_owned()),
+        ("error_rate".to_owned(), "0.34".to_owned()),
+    ]);
+    alert.links = BTreeMap::from([
+        ("dashboard".to_owned(), "https://grafana.example.com/d/4711/api".to_owned()),
+        ("source".to_owned(), "https://github.com/o/r/issues/1".to_owned()),
+    ]);
+    incident.record(Event::AlertReceived { alert }, at(0));
+    let steps = vec![
+        step(CheckKind::Dns, Role::Service, None, "api.example.com"),
+        step(CheckKind::Http, Role::Service, None, "https://api.example.com/v1/reports"),
+        step(CheckKind::Deadline, Role::Service, None, "-"),
+        step(CheckKind::StatusPage, Role::Dependency, Some("payments"), "https://status.payments.example"),
+        step(CheckKind::Tls, Role::Service, Some("direct"), "10.1.2.3:8443"),
+    ];
+    incident.record(Event::ChecksPlanned { steps: steps.clone() }, at(1));
+    let reports = [
+        report(
+            &steps[0],
+            Outcome::Resolves,
+            "`api.example.com` resolves to 203.0.113.7",
+            json!({"addresses": ["203.0.113.7"]}),
+        ),
+        report(
+            &steps[1],
+            Outcome::GatewayError,
+            "`504` after 30.0 s, answered by the gateway",
+            json!({"status": 504, "origin": "gateway", "headers": {"server": "envoy", "via": "1.1 gw-7", "set-cookie": "sid=s3cr3tvalue; Path=/"}, "server": "envoy"}),
+        ),
+        report(
+            &steps[2],
+            Outcome::GatewayShorterThanBackend,
+            "the gateway gives up at 30 s, the backend needs 31 s",
+            json!({"observed": "31s"}),
+        ),
+        Report::error(
+            CheckKind::StatusPage,
+            "https://status.payments.example",
+            "the page did not answer in 5 s",
+        ),
+    ];
+    for (step, report) in steps.iter().zip(reports) {
+        incident.record(Event::CheckReported { step: step.key(), report }, at(31));
+    }
+    let asked = |question, because: &str| Event::QuestionAsked { question, because: because.to_owned() };
+    incident.record(
+        asked(QuestionId::LatencyFirst, "asked because a timeout and a crash look alike in the status"),
+        at(32),
+    );
+    incident
+        .record(asked(QuestionId::FailingRequest, "asked because one request says more than a rate"), at(32));
+    let answered = |question, answer| Event::AnswerGiven { question, answer, by: "jane".into() };
+    incident.record(answered(QuestionId::LatencyFirst, Answer::Picked(vec!["yes".into()])), at(50));
+    incident.record(answered(QuestionId::FailingRequest, Answer::Text(CURL.into())), at(80));
+    let buckets = BTreeMap::from([(Bucket::Upstream, 0.93), (Bucket::Server, 0.05), (Bucket::Client, 0.02)]);
+    let hypothesis = |id: &str, probability, says: &str| Hypothesis {
+        id: id.into(),
+        bucket: Bucket::Upstream,
+        probability,
+        says: says.into(),
+        next_experiment: "Call the backend directly with a limit of 60 s and compare.".into(),
+        mitigation: "Raise the gateway's limit to 45 s for `/v1/reports`.".into(),
+    };
+    let conclusion = Conclusion {
+        stopped: Stopped::Clarity,
+        bucket: Bucket::Upstream,
+        probability: 0.93,
+        runner_up: Bucket::Server,
+        buckets,
+        hypotheses: vec![
+            hypothesis(
+                "gateway_gives_up_before_backend",
+                0.81,
+                "The gateway gives up at 30 s while the backend needs 31 s.",
+            ),
+            hypothesis("dependency_slow", 0.11, "A dependency got slow."),
+        ],
+        next_experiment: "Call the backend directly with a limit of 60 s and compare.".into(),
+        reasons: vec![
+            Reason { observation: "deadline: `gateway_shorter_than_backend`".into(), decibans: 13.2 },
+            Reason { observation: "latency rose before errors".into(), decibans: 4.1 },
+            Reason { observation: "dns: `resolves`".into(), decibans: -1.0 },
+        ],
+        ruled_out: vec!["name resolution: `api.example.com` resolves".into()],
+        missing: vec!["who retries".into()],
+        dependency: None,
+        runbooks: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+    };
+    incident.record(Event::Concluded { conclusion }, at(81));
+    incident
+}
+
+fn redacted(incident: &Incident) -> Incident {
+    redact::incident(incident, &Gate::new([7; 32]))
+}
+
+#[test]
+fn an_issue_says_the_verdict_first_and_leaks_nothing() {
+    let issue = render::issue(&Templates::builtin(), &pack(&redacted(&incident()))).unwrap();
+    insta::assert_snapshot!("issue", format!("{}\n{:?}\n\n{}", issue.title, issue.labels, issue.body));
+    for secret in ["Jane", "abcdef123456", "jane@example.com", "4711/reports", "s3cr3tvalue"] {
+        assert!(!issue.body.contains(secret), "{secret}");
+    }
+    assert!(!issue.body.contains("(withheld)"));
+    assert_eq!(issue.opened_on, "2026-03-01");
+    assert!(issue.news.is_empty() && !issue.closed);
+}
+
+#[test]
+fn the_pack_as_markdown_has_the_sections_of_the_framework() {
+    let text = render::markdown(&Templates::builtin(), &pack(&redacted(&incident()))).unwrap();
+    insta::assert_snapshot!("evidence", text);
+}
+
+#[test]
+fn the_pack_is_stable_and_reads_back() {
+    let pack_1 = pack(&redacted(&incident()));
+    let text = serde_json::to_string(&pack_1).unwrap();
+    let pack_2: Pack = serde_json::from_str(&text).unwrap();
+    assert_eq!(pack_1, pack_2);
+    assert_eq!(pack_1.hash, hash(&pack_2));
+    assert_eq!(pack_1.response.as_ref().unwrap().status, Some(504));
+    assert_eq!(pack_1.response.as_ref().unwrap().error_code.as_deref(), Some("UPSTREAM_TIMEOUT"));
+    assert_eq!(pack_1.request.as_ref().unwrap().path, "/v1/users/{id}/reports");
+    let missing = pack_1.missing.join("\n");
+    for named in [
+        "who retries",
+        "feature flags",
+        "user journey step",
+        "status_page dependency payments check could not be run",
+        "tls service direct check has not come back",
+    ] {
+        assert!(missing.contains(named), "{named}: {missing}");
+    }
+}
+
+#[test]
+fn an_incident_of_which_nothing_is_known_names_everything_as_missing() {
+    let mut incident = Incident::new(IncidentId::from_seed(1));
+    let mut alert = Alert::titled("generic", "it is broken");
+    alert.error = Some(TransportError::Dns);
+    incident.record(Event::AlertReceived { alert }, at(0));
+    let pack = pack(&incident);
+    assert!(pack.missing.len() > 8, "{:?}", pack.missing);
+    assert!(pack.classification.is_none() && pack.request.is_none());
+    let issue = render::issue(&Templates::builtin(), &pack).unwrap();
+    assert!(issue.body.contains("Triage is still going on"), "{}", issue.body);
+    assert_eq!(issue.title, "it is broken");
+}
+
+#[test]
+fn news_are_what_happened_after_the_conclusion() {
+    let mut incident = incident();
+    incident.record(Event::Reclassified { bucket: Bucket::Server, by: "jane @x".into() }, at(100));
+    let mut resolved = Alert::titled("alertmanager", "over");
+    resolved.status = AlertStatus::Resolved;
+    incident.record(Event::Resolved { by: "alertmanager".into() }, at(400));
+    incident.record(Event::Closed { by: "jane".into() }, at(500));
+    let issue = render::issue(&Templates::builtin(), &pack(&redacted(&incident))).unwrap();
+    let news: Vec<(&str, &str)> = issue.news.iter().map(|it| (it.key.as_str(), it.text.as_str())).collect();
+    assert_eq!(
+        news,
+        [
+            (
+                "reclassified-server",
+                "jane @\u{200b}x says that it was **server** (our own application); triage had said upstream."
+            ),
+            ("resolved", "Resolved at `2026-03-01T10:08:40Z`, 8 min 10 s after the fault began."),
+        ]
+    );
+    assert!(issue.closed);
+    assert!(issue.labels.contains(&"bucket:server".to_owned()));
+    assert!(issue.title.ends_with("(server)"));
+}
+
+#[test]
+fn only_our_section_of_a_body_is_replaced() {
+    let old = "People's words.\n\n<!-- firstcheck:inc-1 -->\nold\n<!-- /firstcheck:inc-1 -->\n\nMore words.";
+    let new = "<!-- firstcheck:inc-1 -->\nnew\n<!-- /firstcheck:inc-1 -->";
+    assert_eq!(
+        render::spliced("inc-1", old, new),
+        "People's words.\n\n<!-- firstcheck:inc-1 -->\nnew\n<!-- /firstcheck:inc-1 -->\n\nMore words."
+    );
+    assert_eq!(render::spliced("inc-1", "People's words.", new), format!("{new}\n\nPeople's words."));
+    assert_eq!(render::spliced("inc-1", "", new), new);
+}
+
+#[test]
+fn what_is_left_out_is_said() {
+    let mut incident = incident();
+    for place in 0..3000 {
+        incident
+            .record(Event::Refused { reason: format!("answer {place} came after the end") }, at(200 + place));
+    }
+    let issue = render::issue(&Templates::builtin(), &pack(&redacted(&incident))).unwrap();
+    assert!(issue.body.chars().count() <= render::BODY_LIMIT);
+    assert!(
+        issue.body.contains("Left out to stay within the tracker's limit: the middle of the timeline."),
+        "{}",
+        issue.body
+    );
+    assert!(issue.body.contains("answer 2999"), "the end of the timeline stays");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_issue_stays_within_the_limits_and_keeps_its_markers(text in "\\PC{0,200}", times in 1_usize..60, checks in 0_usize..120) {
+        let long = text.repeat(times);
+        let mut incident = incident();
+        let mut alert = Alert::titled("generic", &long);
+        alert.service = Some(long.clone());
+        alert.summary = Some(long.clone());
+        incident.record(Event::AlertReceived { alert: alert.clone() }, at(1));
+        incident.alerts.insert(0, alert);
+        incident.record(Event::AnswerGiven { question: QuestionId::FailingRequest, answer: Answer::Text(long.clone()), by: long.clone() }, at(2));
+        for place in 0..checks {
+            let step = step(CheckKind::Http, Role::Dependency, Some(&format!("d{place}")), &long.chars().take(400).collect::<String>());
+            incident.record(Event::ChecksPlanned { steps: vec![step.clone()] }, at(3));
+            let report = report(&step, Outcome::Timeout, &long.chars().take(400).collect::<String>(), json!({"reason": "no answer"}));
+            incident.record(Event::CheckReported { step: step.key(), report }, at(4));
+        }
+        // Not redacted: the limits must hold for any pack.
+        let issue = render::issue(&Templates::builtin(), &pack(&incident)).unwrap();
+        prop_assert!(issue.body.chars().count() <= render::BODY_LIMIT);
+        prop_assert!(issue.title.chars().count() <= render::TITLE_LIMIT);
+        prop_assert!(issue.labels.iter().all(|label| label.chars().count() <= 50));
+        let id = incident.id.as_str();
+        prop_assert!(issue.body.starts_with(&render::marker(id)) && issue.body.ends_with(&render::end_marker(id)));
+        prop_assert_eq!(issue.body.matches("<!--").count(), 2);
+    }
+}

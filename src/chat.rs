@@ -20,8 +20,8 @@ pub mod discord;
 mod samples;
 pub mod terminal;
 
-/// Where people read and answer.
-#[derive(Debug)]
+/// Where people read and answer. A cheap handle.
+#[derive(Debug, Clone)]
 pub enum Chat {
     /// The terminal of the person who started the program.
     Terminal(terminal::Terminal),

@@ -2,5 +2,6 @@
 
 mod architecture;
 mod check_command;
+mod discord;
 mod fakes;
 mod worlds;

@@ -1,0 +1,313 @@
+//! A Discord with memory on loopback: channels, messages, threads, commands and interactions behind REST routes, and a
+//! gateway over WebSocket.
+//!
+//! It keeps the limits we know by heart and refuses what Discord would refuse, by the same codes. Given the official
+//! description it also judges every request and each of its own answers by it. A test plays the people: it clicks, picks,
+//! fills in, commands and writes, and waits for what the bot does. [`Discord::finish`] ends a story: nothing was complained
+//! about, and every interaction was acknowledged in time.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::{any, get};
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, watch};
+use url::Url;
+
+use super::openapi::Description;
+use firstcheck::chat::discord::Config;
+
+mod gateway;
+mod limits;
+mod rest;
+pub(crate) mod shapes;
+
+pub(crate) const TOKEN: &str = "MTIz.test.token";
+pub(crate) const GUILD: u64 = 900_000_000_000_000_001;
+pub(crate) const CHANNEL: u64 = 900_000_000_000_000_002;
+pub(crate) const APPLICATION: u64 = 900_000_000_000_000_003;
+pub(crate) const BOT: u64 = 900_000_000_000_000_004;
+pub(crate) const PERSON: u64 = 900_000_000_000_000_005;
+pub(crate) const ROLE: u64 = 900_000_000_000_000_006;
+
+/// Discord waits this long for the first answer to an interaction.
+const INTERACTION_WAITS: Duration = Duration::from_secs(3);
+/// How long a story waits for something before it fails; far above what anything takes.
+const STORY_WAITS: Duration = Duration::from_secs(10);
+
+/// The local Discord.
+#[derive(Clone)]
+pub(crate) struct Discord {
+    addr: SocketAddr,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    world: Mutex<World>,
+    changed: watch::Sender<u64>,
+    events: broadcast::Sender<(String, Value)>,
+    hang_up: broadcast::Sender<u16>,
+    description: Option<Description>,
+}
+
+/// Everything this Discord knows.
+#[derive(Default, Debug)]
+pub(crate) struct World {
+    next_id: u64,
+    pub(crate) messages: BTreeMap<u64, Posted>,
+    pub(crate) threads: BTreeMap<u64, Thread>,
+    pub(crate) commands: Vec<Value>,
+    pub(crate) interactions: BTreeMap<u64, Interaction>,
+    /// Every request, as `METHOD /path`.
+    pub(crate) requests: Vec<String>,
+    /// What the real Discord would not have taken.
+    pub(crate) complaints: Vec<String>,
+    /// Times somebody identified at the gateway.
+    pub(crate) identified: usize,
+    faults: Vec<(String, Fault)>,
+}
+
+/// A message in a channel or thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Posted {
+    pub(crate) id: u64,
+    pub(crate) channel: u64,
+    pub(crate) author: u64,
+    pub(crate) content: String,
+    pub(crate) components: Value,
+    pub(crate) nonce: Option<String>,
+    /// The roles that were notified.
+    pub(crate) notified: Vec<u64>,
+    pub(crate) edits: usize,
+    pub(crate) replies_to: Option<u64>,
+}
+
+/// A thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Thread {
+    pub(crate) name: String,
+    pub(crate) archived: bool,
+}
+
+/// Something a person did that waits for the bot.
+#[derive(Debug, Clone)]
+pub(crate) struct Interaction {
+    token: String,
+    begun: Instant,
+    /// Its one callback.
+    pub(crate) callback: Option<Value>,
+    /// The answer as it was edited last.
+    pub(crate) original: Option<Value>,
+    /// Further messages to the person.
+    pub(crate) followups: Vec<Value>,
+}
+
+/// What goes wrong, once.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// 429 with these seconds to wait.
+    Limited { retry_after: f64, global: bool },
+    /// This status, before anything is done.
+    Status(u16),
+    /// This status, after everything is done: the answer is lost.
+    DoneThen(u16),
+    /// A refusal with Discord's code.
+    Refusal { status: u16, code: u32 },
+}
+
+impl Discord {
+    /// A Discord that judges by what we know by heart alone.
+    pub(crate) async fn start() -> Self {
+        Self::launch(None).await
+    }
+
+    /// A Discord that judges by the official description too.
+    pub(crate) async fn described() -> Self {
+        Self::launch(Some(Description::load("discord.openapi.json"))).await
+    }
+
+    async fn launch(description: Option<Description>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let inner = Arc::new(Inner {
+            world: Mutex::new(World { next_id: 1_200_000_000_000_000_000, ..World::default() }),
+            changed: watch::Sender::new(0),
+            events: broadcast::Sender::new(256),
+            hang_up: broadcast::Sender::new(4),
+            description,
+        });
+        let discord = Self { addr, inner };
+        let router = Router::new()
+            .route("/gateway", get(gateway::connect))
+            .fallback(any(rest::answer))
+            .with_state(discord.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        discord
+    }
+
+    /// A configuration that leads here.
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            token: TOKEN.to_owned(),
+            guild: Some(GUILD),
+            channel: CHANNEL,
+            on_call_role: Some(ROLE),
+            api_url: Some(Url::parse(&format!("http://{}", self.addr)).unwrap()),
+            gateway_url: None,
+        }
+    }
+
+    /// The next time a request whose `METHOD /path` contains this comes, this happens.
+    pub(crate) fn fault(&self, request: &str, fault: Fault) {
+        self.world().faults.push((request.to_owned(), fault));
+    }
+
+    /// Ends every gateway connection with this close code.
+    pub(crate) fn hang_up(&self, code: u16) {
+        let _ = self.inner.hang_up.send(code);
+    }
+
+    /// Somebody clicks the component with this custom id on this message (values: what was picked from a menu).
+    pub(crate) fn click(&self, message: &Posted, custom_id: &str, values: &[&str]) -> u64 {
+        let kind = if values.is_empty() { 2 } else { 3 };
+        let data = json!({"custom_id": custom_id, "component_type": kind, "values": values});
+        self.interact(3, message.channel, data, Some(shapes::message(message)))
+    }
+
+    /// Somebody sends the form with this custom id.
+    pub(crate) fn fill_in(&self, channel: u64, custom_id: &str, words: &str) -> u64 {
+        let field = json!({"type": 4, "custom_id": "words", "value": words});
+        let data = json!({"custom_id": custom_id, "components": [{"type": 1, "components": [field]}]});
+        self.interact(5, channel, data, None)
+    }
+
+    /// Somebody types `/triage …` with these options.
+    pub(crate) fn command(&self, channel: u64, options: &Value) -> u64 {
+        let data = json!({"id": "900000000000000077", "name": "triage", "type": 1, "options": options});
+        self.interact(2, channel, data, None)
+    }
+
+    fn interact(&self, kind: u8, channel: u64, data: Value, message: Option<Value>) -> u64 {
+        let (id, token) = {
+            let mut world = self.world();
+            let id = world.fresh_id();
+            let token = format!("interaction-token-{id}");
+            let interaction = Interaction {
+                token: token.clone(),
+                begun: Instant::now(),
+                callback: None,
+                original: None,
+                followups: Vec::new(),
+            };
+            world.interactions.insert(id, interaction);
+            (id, token)
+        };
+        self.dispatch("INTERACTION_CREATE", shapes::interaction(id, &token, kind, channel, data, message));
+        id
+    }
+
+    /// Somebody writes into a channel.
+    pub(crate) fn write(&self, channel: u64, content: &str, replies_to: Option<u64>) -> u64 {
+        let posted = {
+            let mut world = self.world();
+            let id = world.fresh_id();
+            let posted = Posted {
+                id,
+                channel,
+                author: PERSON,
+                content: content.to_owned(),
+                components: json!([]),
+                nonce: None,
+                notified: Vec::new(),
+                edits: 0,
+                replies_to,
+            };
+            world.messages.insert(id, posted.clone());
+            posted
+        };
+        let mut event = shapes::message(&posted);
+        event["guild_id"] = json!(GUILD.to_string());
+        event["member"] = shapes::member();
+        self.dispatch("MESSAGE_CREATE", event);
+        posted.id
+    }
+
+    /// An event as it comes over the gateway.
+    pub(crate) fn dispatch(&self, kind: &str, data: Value) {
+        // Nobody listening is what a lost connection looks like.
+        let _ = self.inner.events.send((kind.to_owned(), data));
+    }
+
+    /// Waits until the world is as the story wants it; fails with the whole world when it does not become so.
+    pub(crate) async fn until<T>(&self, what: &str, look: impl Fn(&World) -> Option<T>) -> T {
+        let mut changed = self.inner.changed.subscribe();
+        let deadline = tokio::time::Instant::now() + STORY_WAITS;
+        loop {
+            changed.borrow_and_update();
+            if let Some(found) = look(&self.world()) {
+                return found;
+            }
+            if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
+                panic!("{what}: not in {STORY_WAITS:?}; the world is {:#?}", self.world());
+            }
+        }
+    }
+
+    /// Waits for a message of the bot's in this channel that contains these words.
+    pub(crate) async fn message_with(&self, channel: u64, words: &str) -> Posted {
+        self.until(words, |world| {
+            let mut said = world.messages.values().filter(|it| it.channel == channel && it.author == BOT);
+            said.find(|it| it.content.contains(words)).cloned()
+        })
+        .await
+    }
+
+    /// Waits for what a person is told about something they did.
+    pub(crate) async fn told(&self, interaction: u64) -> String {
+        self.until("an answer to an interaction", |world| {
+            let interaction = &world.interactions[&interaction];
+            let told = interaction.followups.last().or(interaction.original.as_ref())?;
+            Some(told["content"].as_str()?.to_owned())
+        })
+        .await
+    }
+
+    /// The end of a story.
+    pub(crate) fn finish(&self) {
+        let world = self.world();
+        assert!(world.complaints.is_empty(), "{}", world.complaints.join("\n\n"));
+        for (id, interaction) in &world.interactions {
+            assert!(interaction.callback.is_some(), "interaction {id} was never acknowledged");
+        }
+        assert!(world.faults.is_empty(), "faults that never came: {:?}", world.faults);
+    }
+
+    /// What is known now.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.inner.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_change(&self) {
+        self.inner.changed.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl World {
+    fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn take_fault(&mut self, request: &str) -> Option<Fault> {
+        let place = self.faults.iter().position(|(wanted, _)| request.contains(wanted.as_str()))?;
+        Some(self.faults.remove(place).1)
+    }
+
+    /// The interaction with this token, or Discord's refusal of it.
+    fn interaction_of(&mut self, token: &str) -> Option<&mut Interaction> {
+        self.interactions.values_mut().find(|interaction| interaction.token == token)
+    }
+}

@@ -1,0 +1,156 @@
+//! Discord's JSON shapes, as far as the bot reads them.
+
+use serde_json::{Value, json};
+
+use super::{APPLICATION, BOT, CHANNEL, GUILD, PERSON, Posted, ROLE, Thread};
+
+/// When everything here happened.
+const TIME: &str = "2026-01-02T03:04:05.000000+00:00";
+
+pub(crate) fn user(id: u64) -> Value {
+    let (name, global) = if id == BOT { ("firstcheck", Value::Null) } else { ("ada", json!("Ada")) };
+    json!({
+        "id": id.to_string(), "username": name, "avatar": null, "discriminator": "0", "public_flags": 0, "flags": 0,
+        "bot": id == BOT, "global_name": global, "primary_guild": null,
+    })
+}
+
+pub(crate) fn me() -> Value {
+    let mut me = user(BOT);
+    me["mfa_enabled"] = json!(true);
+    me["locale"] = json!("en-US");
+    me["verified"] = json!(true);
+    me
+}
+
+pub(crate) fn member() -> Value {
+    json!({
+        "roles": [ROLE.to_string()], "joined_at": TIME, "deaf": false, "mute": false, "flags": 0, "nick": null, "avatar": null,
+        "pending": false, "premium_since": null, "permissions": "2147483647", "communication_disabled_until": null,
+    })
+}
+
+pub(crate) fn application() -> Value {
+    json!({
+        "id": APPLICATION.to_string(), "name": "firstcheck", "icon": null, "description": "", "type": null,
+        "verify_key": "00", "flags": 0, "flags_new": "0", "redirect_uris": [], "interactions_endpoint_url": null,
+        "role_connections_verification_url": null, "owner": user(PERSON), "approximate_guild_count": 1,
+        "approximate_user_install_count": 0, "approximate_user_authorization_count": 0, "explicit_content_filter": 0,
+        "team": null, "eligible_oauth2_scopes": [],
+    })
+}
+
+pub(crate) fn message(posted: &Posted) -> Value {
+    let mut message = json!({
+        "id": posted.id.to_string(), "channel_id": posted.channel.to_string(), "author": user(posted.author), "type": 0,
+        "content": posted.content, "mentions": [], "attachments": [], "embeds": [], "timestamp": TIME, "flags": 0,
+        "mention_roles": posted.notified.iter().map(u64::to_string).collect::<Vec<_>>(), "pinned": false,
+        "edited_timestamp": if posted.edits > 0 { json!(TIME) } else { Value::Null }, "mention_everyone": false,
+        "tts": false, "components": numbered(&posted.components),
+    });
+    if let Some(nonce) = &posted.nonce {
+        message["nonce"] = json!(nonce);
+    }
+    if let Some(to) = posted.replies_to {
+        let channel = posted.channel.to_string();
+        message["type"] = json!(19);
+        message["message_reference"] = json!({"type": 0, "message_id": to.to_string(), "channel_id": channel, "guild_id": GUILD.to_string()});
+    }
+    message
+}
+
+/// Components as Discord gives them back: each with a number of its own.
+fn numbered(components: &Value) -> Value {
+    fn number(component: &Value, next: &mut u32) -> Value {
+        let mut component = component.clone();
+        *next += 1;
+        component["id"] = json!(*next);
+        if let Some(inner) = component["components"].as_array() {
+            component["components"] = inner.iter().map(|it| number(it, next)).collect();
+        }
+        component
+    }
+    let mut next = 0;
+    components.as_array().into_iter().flatten().map(|it| number(it, &mut next)).collect()
+}
+
+pub(crate) fn channel() -> Value {
+    json!({
+        "id": CHANNEL.to_string(), "type": 0, "flags": 0, "guild_id": GUILD.to_string(), "name": "incidents", "position": 0,
+        "permission_overwrites": [], "parent_id": null, "nsfw": false, "topic": null, "last_message_id": null,
+        "rate_limit_per_user": 0,
+    })
+}
+
+pub(crate) fn thread(id: u64, thread: &Thread) -> Value {
+    json!({
+        "id": id.to_string(), "type": 11, "flags": 0, "guild_id": GUILD.to_string(), "name": thread.name,
+        "parent_id": CHANNEL.to_string(), "owner_id": BOT.to_string(), "last_message_id": null,
+        "thread_metadata": {
+            "archived": thread.archived, "archive_timestamp": TIME, "auto_archive_duration": 4320, "locked": false,
+            "create_timestamp": TIME,
+        },
+        "message_count": 0, "member_count": 1, "total_message_sent": 0, "rate_limit_per_user": 0,
+    })
+}
+
+/// A registered command: what was sent, and what Discord adds.
+pub(crate) fn command(id: u64, sent: &Value) -> Value {
+    let mut command = said(sent);
+    command["id"] = json!(id.to_string());
+    command["application_id"] = json!(APPLICATION.to_string());
+    command["guild_id"] = json!(GUILD.to_string());
+    command["version"] = json!(id.to_string());
+    command["default_member_permissions"] = Value::Null;
+    command["type"] = json!(1);
+    command["nsfw"] = json!(false);
+    command
+}
+
+/// What was sent, without what says nothing: Discord gives back neither nulls nor empty lists nor `false`.
+fn said(sent: &Value) -> Value {
+    match sent {
+        Value::Object(fields) => {
+            let nothing = |value: &Value| {
+                value.is_null() || *value == json!(false) || *value == json!([]) || *value == json!({})
+            };
+            fields
+                .iter()
+                .filter(|(_, value)| !nothing(value))
+                .map(|(name, value)| (name.clone(), said(value)))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(said).collect(),
+        other => other.clone(),
+    }
+}
+
+pub(crate) fn interaction(
+    id: u64,
+    token: &str,
+    kind: u8,
+    channel: u64,
+    data: Value,
+    message: Option<Value>,
+) -> Value {
+    let mut member = member();
+    member["user"] = user(PERSON);
+    member["guild_id"] = json!(GUILD.to_string());
+    let mut interaction = json!({
+        "id": id.to_string(), "application_id": APPLICATION.to_string(), "type": kind, "token": token, "version": 1,
+        "guild_id": GUILD.to_string(), "channel_id": channel.to_string(), "member": member, "data": data,
+        "app_permissions": "2147483647", "locale": "en-US", "guild_locale": "en-US", "entitlements": [],
+        "authorizing_integration_owners": {"0": GUILD.to_string()}, "context": 0, "attachment_size_limit": 10_485_760,
+    });
+    if let Some(message) = message {
+        interaction["message"] = message;
+    }
+    interaction
+}
+
+pub(crate) fn ready(gateway: &str) -> Value {
+    json!({
+        "v": 10, "user": me(), "guilds": [{"id": GUILD.to_string(), "unavailable": true}], "session_id": "session",
+        "resume_gateway_url": gateway, "shard": [0, 1], "application": {"id": APPLICATION.to_string(), "flags": 0},
+    })
+}

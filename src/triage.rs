@@ -143,10 +143,13 @@ impl Turn<'_> {
         match event {
             Event::Opened { .. } => incident.seq > 0,
             Event::ThreadOpened { thread } => incident.thread.as_ref() == Some(thread),
-            Event::IssueFiled { reference, url } => {
-                incident.issue.as_ref().is_some_and(|known| known.reference == *reference && known.url == *url)
+            Event::IssueFiled { reference, url } => incident
+                .issue
+                .as_ref()
+                .is_some_and(|known| known.reference == *reference && known.url == *url),
+            Event::CheckStarted { step } => {
+                self.step_record(step).is_none_or(|known| known.report().is_some())
             }
-            Event::CheckStarted { step } => self.step_record(step).is_none_or(|known| known.report().is_some()),
             // The first report stands; one for a check nobody planned is nobody's.
             Event::CheckReported { step, .. } => {
                 self.step_record(step).is_none_or(|known| known.report().is_some())
@@ -284,7 +287,8 @@ impl Turn<'_> {
         let [(best, p), (other, q)] = belief.ranking();
         let worth = next::questions(belief, &self.incident);
         // A second question at once only when it would be worth asking whatever the first one brings.
-        let wanted = worth.iter().enumerate().filter(|(place, worth)| *place == 0 || worth.rate >= SECOND * stop.gain);
+        let wanted =
+            worth.iter().enumerate().filter(|(place, worth)| *place == 0 || worth.rate >= SECOND * stop.gain);
         let wanted: Vec<QuestionId> = wanted.take(room).map(|(_, worth)| worth.question).collect();
         for question in &wanted {
             let because = format!(

@@ -4,22 +4,28 @@
 //! terminal be the chat. Exit status 0 only when the conclusion is the world's true bucket.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::desk::{self, Desk, Ended, Setup};
 use super::{NOT_RUN, WRONG_USAGE, say};
-use crate::alert::Source;
 use crate::bucket::Bucket;
 use crate::checks::Environment;
 use crate::clock;
+use crate::drill::client::Client;
 use crate::drill::{Running, WORLDS, World};
 use crate::egress::Policy;
+use crate::incident::IncidentId;
 use crate::runbook::Knowledge;
+use crate::server::{self, Doors};
 use crate::template::Templates;
 use crate::tracker::{Tracker, folder::Folder};
 
@@ -114,10 +120,36 @@ async fn drill(world: &'static World, no_input: bool) -> anyhow::Result<Ended> {
     ended
 }
 
+/// Opens the webhook's door on a free port, posts the alert as Alertmanager does, and waits for the end.
 async fn alert(desk: &Desk, running: &Running) -> anyhow::Result<Ended> {
-    let accepted = desk.app.receive(Source::Alertmanager, &running.webhook(clock::now())).await?;
-    let joined = accepted.incidents.first().context("the alert opened no incident")?;
-    desk.settle(&joined.id).await
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("opening a port for the webhook")?;
+    let url = format!("http://{}/alerts/alertmanager", listener.local_addr().context("asking for the port")?);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let until = async {
+        // The sender is dropped or used: both mean the end.
+        let _ = stopped.await;
+    };
+    let serving = tokio::spawn(server::serve(listener, Arc::clone(&desk.app), Doors::open(), until));
+    let ended = match post(running, &url).await {
+        Ok(id) => desk.settle(&id).await,
+        Err(error) => Err(error),
+    };
+    drop(stop);
+    serving.await.context("stopping the webhook's door")?.context("serving the webhook")?;
+    ended
+}
+
+/// Posts the alert and gives the incident it opened.
+async fn post(running: &Running, url: &str) -> anyhow::Result<IncidentId> {
+    let client =
+        Client::new(running.resolver(), &running.authority_pem()).context("setting up Alertmanager")?;
+    let answer =
+        client.post(&url.parse()?, &running.webhook(clock::now())).await.map_err(|why| anyhow!(why))?;
+    let body: Value = serde_json::from_str(&answer.body).context("reading the answer to the alert")?;
+    let id = body["incidents"][0]["id"].as_str();
+    let id = id.with_context(|| format!("the alert was not taken: {} {}", answer.status, answer.body))?;
+    IncidentId::parse(id).context("reading the incident's name")
 }
 
 fn setup(running: &Running, folder: &Path, no_input: bool) -> anyhow::Result<Setup> {

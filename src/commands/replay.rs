@@ -160,7 +160,8 @@ fn told(cases: &[Case], figures: &Summary) -> String {
         text += &format!(", {} correct ({:.1} %)", figures.correct, accuracy * 100.0);
     }
     text += &format!(", {} unclear", figures.unclear);
-    text += &format!("; {:.1} questions each, at most {} in nine of ten", figures.mean_asked, figures.p90_asked);
+    text +=
+        &format!("; {:.1} questions each, at most {} in nine of ten", figures.mean_asked, figures.p90_asked);
     if let (Some(brier), Some(error)) = (figures.brier, figures.calibration_error) {
         text += &format!("; Brier {brier:.3}, calibration error {error:.3}");
     }

@@ -66,11 +66,23 @@ impl Client {
     /// # Errors
     /// Why there was no answer, with its causes, in one line.
     pub async fn get(&self, url: &Url) -> Result<Answer, String> {
-        let response = self.0.get(url.clone()).send().await.map_err(|error| chain(&error))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.text().await.map_err(|error| chain(&error))?;
-        Ok(Answer { status, headers, body })
+        answer(self.0.get(url.clone())).await
     }
+
+    /// Posts a JSON body, as Alertmanager does.
+    ///
+    /// # Errors
+    /// Why there was no answer, with its causes, in one line.
+    pub async fn post(&self, url: &Url, body: &serde_json::Value) -> Result<Answer, String> {
+        answer(self.0.post(url.clone()).header("user-agent", "Alertmanager/0.25.0").json(body)).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, String> {
+    let response = request.send().await.map_err(|error| chain(&error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.text().await.map_err(|error| chain(&error))?;
+    Ok(Answer { status, headers, body })
 }
 
 fn chain(error: &reqwest::Error) -> String {

@@ -23,7 +23,8 @@ fn folder(path: &Path) -> Vec<(String, Scenario)> {
 #[ignore = "needs ../shared"]
 fn the_shared_scenarios_are_classified() {
     let knowledge = Knowledge::builtin();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|it| it.join("shared/scenarios").is_dir());
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|it| it.join("shared/scenarios").is_dir());
     let scenarios = folder(&root.unwrap().join("shared/scenarios"));
     let replays: Vec<Replay> = scenarios.iter().map(|(_, scenario)| replay(&knowledge, scenario)).collect();
     let scored: Vec<Scored<'_>> = replays

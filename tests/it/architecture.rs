@@ -34,7 +34,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("serenity", &["src/chat/discord.rs", "src/chat/discord/"]),
     ("octocrab", &["src/tracker/github.rs", "src/tracker/github/"]),
     ("axum", &["src/server.rs", "src/server/"]),
-    ("reqwest", &["src/checks/fetch.rs", "src/drill/", "src/commands/drill.rs"]),
+    ("reqwest", &["src/checks/fetch.rs", "src/drill/"]),
     ("inquire", &["src/chat/terminal.rs", "src/chat/terminal/", "src/commands/drill.rs"]),
     ("indicatif", &["src/chat/terminal.rs", "src/chat/terminal/"]),
     ("clap", &["src/commands.rs", "src/commands/"]),

@@ -37,6 +37,7 @@ mod token;
 pub mod catalogue;
 pub mod dial;
 pub mod exchange;
+pub mod fetch;
 pub mod resolve;
 pub mod with;
 

@@ -89,6 +89,18 @@ pub struct Gateways {
     pub wrapped: Wrapped,
     /// The error types of RFC 9209.
     pub proxy_status: Vec<ProxyError>,
+    /// Time limits that products have unless somebody changed them.
+    pub timeouts: Vec<KnownTimeout>,
+}
+
+/// A time limit that products have by default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownTimeout {
+    /// The limit.
+    pub seconds: u64,
+    /// Whose it is.
+    pub who: String,
 }
 
 /// A product between a caller and an application.
@@ -452,9 +464,8 @@ pub enum Provider {
     Aws,
     Slack,
     Heroku,
-    Stripe,
     Salesforce,
-    Rss,
+    Plain,
     None,
 }
 

@@ -1,18 +1,368 @@
-//! Not built yet.
+//! Would a browser at this origin be allowed to make the call? The preflight, sent exactly as a browser sends it.
+//!
+//! One `OPTIONS` without any credential, judged by the rules of the WHATWG Fetch standard. The surprise: `Authorization` is never
+//! covered by `Access-Control-Allow-Headers: *`, and an authentication layer that answers the preflight with 401 breaks every
+//! browser while every other client works.
 
+use hyper::Method;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
 use tokio::time::Instant;
+use url::Url;
 
-use super::{Environment, NotRun, Request};
-use crate::outcome::Report;
+use super::catalogue::Answer;
+use super::dial::DialError;
+use super::exchange::{Ask, Exchange, ExchangeError, Failed};
+use super::http::{origin, wire};
+use super::{Environment, NotRun, Request, manners};
+use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &[];
+pub(super) const KEYS: &[&str] = &["origin", "method", "headers", "connect_to", "ca_file"];
 
-#[expect(clippy::unused_async, reason = "not built yet")]
-pub(super) async fn run(
-    _env: &Environment,
-    _request: &Request,
-    _deadline: Instant,
-) -> Result<Report, NotRun> {
-    Err(NotRun::Usage("not built yet".to_owned()))
+/// Request headers that need no permission (Fetch, CORS-safelisted request-headers). `content-type` is not among them here: who
+/// lists it means one that is not a form's.
+const SAFELISTED: [&str; 3] = ["accept", "accept-language", "content-language"];
+
+/// Methods that need no permission (Fetch, CORS-safelisted methods).
+const SAFE_METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
+
+/// The call that the page at the origin wants to make.
+#[derive(Debug, Clone)]
+struct Call {
+    origin: String,
+    method: String,
+    /// Lower case, sorted, each once, as a browser writes them.
+    headers: Vec<String>,
+}
+
+/// Probes and judges.
+pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    let call = Call::read(request)?;
+    let url = wire::target(&request.target)?;
+    let port = url.port_or_known_default().unwrap_or(443);
+    let ask = Ask {
+        method: Method::OPTIONS,
+        headers: preflight(&call),
+        body: Bytes::new(),
+        connect_to: request.with.connect_to(port)?,
+        ..Ask::get(url, env.roots_with(&request.with).await?)
+    };
+    let (verdict, phases_ms) = match manners::ask(env, &ask, false, deadline).await {
+        Ok(heard) => {
+            let answer = answer_of(&heard.exchange, ask.host());
+            let mut verdict = judge(&call, &answer);
+            let made = origin::attribute(&env.catalogues, &answer);
+            verdict.facts.insert("made_by".to_owned(), made.who.into());
+            verdict.facts.extend(made.maker.map(|it| ("maker".to_owned(), it.into())));
+            (verdict, heard.exchange.phases_ms.clone())
+        }
+        Err(failed) => {
+            wire::refused(&failed)?;
+            if let ExchangeError::Dial(DialError::Busy { .. }) = failed.error {
+                return Ok(Report::error(CheckKind::Cors, &request.target, failed.error.to_string()));
+            }
+            (unanswered(&failed), failed.phases_ms.clone())
+        }
+    };
+    let mut facts = verdict.facts;
+    facts.insert("requested_method".to_owned(), call.method.into());
+    facts.insert("requested_headers".to_owned(), json!(call.headers));
+    facts.insert("requested_origin".to_owned(), call.origin.into());
+    Ok(Report {
+        check: CheckKind::Cors,
+        target: request.target.clone(),
+        outcome: verdict.outcome,
+        facts,
+        summary: verdict.summary,
+        took_ms: 0.0,
+        phases_ms,
+    })
+}
+
+impl Call {
+    fn read(request: &Request) -> Result<Self, NotRun> {
+        let hint = "write the page's origin, such as `origin=https://app.example.com`";
+        let text =
+            request.with.get("origin").ok_or_else(|| NotRun::Usage(format!("`origin` is needed; {hint}")))?;
+        let origin = match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
+            _ if text == "null" => text.to_owned(),
+            _ => return Err(NotRun::Usage(format!("`origin` is `{text}`; {hint}"))),
+        };
+        let method = request.with.get("method").unwrap_or("GET").to_ascii_uppercase();
+        let mut headers: Vec<_> =
+            request.with.list("headers").iter().map(|it| it.to_ascii_lowercase()).collect();
+        headers.retain(|it| !SAFELISTED.contains(&it.as_str()));
+        headers.sort();
+        headers.dedup();
+        Ok(Self { origin, method, headers })
+    }
+}
+
+/// The headers of the preflight (Fetch, CORS-preflight fetch): no credential, names joined by a bare comma.
+fn preflight(call: &Call) -> Vec<(String, String)> {
+    let mut headers = vec![
+        ("accept".to_owned(), "*/*".to_owned()),
+        ("origin".to_owned(), call.origin.clone()),
+        ("access-control-request-method".to_owned(), call.method.clone()),
+    ];
+    if !call.headers.is_empty() {
+        headers.push(("access-control-request-headers".to_owned(), call.headers.join(",")));
+    }
+    headers.extend(wire::identity());
+    headers
+}
+
+fn answer_of<'a>(exchange: &'a Exchange, host: &'a str) -> Answer<'a> {
+    Answer::new(exchange.status, host, &exchange.headers, &exchange.body)
+}
+
+#[derive(Debug)]
+struct Verdict {
+    outcome: Outcome,
+    facts: Facts,
+    summary: String,
+}
+
+/// No answer to the preflight is a rejection: the browser gives up the call.
+fn unanswered(failed: &Failed) -> Verdict {
+    let facts = Facts::from([
+        ("diagnosis".to_owned(), "no_answer".into()),
+        ("reason".to_owned(), failed.error.to_string().into()),
+    ]);
+    let summary = format!("the preflight got no answer: {}", failed.error);
+    Verdict { outcome: Outcome::PreflightRejected, facts, summary }
+}
+
+/// One thing that is wrong: its outcome, its diagnosis, and a sentence.
+type Fault = (Outcome, &'static str, String);
+
+fn judge(call: &Call, answer: &Answer<'_>) -> Verdict {
+    let mut faults: Vec<Fault> = Vec::new();
+    if (200..300).contains(&answer.status) {
+        faults.extend(method_fault(call, answer));
+        faults.extend(header_faults(call, answer));
+        faults.extend(origin_fault(call, answer));
+    } else {
+        faults.push(status_fault(answer.status));
+    }
+    let rank = |it: &Fault| CheckKind::Cors.outcomes().iter().position(|known| *known == it.0);
+    faults.sort_by_key(rank);
+
+    let mut facts = Facts::from([("status".to_owned(), answer.status.into())]);
+    for name in [
+        "access-control-allow-origin",
+        "access-control-allow-methods",
+        "access-control-allow-headers",
+        "access-control-max-age",
+    ] {
+        let key = name.trim_start_matches("access-control-").replace('-', "_");
+        facts.extend(
+            answer.joined(name).map(|it| (key, Value::from(it.chars().take(300).collect::<String>()))),
+        );
+    }
+    if faults.len() > 1 {
+        let also = faults[1..].iter().filter(|it| it.0 != faults[0].0).map(|it| it.0.id());
+        facts.insert("also".to_owned(), also.collect());
+    }
+    let Some((outcome, diagnosis, summary)) = faults.into_iter().next() else {
+        let summary = format!("a page at {} may send this {} request", call.origin, call.method);
+        return Verdict { outcome: Outcome::Ok, facts, summary };
+    };
+    facts.insert("diagnosis".to_owned(), diagnosis.into());
+    Verdict { outcome, facts, summary }
+}
+
+fn status_fault(status: u16) -> Fault {
+    let (diagnosis, why) = match status {
+        401 | 403 => ("auth_answers_preflight", "an authentication layer stands in front of CORS"),
+        404 | 405 => ("no_options_route", "there is no route for OPTIONS"),
+        300..=399 => ("preflight_redirects", "browsers follow no redirect here"),
+        429 => ("limiter_answers_preflight", "a limiter stands in front of CORS"),
+        _ => ("preflight_fails", "a preflight must answer 2xx"),
+    };
+    (Outcome::PreflightRejected, diagnosis, format!("the preflight answers {status}: {why}"))
+}
+
+fn method_fault(call: &Call, answer: &Answer<'_>) -> Option<Fault> {
+    let allowed = answer.joined("access-control-allow-methods").unwrap_or_default();
+    let is_listed = list(&allowed).any(|it| it == call.method || it == "*");
+    if is_listed || SAFE_METHODS.contains(&call.method.as_str()) {
+        return None;
+    }
+    let summary = format!("`Access-Control-Allow-Methods` does not allow {}", call.method);
+    Some((Outcome::PreflightRejected, "method_not_allowed", summary))
+}
+
+fn header_faults(call: &Call, answer: &Answer<'_>) -> Vec<Fault> {
+    let allowed = answer.joined("access-control-allow-headers").unwrap_or_default().to_ascii_lowercase();
+    let is_listed = |name: &str| list(&allowed).any(|it| it == name);
+    let is_open = is_listed("*");
+    let missing = call.headers.iter().filter(|name| !is_listed(name));
+    missing
+        .filter(|name| *name == "authorization" || !is_open)
+        .map(|name| match name.as_str() {
+            "authorization" if is_open => (
+                Outcome::AuthorizationNotAllowed,
+                "wildcard_does_not_cover_authorization",
+                "`Access-Control-Allow-Headers: *` does not cover `Authorization`".to_owned(),
+            ),
+            "authorization" => (
+                Outcome::AuthorizationNotAllowed,
+                "authorization_not_listed",
+                "`Access-Control-Allow-Headers` does not list `Authorization`".to_owned(),
+            ),
+            _ => (
+                Outcome::PreflightRejected,
+                "header_not_allowed",
+                format!("`Access-Control-Allow-Headers` does not allow `{name}`"),
+            ),
+        })
+        .collect()
+}
+
+fn origin_fault(call: &Call, answer: &Answer<'_>) -> Option<Fault> {
+    let lines = answer.fitting("access-control-allow-origin").count();
+    let allowed = answer.joined("access-control-allow-origin");
+    let (diagnosis, summary) = match allowed.as_deref().map(str::trim) {
+        Some("*") => return None,
+        Some(it) if it == call.origin && lines == 1 => return None,
+        None => ("origin_missing", "the answer has no `Access-Control-Allow-Origin`".to_owned()),
+        Some(it) if lines > 1 || it.contains(',') => {
+            ("several_origins", format!("`Access-Control-Allow-Origin` holds several values: {it}"))
+        }
+        Some(it) => ("other_origin", format!("`Access-Control-Allow-Origin` is {it}, not {}", call.origin)),
+    };
+    Some((Outcome::OriginNotAllowed, diagnosis, summary))
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|it| !it.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::checks::{self, With};
+    use crate::drill::http_server::{HttpServer, Reply};
+    use crate::egress::Policy;
+
+    const ORIGIN: (&str, &str) = ("access-control-allow-origin", "https://app.example.com");
+
+    #[track_caller]
+    fn check(status: u16, headers: &[(&str, &str)], outcome: Outcome, diagnosis: &str) {
+        let call = Call {
+            origin: "https://app.example.com".to_owned(),
+            method: "PUT".to_owned(),
+            headers: vec!["authorization".to_owned(), "content-type".to_owned()],
+        };
+        let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let got = judge(&call, &Answer::new(status, "api.example.com", &headers, b""));
+        let told = got.facts.get("diagnosis").and_then(Value::as_str).unwrap_or_default();
+        assert_eq!((got.outcome, told), (outcome, diagnosis), "{got:?}");
+    }
+
+    #[test]
+    fn a_preflight_that_allows_everything_is_ok() {
+        let headers = [
+            ORIGIN,
+            ("access-control-allow-methods", "GET, PUT"),
+            ("access-control-allow-headers", "Content-Type,Authorization"),
+        ];
+        check(204, &headers, Outcome::Ok, "");
+        check(200, &[("access-control-allow-origin", "*"), headers[1], headers[2]], Outcome::Ok, "");
+    }
+
+    #[test]
+    fn a_preflight_outside_2xx_is_rejected_for_what_answers_it() {
+        check(401, &[ORIGIN], Outcome::PreflightRejected, "auth_answers_preflight");
+        check(405, &[], Outcome::PreflightRejected, "no_options_route");
+        check(307, &[], Outcome::PreflightRejected, "preflight_redirects");
+        check(500, &[], Outcome::PreflightRejected, "preflight_fails");
+    }
+
+    #[test]
+    fn a_star_does_not_cover_authorization() {
+        let methods = ("access-control-allow-methods", "*");
+        let star = ("access-control-allow-headers", "*");
+        check(
+            204,
+            &[ORIGIN, methods, star],
+            Outcome::AuthorizationNotAllowed,
+            "wildcard_does_not_cover_authorization",
+        );
+        let some = ("access-control-allow-headers", "content-type");
+        check(204, &[ORIGIN, methods, some], Outcome::AuthorizationNotAllowed, "authorization_not_listed");
+        let other = ("access-control-allow-headers", "authorization");
+        check(204, &[ORIGIN, methods, other], Outcome::PreflightRejected, "header_not_allowed");
+    }
+
+    #[test]
+    fn an_origin_must_be_echoed_exactly_and_once() {
+        let rest = [
+            ("access-control-allow-methods", "PUT"),
+            ("access-control-allow-headers", "authorization, content-type"),
+        ];
+        let with = |origin| [("access-control-allow-origin", origin), rest[0], rest[1]];
+        check(204, &rest, Outcome::OriginNotAllowed, "origin_missing");
+        check(204, &with("https://app.example.com/"), Outcome::OriginNotAllowed, "other_origin");
+        check(204, &with("null"), Outcome::OriginNotAllowed, "other_origin");
+        check(
+            204,
+            &with("https://a.example, https://b.example"),
+            Outcome::OriginNotAllowed,
+            "several_origins",
+        );
+        check(204, &[ORIGIN, ORIGIN, rest[0], rest[1]], Outcome::OriginNotAllowed, "several_origins");
+    }
+
+    #[test]
+    fn a_method_must_be_listed_unless_it_is_simple() {
+        let headers = [ORIGIN, ("access-control-allow-headers", "authorization, content-type")];
+        check(204, &headers, Outcome::PreflightRejected, "method_not_allowed");
+    }
+
+    #[tokio::test]
+    async fn the_preflight_is_a_browsers() {
+        let server = HttpServer::plain(|_| async {
+            Reply::empty(204)
+                .header("access-control-allow-origin", "https://app.example.com")
+                .header("access-control-allow-headers", "x-b,content-type,authorization")
+        })
+        .await
+        .unwrap();
+        let with = With::from([
+            ("origin", "https://app.example.com/page"),
+            ("method", "post"),
+            ("headers", "X-B, Content-Type,Authorization,accept"),
+        ]);
+        let mut request = Request {
+            check: CheckKind::Cors,
+            target: server.url("/v1/orders"),
+            with,
+            timeout: Duration::from_secs(2),
+            now: crate::clock::now(),
+        };
+        let env = Environment::new(Policy::unrestricted());
+        let report = checks::run(&env, &request).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Ok, "{report:?}");
+        let seen = &server.requests()[0];
+        assert_eq!(seen.method, "OPTIONS");
+        assert_eq!(seen.header("origin"), Some("https://app.example.com"));
+        assert_eq!(seen.header("access-control-request-method"), Some("POST"));
+        assert_eq!(seen.header("access-control-request-headers"), Some("authorization,content-type,x-b"));
+        assert_eq!((seen.header("authorization"), seen.header("cookie")), (None, None));
+
+        request.target = "http://127.0.0.1:1/".to_owned();
+        let report = checks::run(&env, &request).await.unwrap();
+        assert_eq!(
+            (report.outcome, &report.facts["diagnosis"]),
+            (Outcome::PreflightRejected, &json!("no_answer"))
+        );
+        request.with = With::default();
+        assert!(matches!(checks::run(&env, &request).await, Err(NotRun::Usage(_))));
+    }
 }

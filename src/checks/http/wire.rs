@@ -37,9 +37,10 @@ pub(in crate::checks) async fn ask(env: &Environment, request: &Request) -> Resu
             headers.push((name.to_owned(), value));
         }
     };
-    otherwise("user-agent", USER_AGENT.to_owned());
     otherwise("accept", "*/*".to_owned());
-    otherwise("traceparent", traceparent());
+    for (name, value) in identity() {
+        otherwise(&name, value);
+    }
     Ok(Ask {
         method,
         headers,
@@ -62,6 +63,11 @@ pub(in crate::checks) fn target(text: &str) -> Result<Url, NotRun> {
         return Err(NotRun::Usage(hint.to_owned()));
     }
     Ok(url)
+}
+
+/// The headers by which a probe can be found in the logs of whoever is probed.
+pub(in crate::checks) fn identity() -> [(String, String); 2] {
+    [("user-agent".to_owned(), USER_AGENT.to_owned()), ("traceparent".to_owned(), traceparent())]
 }
 
 /// A fresh trace (W3C Trace Context §3.2): version, trace, span, sampled.

@@ -1,0 +1,225 @@
+//! Documents that a check reads on the way to its question: status pages, key sets, API descriptions.
+//!
+//! Each hop is resolved once, every address is asked about, and the connection is pinned to the ones that passed; a redirect is a
+//! new hop and goes through all of it again. No proxy from the environment, no cookie, no credential. A document is bounded in size
+//! and time, and what does not fit is an error, not a half document.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::header::{ACCEPT, LOCATION};
+use reqwest::redirect::Policy;
+use rustls::ClientConfig;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::Environment;
+use super::dial::{self, DialError};
+use crate::egress::Refusal;
+
+/// Redirects that are followed: a status page that moved twice is still one page.
+const MOST_REDIRECTS: usize = 5;
+
+/// How fetches name themselves.
+const USER_AGENT: &str = concat!("firstcheck/", env!("CARGO_PKG_VERSION"));
+
+/// A document.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Where it was found in the end.
+    pub url: Url,
+    /// The status of its answer.
+    pub status: u16,
+    /// Its declared type.
+    pub content_type: Option<String>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why there is no document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The policy does not let us go there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It cannot be had; the sentence says why.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It is larger than the caller reads.
+    #[error("the document is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The time was up.
+    #[error("the document did not come in time")]
+    Late,
+}
+
+/// Fetches a document of at most `max` bytes, whatever its status.
+///
+/// # Errors
+/// [`FetchError`].
+pub async fn document(
+    env: &Environment,
+    url: &Url,
+    max: usize,
+    deadline: Instant,
+) -> Result<Document, FetchError> {
+    let mut url = url.clone();
+    for _ in 0..=MOST_REDIRECTS {
+        let client = client(env, &url, deadline).await?;
+        let request = client.get(url.clone()).header(ACCEPT, "application/json, */*;q=0.5");
+        let answer = timeout_at(deadline, request.send()).await.map_err(|_| FetchError::Late)?;
+        let answer = answer.map_err(|error| unavailable(&error))?;
+        let next = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+        match next.map(|it| it.to_str().ok().and_then(|it| url.join(it).ok())) {
+            Some(Some(next)) => url = next,
+            Some(None) => {
+                return Err(FetchError::Unavailable("it leads to an address that is none".to_owned()));
+            }
+            None => return read(answer, url, max, deadline).await,
+        }
+    }
+    Err(FetchError::Unavailable(format!("it redirects more than {MOST_REDIRECTS} times")))
+}
+
+/// A client for one hop, pinned to addresses that the policy lets us reach.
+async fn client(env: &Environment, url: &Url, deadline: Instant) -> Result<reqwest::Client, FetchError> {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or(443);
+    if !matches!(url.scheme(), "http" | "https") || host.is_empty() {
+        return Err(FetchError::Unavailable(format!("`{url}` is no http or https URL")));
+    }
+    let found = dial::addresses(env, host, None, port, deadline).await.map_err(from_dial)?;
+    let mut allowed: Vec<SocketAddr> = Vec::new();
+    let mut refused = None;
+    for addr in found.addrs {
+        match env.policy.check(host, addr.ip()) {
+            Ok(()) => allowed.push(addr),
+            Err(refusal) => refused = Some(refusal),
+        }
+    }
+    if allowed.is_empty() {
+        return Err(refused
+            .map_or_else(|| FetchError::Unavailable("it has no address".to_owned()), FetchError::Refused));
+    }
+    let busy = |wait| from_dial(DialError::Busy { host: host.to_owned(), wait });
+    env.budget.take(host, deadline).await.map_err(busy)?;
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .no_proxy()
+        .redirect(Policy::none())
+        .resolve_to_addrs(host, &allowed)
+        .tls_backend_preconfigured(tls(env).map_err(|why| FetchError::Unavailable(why.to_string()))?)
+        .build()
+        .map_err(|error| unavailable(&error))
+}
+
+fn tls(env: &Environment) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(Arc::clone(&env.roots)).with_no_client_auth())
+}
+
+async fn read(
+    mut answer: reqwest::Response,
+    url: Url,
+    max: usize,
+    deadline: Instant,
+) -> Result<Document, FetchError> {
+    let status = answer.status().as_u16();
+    let content_type =
+        answer.headers().get("content-type").and_then(|it| it.to_str().ok()).map(str::to_owned);
+    let mut bytes = Vec::new();
+    loop {
+        let chunk = timeout_at(deadline, answer.chunk()).await.map_err(|_| FetchError::Late)?;
+        match chunk.map_err(|error| unavailable(&error))? {
+            None => return Ok(Document { url, status, content_type, bytes }),
+            Some(chunk) if bytes.len() + chunk.len() > max => return Err(FetchError::TooLarge(max)),
+            Some(chunk) => bytes.extend_from_slice(&chunk),
+        }
+    }
+}
+
+fn from_dial(error: DialError) -> FetchError {
+    match error {
+        DialError::Refused(refusal) => FetchError::Refused(refusal),
+        DialError::Deadline => FetchError::Late,
+        other => FetchError::Unavailable(other.to_string()),
+    }
+}
+
+/// The innermost reason: reqwest's own sentence only says that something went wrong.
+fn unavailable(error: &reqwest::Error) -> FetchError {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(deeper) = reason.source() {
+        reason = deeper;
+    }
+    FetchError::Unavailable(reason.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::drill::http_server::{HttpServer, Reply};
+    use crate::drill::name_server::{NameServer, Zone};
+    use crate::drill::pki::{Authority, Validity};
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    fn free() -> Environment {
+        Environment::new(crate::egress::Policy::unrestricted())
+    }
+
+    #[tokio::test]
+    async fn a_document_comes_with_its_type_and_bound() {
+        let server = HttpServer::plain(|_| async { Reply::text(200, "0123456789") }).await.unwrap();
+        let url = Url::parse(&server.url("/doc")).unwrap();
+        let got = document(&free(), &url, 10, soon()).await.unwrap();
+        assert_eq!((got.status, &got.bytes[..]), (200, &b"0123456789"[..]));
+        assert_eq!(document(&free(), &url, 9, soon()).await.unwrap_err(), FetchError::TooLarge(9));
+        let late = document(&free(), &url, 9, Instant::now()).await.unwrap_err();
+        assert_eq!(late, FetchError::Late);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_asks_the_policy_again() {
+        let server = HttpServer::plain(|_| async {
+            Reply::empty(302).header("location", "http://169.254.169.254/latest/meta-data")
+        })
+        .await
+        .unwrap();
+        let policy = crate::egress::Policy::allowing(&["127.0.0.0/8"]).unwrap();
+        let url = Url::parse(&server.url("/")).unwrap();
+        let error = document(&Environment::new(policy), &url, 10, soon()).await.unwrap_err();
+        assert!(matches!(&error, FetchError::Refused(refusal) if refusal.class == "metadata"), "{error}");
+        let error = document(&Environment::new(crate::egress::Policy::public_only()), &url, 10, soon()).await;
+        assert!(matches!(error, Err(FetchError::Refused(_))), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn redirects_end() {
+        let server =
+            HttpServer::plain(|_| async { Reply::empty(302).header("location", "/again") }).await.unwrap();
+        let error = document(&free(), &Url::parse(&server.url("/")).unwrap(), 10, soon()).await.unwrap_err();
+        assert_eq!(error.to_string(), "it redirects more than 5 times");
+        assert_eq!(server.requests().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn our_own_resolvers_and_authorities_are_used() {
+        let authority = Authority::new("Drill Root");
+        let identity = authority.issue(&["status.drill.test"], Validity::ordinary(crate::clock::now()));
+        let server = HttpServer::tls(&identity, |_| async { Reply::text(200, "up") }).await.unwrap();
+        let zone = Zone::new("drill.test").a("status", [127, 0, 0, 1].into());
+        let names = NameServer::start(vec![zone]).await.unwrap();
+        let url = Url::parse(&format!("https://status.drill.test:{}/", server.addr().port())).unwrap();
+        let env = free().with_resolvers(vec![names.addr()]);
+        let error = document(&env, &url, 10, soon()).await.unwrap_err();
+        assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+        let env = env.with_ca_file(&authority.pem()).unwrap();
+        assert_eq!(document(&env, &url, 10, soon()).await.unwrap().bytes, b"up");
+    }
+}

@@ -23,7 +23,7 @@ use crate::evidence::redact::Gate;
 use crate::incident::{Event, Incident, IncidentId, Recorded};
 use crate::profile::ServiceProfile;
 use crate::runbook::Knowledge;
-use crate::store::{ActionId, Commit, CommitError, Planned, Store};
+use crate::store::{Commit, CommitError, Planned, Settled, Store};
 use crate::template::Templates;
 use crate::tracker::Tracker;
 use crate::triage::{self, Action};
@@ -218,7 +218,7 @@ impl App {
         self: &Arc<Self>,
         id: &IncidentId,
         events: &[Event],
-        finished: Option<ActionId>,
+        settles: Option<Settled>,
     ) -> Result<Option<Vec<Recorded>>, Unavailable> {
         let _in_order = self.stripe(id).lock().await;
         loop {
@@ -227,7 +227,7 @@ impl App {
                 return Ok(None);
             }
             let before = Incident::fold(id.clone(), &log);
-            match self.decide_and_commit(before, events, finished).await {
+            match self.decide_and_commit(before, events, settles.clone()).await {
                 Ok(recorded) => return Ok(Some(recorded)),
                 Err(CommitError::Conflict | CommitError::KeyTaken(_)) => {}
                 Err(CommitError::Unavailable(error)) => return Err(error),
@@ -240,7 +240,7 @@ impl App {
         self: &Arc<Self>,
         before: Incident,
         events: &[Event],
-        finished: Option<ActionId>,
+        settles: Option<Settled>,
     ) -> Result<Vec<Recorded>, CommitError> {
         let now = clock::now();
         let expected_seq = before.seq;
@@ -258,7 +258,7 @@ impl App {
             expected_seq,
             events: recorded.clone(),
             actions: planned,
-            finished,
+            settles,
         };
         let pending = self.store.commit(commit).await?;
         lanes::enqueue(self, pending);

@@ -124,8 +124,19 @@ pub struct Commit {
     pub events: Vec<Recorded>,
     /// The actions they cause.
     pub actions: Vec<Planned>,
-    /// The action these events report on; it leaves the outbox.
-    pub finished: Option<ActionId>,
+    /// What becomes of the action these events report on.
+    pub settles: Option<Settled>,
+}
+
+/// What became of an action that was tried.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// It is done and leaves the outbox.
+    Done(ActionId),
+    /// It failed and waits for its next try, as given here.
+    Postponed(Pending),
+    /// It failed and is not tried again; it stays to be seen.
+    GivenUp(ActionId, String),
 }
 
 /// The last incident an alert identity (source, fingerprint) was part of.

@@ -20,7 +20,7 @@ use crate::evidence;
 use crate::incident::{Event, Incident, IncidentId, Retry, Step};
 use crate::outcome::{CheckKind, Report};
 use crate::question::QuestionId;
-use crate::store::{Pending, Unavailable};
+use crate::store::{Pending, Settled, Unavailable};
 use crate::triage::{Action, Note};
 
 /// The first wait after a failure.
@@ -85,7 +85,7 @@ pub(super) async fn perform(app: &Arc<App>, pending: &Pending) -> Performed {
 
 /// Takes an action out of the outbox that needs no performing.
 pub(super) async fn finish(app: &Arc<App>, pending: &Pending) {
-    if let Err(error) = app.store.finish(pending.id).await {
+    if let Err(error) = app.store.settle(Settled::Done(pending.id)).await {
         tracing::warn!(%error, incident.id = %pending.incident, "an action stays in the outbox and is repeated at the next start");
     }
     app.tick();
@@ -111,9 +111,9 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
     };
     match event {
         Some(event) => {
-            app.advance(id, &[event], Some(pending.id)).await?;
+            app.advance(id, &[event], Some(Settled::Done(pending.id))).await?;
         }
-        None => app.store.finish(pending.id).await?,
+        None => app.store.settle(Settled::Done(pending.id)).await?,
     }
     app.tick();
     Ok(())
@@ -200,10 +200,9 @@ async fn note_failure(app: &Arc<App>, pending: &Pending, failed: Failed) -> Resu
     let what = what(&pending.action);
     tracing::warn!(incident.id = %pending.incident, action = what, reason = failed.reason, "an action failed");
     let Retry::After(asked) = failed.retry else {
-        app.store.give_up(pending.id, &failed.reason).await?;
+        let settled = Settled::GivenUp(pending.id, failed.reason.clone());
         let event = Event::ActionFailed { what: what.to_owned(), reason: failed.reason, retry_at: None };
-        app.advance(&pending.incident, &[event], None).await?;
-        app.tick();
+        app.advance(&pending.incident, &[event], Some(settled)).await?;
         return Ok(Performed::Done);
     };
     let is_new = pending.last_error.as_ref() != Some(&failed.reason);
@@ -211,11 +210,13 @@ async fn note_failure(app: &Arc<App>, pending: &Pending, failed: Failed) -> Resu
     again.attempts += 1;
     again.due_at = later(clock::now(), wait(again.attempts, asked));
     again.last_error = Some(failed.reason.clone());
-    app.store.reschedule(&again).await?;
+    let settled = Settled::Postponed(again.clone());
     if is_new {
         let retry_at = Some(again.due_at);
         let event = Event::ActionFailed { what: what.to_owned(), reason: failed.reason, retry_at };
-        app.advance(&pending.incident, &[event], None).await?;
+        app.advance(&pending.incident, &[event], Some(settled)).await?;
+    } else {
+        app.store.settle(settled).await?;
     }
     Ok(Performed::Later(again))
 }

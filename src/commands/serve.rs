@@ -14,18 +14,16 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::{NOT_RUN, WRONG_USAGE};
+use super::{NOT_RUN, WRONG_USAGE, parts};
 use crate::app::{App, Parts};
 use crate::chat::discord::{self, Discord};
 use crate::chat::{Chat, ChatError, Inbound};
-use crate::checks::Environment;
 use crate::config::{self, Settings};
 use crate::incident::Retry;
 use crate::runbook::Knowledge;
 use crate::server::{self, Doors};
 use crate::store::Store;
 use crate::template::Templates;
-use crate::tracker::{Tracker, folder, github};
 
 /// Run the bot: alert webhooks, chat, checks, issues, and the console.
 #[derive(Debug, clap::Args)]
@@ -51,10 +49,8 @@ const REFUSED_PAUSE: Duration = Duration::from_mins(5);
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (settings, knowledge, templates) = match read(&args) {
         Ok(read) => read,
-        Err(problems) => {
-            for problem in problems {
-                say(&problem);
-            }
+        Err(problem) => {
+            say(&problem);
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
@@ -78,10 +74,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let parts = Parts {
         store,
         knowledge: Arc::new(knowledge),
-        environment: environment(&settings)?,
+        environment: parts::environment(&settings, settings.egress.clone())?,
         chat,
         inbound: Some(inbound),
-        tracker: tracker(&settings)?,
+        tracker: parts::tracker(&settings)?,
         templates: Arc::clone(&templates),
         services: settings.services.clone(),
         check_timeout: settings.checks.timeout,
@@ -104,37 +100,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Everything people wrote, or what is wrong with it.
-fn read(args: &Args) -> Result<(Settings, Knowledge, Arc<Templates>), Vec<String>> {
-    let settings = Settings::load(args.config.as_deref()).map_err(|problem| vec![problem.to_string()])?;
-    let knowledge = Knowledge::with_overrides(&settings.runbooks)
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let overrides = settings.templates.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let templates =
-        Templates::builtin().with_overrides(overrides).map_err(|error| vec![error.to_string()])?;
+fn read(args: &Args) -> Result<(Settings, Knowledge, Arc<Templates>), String> {
+    let settings = Settings::load(args.config.as_deref()).map_err(|problem| problem.to_string())?;
+    let knowledge = parts::knowledge(&settings).map_err(|broken| broken.to_string())?;
+    let templates = parts::templates(&settings).map_err(|broken| broken.to_string())?;
     Ok((settings, knowledge, Arc::new(templates)))
-}
-
-fn environment(settings: &Settings) -> anyhow::Result<Environment> {
-    let secrets = settings.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
-    let environment = Environment::new(settings.egress.clone())
-        .with_resolvers(settings.checks.resolvers.clone())
-        .with_secrets(secrets.collect());
-    match &settings.checks.authorities {
-        None => Ok(environment),
-        Some((file, pem)) => environment.with_ca_file(pem).with_context(|| file.display().to_string()),
-    }
-}
-
-fn tracker(settings: &Settings) -> anyhow::Result<Tracker> {
-    Ok(match &settings.tracker {
-        config::Tracker::Folder(dir) => Tracker::Folder(folder::Folder::new(dir)),
-        config::Tracker::GitHub(to) => Tracker::GitHub(github::GitHub::new(github::Settings {
-            api_url: to.api_url.clone(),
-            token: to.token.expose().to_owned(),
-            repository: to.repository.clone(),
-            timeout: to.timeout,
-        })?),
-    })
 }
 
 fn doors(settings: &Settings) -> Doors {

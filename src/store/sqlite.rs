@@ -19,8 +19,8 @@ use sqlx::{ConnectOptions as _, Row as _, SqlSafeStr as _};
 use crate::alert::{Alert, IncidentKey};
 use crate::incident::{IncidentId, Recorded};
 use crate::store::{
-    ActionId, Commit, CommitError, Figures, Filter, Kept, OpenError, Pending, Sighting, Summary, Unavailable,
-    Verdict, identity,
+    ActionId, Commit, CommitError, Figures, Filter, Kept, OpenError, Pending, Settled, Sighting, Summary,
+    Unavailable, Verdict, identity,
 };
 
 mod writer;
@@ -80,28 +80,12 @@ impl Store {
         self.writer.commit(commit).await
     }
 
-    /// Takes an action out of the outbox.
+    /// Notes what became of an action of which there is nothing else to say.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn finish(&self, id: ActionId) -> Result<(), Unavailable> {
-        self.writer.finish(id).await
-    }
-
-    /// Notes a failed try and when the next one is due.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    pub async fn reschedule(&self, action: &Pending) -> Result<(), Unavailable> {
-        self.writer.reschedule(action.clone()).await
-    }
-
-    /// Marks an action as given up; it is not tried again, and stays to be seen.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    pub async fn give_up(&self, id: ActionId, reason: &str) -> Result<(), Unavailable> {
-        self.writer.give_up(id, reason.to_owned()).await
+    pub async fn settle(&self, settled: Settled) -> Result<(), Unavailable> {
+        self.writer.settle(settled).await
     }
 
     /// Keeps a delivery that became no alert.

@@ -4,4 +4,5 @@ mod architecture;
 mod check_command;
 mod discord;
 mod fakes;
+mod serve;
 mod worlds;

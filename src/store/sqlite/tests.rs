@@ -45,13 +45,13 @@ fn opened(seed: u64, key: &str) -> Commit {
         incident.record(Event::AlertReceived { alert }, now()),
     ];
     let actions = vec![Planned { lane: "chat".into(), action: Action::OpenThread, due_at: now() }];
-    Commit { incident, expected_seq: 0, events, actions, finished: None }
+    Commit { incident, expected_seq: 0, events, actions, settles: None }
 }
 
 fn next(mut incident: Incident, event: Event) -> Commit {
     let expected_seq = incident.seq;
     let events = vec![incident.record(event, now())];
-    Commit { incident, expected_seq, events, actions: Vec::new(), finished: None }
+    Commit { incident, expected_seq, events, actions: Vec::new(), settles: None }
 }
 
 #[tokio::test]
@@ -121,11 +121,11 @@ async fn an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_see
     let mut actions = store.commit(commit.clone()).await.unwrap();
     actions[0].attempts = 3;
     actions[0].last_error = Some("502".into());
-    store.reschedule(&actions[0]).await.unwrap();
+    store.settle(Settled::Postponed(actions[0].clone())).await.unwrap();
     assert_eq!(store.pending().await.unwrap(), actions);
-    store.give_up(actions[1].id, "no such repository").await.unwrap();
+    store.settle(Settled::GivenUp(actions[1].id, "no such repository".into())).await.unwrap();
     let mut reported = next(commit.incident.clone(), Event::ThreadOpened { thread: "t".into() });
-    reported.finished = Some(actions[0].id);
+    reported.settles = Some(Settled::Done(actions[0].id));
     store.commit(reported).await.unwrap();
     assert_eq!(store.pending().await.unwrap(), []);
     let left = store.pending_of(&commit.incident.id).await.unwrap();

@@ -9,10 +9,10 @@ use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Acquire as _, Connection as _, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::incident::{Event, IncidentId, Recorded};
+use crate::incident::{Event, Incident, IncidentId, Recorded};
 use crate::store::{
-    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Pending, Summary, Unavailable,
-    identity,
+    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Pending, Settled, Summary,
+    Unavailable, identity,
 };
 
 /// Writes that may queue up before callers wait: far more than a group, so that waiting means the disk is slow.
@@ -29,9 +29,7 @@ pub(super) struct Writer {
 #[derive(Debug)]
 enum Write {
     Commit(Box<Commit>),
-    Finish(ActionId),
-    Reschedule(Box<Pending>),
-    GiveUp(ActionId, String),
+    Settle(Box<Settled>),
     Keep(Kept),
     Nothing,
 }
@@ -49,16 +47,8 @@ impl Writer {
         self.send(Write::Commit(Box::new(commit))).await
     }
 
-    pub(super) async fn finish(&self, id: ActionId) -> Result<(), Unavailable> {
-        self.simple(Write::Finish(id)).await
-    }
-
-    pub(super) async fn reschedule(&self, action: Pending) -> Result<(), Unavailable> {
-        self.simple(Write::Reschedule(Box::new(action))).await
-    }
-
-    pub(super) async fn give_up(&self, id: ActionId, reason: String) -> Result<(), Unavailable> {
-        self.simple(Write::GiveUp(id, reason)).await
+    pub(super) async fn settle(&self, settled: Settled) -> Result<(), Unavailable> {
+        self.simple(Write::Settle(Box::new(settled))).await
     }
 
     pub(super) async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
@@ -133,9 +123,7 @@ async fn write_group(
 async fn perform(tx: &mut Transaction<'_, Sqlite>, write: Write) -> Done {
     match write {
         Write::Commit(commit) => return commit_one(tx, *commit).await,
-        Write::Finish(id) => finish(tx, id).await?,
-        Write::Reschedule(action) => reschedule(tx, &action).await?,
-        Write::GiveUp(id, reason) => give_up(tx, id, &reason).await?,
+        Write::Settle(settled) => settle(tx, *settled).await?,
         Write::Keep(delivery) => keep(tx, &delivery).await?,
         Write::Nothing => {}
     }
@@ -149,13 +137,13 @@ impl From<sqlx::Error> for CommitError {
 }
 
 async fn commit_one(tx: &mut Transaction<'_, Sqlite>, commit: Commit) -> Done {
-    if let Some(id) = commit.finished {
-        finish(tx, id).await?;
+    if let Some(settled) = commit.settles {
+        settle(tx, settled).await?;
     }
     if commit.events.is_empty() && commit.actions.is_empty() {
         return Ok(Vec::new());
     }
-    write_incident(tx, &commit).await?;
+    write_incident(tx, &commit.incident, commit.expected_seq, &commit.events).await?;
     for recorded in &commit.events {
         write_event(tx, &commit.incident.id, recorded).await?;
     }
@@ -184,12 +172,16 @@ async fn commit_one(tx: &mut Transaction<'_, Sqlite>, commit: Commit) -> Done {
 }
 
 /// Creates the incident's row, or moves it on from the state the commit was decided on.
-async fn write_incident(tx: &mut Transaction<'_, Sqlite>, commit: &Commit) -> Result<(), CommitError> {
-    let incident = &commit.incident;
-    let now = commit.events.last().map_or(Timestamp::UNIX_EPOCH, |recorded| recorded.at).as_millisecond();
+async fn write_incident(
+    tx: &mut Transaction<'_, Sqlite>,
+    incident: &Incident,
+    expected_seq: u64,
+    events: &[Recorded],
+) -> Result<(), CommitError> {
+    let now = events.last().map_or(Timestamp::UNIX_EPOCH, |recorded| recorded.at).as_millisecond();
     let summary = text(&Summary::of(incident))?;
     let seq = place(incident.seq);
-    if commit.expected_seq > 0 {
+    if expected_seq > 0 {
         let moved = sqlx::query(
             "UPDATE incidents SET key = ?, seq = ?, stage = ?, updated_ms = ?, summary = ? WHERE id = ? AND seq = ?",
         )
@@ -199,7 +191,7 @@ async fn write_incident(tx: &mut Transaction<'_, Sqlite>, commit: &Commit) -> Re
         .bind(now)
         .bind(summary)
         .bind(incident.id.as_str())
-        .bind(place(commit.expected_seq))
+        .bind(place(expected_seq))
         .execute(&mut **tx)
         .await?;
         return if moved.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) };
@@ -262,30 +254,23 @@ async fn write_event(
     Ok(())
 }
 
-async fn finish(tx: &mut Transaction<'_, Sqlite>, id: ActionId) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM actions WHERE id = ?").bind(id.0).execute(&mut **tx).await?;
-    Ok(())
-}
-
-async fn reschedule(tx: &mut Transaction<'_, Sqlite>, action: &Pending) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE actions SET due_ms = ?, attempts = ?, last_error = ? WHERE id = ?")
-        .bind(action.due_at.as_millisecond())
-        .bind(action.attempts)
-        .bind(&action.last_error)
-        .bind(action.id.0)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
-async fn give_up(tx: &mut Transaction<'_, Sqlite>, id: ActionId, reason: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE actions SET state = 'given_up', attempts = attempts + 1, last_error = ? WHERE id = ?",
-    )
-    .bind(reason)
-    .bind(id.0)
-    .execute(&mut **tx)
-    .await?;
+async fn settle(tx: &mut Transaction<'_, Sqlite>, settled: Settled) -> Result<(), sqlx::Error> {
+    let query = match settled {
+        Settled::Done(id) => sqlx::query("DELETE FROM actions WHERE id = ?").bind(id.0),
+        Settled::Postponed(action) => {
+            sqlx::query("UPDATE actions SET due_ms = ?, attempts = ?, last_error = ? WHERE id = ?")
+                .bind(action.due_at.as_millisecond())
+                .bind(action.attempts)
+                .bind(action.last_error)
+                .bind(action.id.0)
+        }
+        Settled::GivenUp(id, reason) => sqlx::query(
+            "UPDATE actions SET state = 'given_up', attempts = attempts + 1, last_error = ? WHERE id = ?",
+        )
+        .bind(reason)
+        .bind(id.0),
+    };
+    query.execute(&mut **tx).await?;
     Ok(())
 }
 

@@ -1,0 +1,249 @@
+//! A whole bot on loopback: the app, its server on a free port, a store and an issue folder of its own, and a caller.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use firstcheck::app::{App, Parts};
+use firstcheck::chat::Chat;
+use firstcheck::checks::Environment;
+use firstcheck::drill::http_server::{HttpServer, Reply};
+use firstcheck::egress::Policy;
+use firstcheck::incident::IncidentId;
+use firstcheck::runbook::Knowledge;
+use firstcheck::server::{self, Doors};
+use firstcheck::store::Store;
+use firstcheck::template::Templates;
+use firstcheck::tracker::{Tracker, folder};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub(crate) use crate::worlds::Folder;
+
+/// A story waits for events; this only ends a test that would hang, and says what it waited for.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Waits for something, and says what it was when it does not come.
+pub(crate) async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, future).await.unwrap_or_else(|_| panic!("waited {limit:?} in vain: {what}"))
+}
+
+/// What a bot of a test is made of.
+pub(crate) struct Setup {
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) policy: Policy,
+    pub(crate) doors: Doors,
+    pub(crate) tracker: Option<Tracker>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { folder: None, policy: Policy::unrestricted(), doors: Doors::open(), tracker: None }
+    }
+}
+
+pub(crate) struct Bot {
+    pub(crate) app: Arc<App>,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::io::Result<()>>,
+    /// Removed when the bot is dropped.
+    _folder: Option<Folder>,
+}
+
+impl Bot {
+    pub(crate) async fn start(setup: Setup) -> Self {
+        let own = if setup.folder.is_none() { Some(Folder::new("bot")) } else { None };
+        let root = setup.folder.or_else(|| own.as_ref().map(|it| it.0.clone())).unwrap();
+        let app = App::start(Parts {
+            store: Store::open(&root.join("firstcheck.db")).await.unwrap(),
+            knowledge: Arc::new(Knowledge::builtin()),
+            environment: Environment::new(setup.policy),
+            chat: Ok(Chat::Console),
+            inbound: None,
+            tracker: setup
+                .tracker
+                .unwrap_or_else(|| Tracker::Folder(folder::Folder::new(root.join("issues")))),
+            templates: Arc::new(Templates::builtin()),
+            services: Vec::new(),
+            check_timeout: Duration::from_secs(5),
+        })
+        .await
+        .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let until = async {
+            stopped.await.ok();
+        };
+        let serving = tokio::spawn(server::serve(listener, Arc::clone(&app), setup.doors, until));
+        Self { app, address, stop, serving, _folder: own }
+    }
+
+    /// Ends the story: the server and the app end cleanly, and no task has died.
+    pub(crate) async fn finish(self) {
+        self.stop.send(()).ok();
+        within(LONG, "the server ends", self.serving).await.unwrap().unwrap();
+        within(LONG, "the app stops", self.app.stop(LONG)).await;
+    }
+
+    /// The process goes away in the middle: nothing that is being performed is waited for.
+    pub(crate) async fn stop_at_once(self) {
+        self.stop.send(()).ok();
+        within(LONG, "the server ends", self.serving).await.unwrap().unwrap();
+        self.app.stop(Duration::ZERO).await;
+        // The store is released with the last action that still runs; its result is lost, as in a crash.
+        let app = Arc::downgrade(&self.app);
+        drop(self.app);
+        within(LONG, "the last action ends", async {
+            while app.upgrade().is_some() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, &[], &body.to_string()).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        within(LONG, path, send(self.address, method, path, headers, body)).await
+    }
+
+    /// The incident's document once `ready` holds.
+    pub(crate) async fn until(&self, id: &str, what: &str, ready: impl Fn(&Value) -> bool) -> Value {
+        let mut updates = self.app.updates();
+        within(LONG, what, async {
+            loop {
+                let document = self.get(&format!("/api/incidents/{id}")).await.json();
+                if ready(&document) {
+                    return document;
+                }
+                updates.recv().await.ok();
+            }
+        })
+        .await
+    }
+
+    /// A question that waits for a person.
+    pub(crate) async fn an_open_question(&self, id: &str) -> String {
+        let document = self.until(id, "a question is asked", |it| it["open_questions"][0].is_object()).await;
+        document["open_questions"][0]["question"].as_str().unwrap().to_owned()
+    }
+
+    /// Answers `unknown` to whatever is asked until triage stops.
+    pub(crate) async fn answer_everything_with_unknown(&self, id: &str) -> Value {
+        loop {
+            let moved = |it: &Value| it["state"] != "triaging" || it["open_questions"][0].is_object();
+            let document = self.until(id, "a question or the end of triage", moved).await;
+            let Some(open) =
+                document["open_questions"].as_array().filter(|_| document["state"] == "triaging")
+            else {
+                return document;
+            };
+            for question in open {
+                let reply = json!({"question": question["question"], "answer": "unknown", "by": "ada"});
+                let answer = self.post(&format!("/api/incidents/{id}/answers"), &reply).await;
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            }
+        }
+    }
+
+    /// The incident's document once nothing is pending any more.
+    pub(crate) async fn settled(&self, id: &str) -> Value {
+        let name = IncidentId::parse(id).unwrap();
+        within(LONG, "everything is settled", self.app.settled(&name)).await.unwrap();
+        self.get(&format!("/api/incidents/{id}")).await.json()
+    }
+
+    /// The API's own description fits what it answered.
+    pub(crate) async fn is_described(&self, document: &Value, schema: &str) {
+        let mut description = self.get("/api/openapi.json").await.json();
+        description["$ref"] = format!("#/components/schemas/{schema}").into();
+        let validator = jsonschema::validator_for(&description).unwrap();
+        let problems: Vec<String> =
+            validator.iter_errors(document).map(|problem| problem.to_string()).collect();
+        assert!(problems.is_empty(), "{problems:#?}");
+    }
+}
+
+/// What the server answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        self.body.clone()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+}
+
+/// One request over a connection of its own, written by hand: senders are not all polite libraries.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request += &format!("host: {address}\r\n");
+    }
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += "\r\n";
+    let mut stream = TcpSocket::new_v4().unwrap().connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // A server that refuses a large body may close before it has read it all.
+    stream.write_all(body.as_bytes()).await.ok();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.ok();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status =
+        head.split(' ').nth(1).and_then(|it| it.parse().ok()).unwrap_or_else(|| panic!("no answer: {head}"));
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A service that answers 503 to everything.
+pub(crate) async fn broken_service() -> HttpServer {
+    HttpServer::plain(|_| async { Reply::json(503, &json!({"error": "overloaded"})) }).await.unwrap()
+}
+
+/// A service that accepts requests and never answers.
+pub(crate) async fn silent_service() -> HttpServer {
+    HttpServer::plain(|_| std::future::pending::<Reply>()).await.unwrap()
+}

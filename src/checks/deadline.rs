@@ -192,8 +192,8 @@ fn gateway_fault(limits: &Limits, face: Option<Face>) -> Option<Fault> {
         );
     }
     let (gateway, observed) = (limits.gateway?, limits.observed?);
-    if limits.backend.is_none() && is_near(observed, gateway) && !limits.client.is_some_and(|it| it < gateway)
-    {
+    let client_was_first = limits.client.is_some_and(|it| it < gateway);
+    if limits.backend.is_none() && is_near(observed, gateway) && !client_was_first {
         let (observed, gateway) = (show_duration(observed), show_duration(gateway));
         return fault(
             "ended_at_the_gateways_limit",

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::Environment;
+use super::{Environment, fetch};
 
 /// Why a document cannot be had, for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,9 +67,14 @@ fn plain(error: &std::io::Error) -> String {
     }
 }
 
-#[expect(clippy::unused_async, reason = "the fetching of documents is not built yet")]
-async fn fetch(_: &Environment, _: &str, _: usize, _: Instant) -> Result<Vec<u8>, String> {
-    Err("documents by URL are not read yet; name a file".to_owned())
+async fn fetch(env: &Environment, url: &str, max_bytes: usize, deadline: Instant) -> Result<Vec<u8>, String> {
+    let url = url.parse().map_err(|_| "it is no URL".to_owned())?;
+    let document =
+        fetch::document(env, &url, max_bytes, deadline).await.map_err(|error| error.to_string())?;
+    match document.status {
+        200..300 => Ok(document.bytes),
+        status => Err(format!("it answers {status}")),
+    }
 }
 
 /// The first twelve hexadecimal digits of a text's SHA-256: tells which version of a document was used.
@@ -106,5 +111,19 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(check(place, 5).await.unwrap_err().ends_with("there is no such file"));
         assert!(check("/dev/zero", 5).await.unwrap_err().ends_with("not a regular file"));
+    }
+
+    #[tokio::test]
+    async fn a_url_is_read_up_to_its_bound_and_only_when_it_answers_well() {
+        use crate::drill::http_server::{HttpServer, Reply};
+
+        let server = HttpServer::plain(|request| async move {
+            if request.uri().path() == "/keys" { Reply::text(200, "12345") } else { Reply::empty(404) }
+        })
+        .await
+        .unwrap();
+        assert_eq!(check(&server.url("/keys"), 5).await, Ok("12345".to_owned()));
+        assert!(check(&server.url("/keys"), 4).await.unwrap_err().ends_with("larger than 4 bytes"));
+        assert!(check(&server.url("/gone"), 5).await.unwrap_err().ends_with("it answers 404"));
     }
 }

@@ -16,7 +16,7 @@ use super::dial::DialError;
 use super::exchange::{self, Ask, Exchange, ExchangeError, Failed};
 
 /// The longest a host keeps us away with one answer: an incident is over or somebody else's by then.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Hosts that are remembered at once; beyond it the one that ends first is forgotten.
 const MAX_HOSTS: usize = 1024;

@@ -65,11 +65,11 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     let now = moment::answered_at(answer.header("date"), now);
     let limiter = catalogues.limiters.iter().find(|it| it.when.iter().any(|mark| mark.holds(answer)));
     let quotas = quotas(catalogues, limiter, answer, now);
-    let exhausted = quota::most_exhausted(&quotas);
+    let tightest = quota::most_exhausted(&quotas);
     let refusal = limiter.and_then(|it| it.limited.iter().find(|refused| refused.mark.holds(answer)));
     let origin = origin::attribute(catalogues, answer);
     let wrapped = origin.wraps.as_ref().filter(|wrap| wrap.means == Means::Limit);
-    let nothing_left = exhausted.is_some_and(|it| it.remaining.is_some_and(|left| left <= 0.0));
+    let nothing_left = tightest.is_some_and(|it| it.remaining.is_some_and(|left| left <= 0.0));
     let limited = answer.status == 429
         || refusal.is_some()
         || wrapped.is_some()
@@ -83,38 +83,38 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
         }
     };
     let retry_after = retry_after(limiter, answer, now);
-    let resets_in = exhausted.and_then(|it| it.resets_in).or(retry_after);
-    let resets_in = resets_in.or_else(|| exhausted.filter(|_| limited).and_then(|it| it.window));
+    let resets_in = tightest.and_then(|it| it.resets_in).or(retry_after);
+    let resets_in = resets_in.or_else(|| tightest.filter(|_| limited).and_then(|it| it.window));
     put("limiter", limiter.map(|it| it.id.clone().into()).or_else(|| limited.then(|| "unknown".into())));
     put("limiter_name", limiter.map(|it| it.name.clone().into()));
     if limited || limiter.is_some() {
         put("hop", Some(json!(hop(limiter, &origin))));
     }
     let policy =
-        exhausted.and_then(|it| it.policy.clone()).filter(|_| refusal.is_none_or(|it| it.policy.is_none()));
+        tightest.and_then(|it| it.policy.clone()).filter(|_| refusal.is_none_or(|it| it.policy.is_none()));
     put("policy", policy.or_else(|| refusal.and_then(|it| it.policy.clone())).map(Value::from));
-    put("limit", exhausted.and_then(|it| it.limit).map(number));
-    put("remaining", exhausted.and_then(|it| it.remaining).map(number));
+    put("limit", tightest.and_then(|it| it.limit).map(number));
+    put("remaining", tightest.and_then(|it| it.remaining).map(number));
     put("resets_in", resets_in.map(|it| number(it.max(0.0))));
     put("retry_after", retry_after.map(number));
-    put("window", exhausted.and_then(|it| it.window).map(number));
-    put("scope", scope(limiter, exhausted, answer).map(Value::from));
+    put("window", tightest.and_then(|it| it.window).map(number));
+    put("scope", scope(limiter, tightest, answer).map(Value::from));
     put("reason", reason(limiter, answer).map(Value::from));
     put("origin", (origin.who != "unknown").then(|| origin.who.into()));
     put("dependency", wrapped.and_then(|it| it.dependency.clone()).map(Value::from));
-    put("diagnosis", diagnosis(limited, answer, exhausted, retry_after, wrapped.is_some()).map(Value::from));
+    put("diagnosis", diagnosis(limited, answer, tightest, retry_after, wrapped.is_some()).map(Value::from));
     put("quotas", (quotas.len() > 1).then(|| quotas.iter().map(shown).collect()));
 
     let outcome = if limited {
         Outcome::Limited
     } else if quotas.is_empty() {
         Outcome::NoHeaders
-    } else if exhausted.and_then(quota::Told::share_left).is_some_and(|share| share <= NEAR_SHARE) {
+    } else if tightest.and_then(quota::Told::share_left).is_some_and(|share| share <= NEAR_SHARE) {
         Outcome::NearLimit
     } else {
         Outcome::NotLimited
     };
-    let summary = summary(outcome, limiter, exhausted, resets_in, answer.status);
+    let summary = summary(outcome, limiter, tightest, resets_in, answer.status);
     Verdict { outcome, facts, summary }
 }
 
@@ -170,10 +170,10 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn scope(limiter: Option<&Limiter>, exhausted: Option<&quota::Told>, answer: &Answer<'_>) -> Option<String> {
+fn scope(limiter: Option<&Limiter>, tightest: Option<&quota::Told>, answer: &Answer<'_>) -> Option<String> {
     let header =
         limiter.and_then(|it| it.scope.as_deref()).and_then(|name| answer.header(name)).map(str::to_owned);
-    let of_quota = || exhausted.and_then(|it| it.scope.clone());
+    let of_quota = || tightest.and_then(|it| it.scope.clone());
     header.or_else(of_quota).or_else(|| limiter.and_then(|it| it.scope_is.clone()))
 }
 
@@ -188,16 +188,16 @@ fn reason(limiter: Option<&Limiter>, answer: &Answer<'_>) -> Option<String> {
 fn diagnosis(
     limited: bool,
     answer: &Answer<'_>,
-    exhausted: Option<&quota::Told>,
+    tightest: Option<&quota::Told>,
     retry_after: Option<f64>,
     wrapped: bool,
 ) -> Option<&'static str> {
     if !limited {
-        let is_bare = answer.status == 503 && exhausted.is_none() && retry_after.is_none();
+        let is_bare = answer.status == 503 && tightest.is_none() && retry_after.is_none();
         return is_bare.then_some("bare_503");
     }
-    let remaining = exhausted.and_then(|it| it.remaining);
-    Some(match (remaining, exhausted.and_then(|it| it.resets_in)) {
+    let remaining = tightest.and_then(|it| it.remaining);
+    Some(match (remaining, tightest.and_then(|it| it.resets_in)) {
         _ if wrapped => "vendor_limit_wrapped",
         (Some(left), _) if left > 0.0 => "another_limiter",
         (Some(_), Some(reset)) if reset < 0.0 => "reset_has_passed",
@@ -230,17 +230,17 @@ fn number(value: f64) -> Value {
 fn summary(
     outcome: Outcome,
     limiter: Option<&Limiter>,
-    exhausted: Option<&quota::Told>,
+    tightest: Option<&quota::Told>,
     resets_in: Option<f64>,
     status: u16,
 ) -> String {
-    let left = exhausted.and_then(|it| match (it.remaining, it.limit) {
+    let left = tightest.and_then(|it| match (it.remaining, it.limit) {
         (Some(left), Some(limit)) => Some(format!("{} of {} left", number(left), number(limit))),
         (Some(left), None) => Some(format!("{} left", number(left))),
         _ => None,
     });
     let policy =
-        exhausted.and_then(|it| it.policy.as_ref()).map(|it| format!(" in `{it}`")).unwrap_or_default();
+        tightest.and_then(|it| it.policy.as_ref()).map(|it| format!(" in `{it}`")).unwrap_or_default();
     let wait =
         resets_in.map(|it| format!(", whole again in {} s", number(it.max(0.0).ceil()))).unwrap_or_default();
     let who = limiter.map_or("an unnamed limiter", |it| it.name.as_str());

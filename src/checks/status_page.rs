@@ -131,8 +131,7 @@ fn around(url: &Url) -> Vec<Url> {
 /// Asks all places at once; the first in order whose document has a known shape counts.
 async fn probe(env: &Environment, places: &Places, deadline: Instant) -> Result<(Url, Page), FetchError> {
     let asked = places.urls.iter().map(|url| fetch::document(env, url, MAX_DOCUMENT_BYTES, deadline));
-    let mut failed = FetchError::Unavailable("nothing there has the shape of a status page".to_owned());
-    let mut worst = 0;
+    let mut failures = Vec::new();
     for answer in join_all(asked).await {
         match answer {
             Ok(document) if (200..300).contains(&document.status) => {
@@ -141,18 +140,15 @@ async fn probe(env: &Environment, places: &Places, deadline: Instant) -> Result<
                 if let Some(page) = page {
                     return Ok((document.url, page));
                 }
+                failures.push(FetchError::Unavailable("it has no shape that is known".to_owned()));
             }
-            Ok(document) if worst < 1 => {
-                worst = 1;
-                failed = FetchError::Unavailable(format!("it answers {}", document.status));
-            }
-            Ok(_) => {}
-            Err(error @ FetchError::Refused(_)) => (worst, failed) = (3, error),
-            Err(error) if worst < 2 => (worst, failed) = (2, error),
-            Err(_) => {}
+            Ok(document) => failures.push(FetchError::Unavailable(format!("it answers {}", document.status))),
+            Err(error) => failures.push(error),
         }
     }
-    Err(failed)
+    // A refusal by the policy is said first; else the first place is the likeliest, and its failure the most telling.
+    failures.sort_by_key(|it| !matches!(it, FetchError::Refused(_)));
+    Err(failures.into_iter().next().unwrap_or(FetchError::Late))
 }
 
 /// Instatus keeps the components in a document of their own.

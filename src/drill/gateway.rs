@@ -288,15 +288,8 @@ impl QuotaLeft {
             .header("x-ratelimit-limit", &limit.to_string())
             .header("x-ratelimit-remaining", &remaining.to_string())
             .header("x-ratelimit-reset", &resets_in.to_string());
-        if remaining == 0 && self.refuses(&reply) {
-            reply.header("retry-after", &resets_in.to_string())
-        } else {
-            reply
-        }
-    }
-
-    fn refuses(self, reply: &Reply) -> bool {
-        matches!(reply, Reply::Answer(answer) if answer.status() == hyper::StatusCode::TOO_MANY_REQUESTS)
+        let is_refused = matches!(&reply, Reply::Answer(answer) if answer.status() == hyper::StatusCode::TOO_MANY_REQUESTS);
+        if remaining == 0 && is_refused { reply.header("retry-after", &resets_in.to_string()) } else { reply }
     }
 }
 

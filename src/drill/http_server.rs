@@ -396,8 +396,10 @@ impl Script {
     }
 
     fn cut(body: Bytes, bytes: usize) -> Self {
-        let kept = body.slice(..bytes.min(body.len()));
-        Self { promised: body.len() as u64, next: Some(kept), breaks: Break::AfterFlush }
+        let promised = body.len() as u64;
+        let mut kept = body;
+        kept.truncate(bytes);
+        Self { promised, next: Some(kept), breaks: Break::AfterFlush }
     }
 }
 

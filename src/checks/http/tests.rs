@@ -235,7 +235,7 @@ async fn a_gateway_that_gives_up_is_the_maker_and_its_upstream_the_suspect() {
 #[tokio::test]
 async fn a_gateways_limiter_is_named_and_then_left_alone() {
     let app = HttpServer::plain(|_| async { Reply::empty(200) }).await.unwrap();
-    let limit = Some(Limit { requests: 0, window: Duration::from_secs(60) });
+    let limit = Some(Limit { requests: 0, window: Duration::from_mins(1) });
     let setup = Setup { limit, ..Setup::to(Url::parse(&app.url("")).unwrap()) };
     let gateway = Gateway::start(setup, None).await.unwrap();
     let env = Environment::new(Policy::unrestricted());

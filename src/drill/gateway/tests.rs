@@ -113,7 +113,7 @@ async fn a_name_that_is_gone_is_a_dns_error() {
 #[tokio::test]
 async fn the_limiter_refuses_what_is_over_the_limit() {
     let app = HttpServer::plain(|_| async { Reply::empty(204) }).await.unwrap();
-    let limit = Some(Limit { requests: 1, window: Duration::from_secs(60) });
+    let limit = Some(Limit { requests: 1, window: Duration::from_mins(1) });
     let gateway = Gateway::start(Setup { limit, ..to(&app) }, None).await.unwrap();
     let first = ask(&gateway, &[]).await;
     assert_eq!((first.status, header(&first, "x-ratelimit-remaining")), (204, "0"));

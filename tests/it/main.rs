@@ -1,6 +1,7 @@
 //! The one integration binary: stories end to end, checks against really broken servers, the architecture.
 
 mod architecture;
+mod bad_input;
 mod check_command;
 mod discord;
 mod fakes;

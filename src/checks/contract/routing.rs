@@ -189,23 +189,35 @@ fn in_another_case(description: &Description, host: Option<&str>, path: &str) ->
     })
 }
 
-/// The path that shares the most segments from the left; `None` when none shares the first.
+/// The path that is most alike, segment by segment; `None` when not one concrete segment is.
 fn nearest(description: &Description, host: Option<&str>, path: &str) -> Option<String> {
     let bases = description.bases(host);
     let base = bases.iter().find(|base| without_base(path, base).is_some())?;
     let rest = without_base(path, base)?;
-    let shared = |template: &str| {
+    let likeness = |template: &str| -> usize {
         let pairs = template.split('/').skip(1).zip(rest.split('/').skip(1));
-        pairs
-            .take_while(|(pattern, part)| pattern.contains('{') || pattern == part)
-            .filter(|it| !it.0.contains('{'))
-            .count()
+        let alike: usize = pairs.map(|(pattern, part)| alike(pattern, part)).sum();
+        alike.saturating_sub(template.matches('/').count().abs_diff(rest.matches('/').count()))
     };
-    let apart = |template: &str| template.matches('/').count().abs_diff(rest.matches('/').count());
-    let best = description.paths().map(|(template, _)| template).max_by(|one, other| {
-        shared(one).cmp(&shared(other)).then(apart(other).cmp(&apart(one))).then(other.cmp(one))
-    })?;
-    (shared(best) > 0).then(|| format!("{base}{best}"))
+    let templates = description.paths().map(|(template, _)| template);
+    // Of equally alike ones the first in the alphabet, so that the same question has the same answer.
+    let best = templates.max_by(|one, other| likeness(one).cmp(&likeness(other)).then(other.cmp(one)))?;
+    let names_something =
+        best.split('/').zip(rest.split('/')).any(|(pattern, part)| alike(pattern, part) > 1);
+    names_something.then(|| format!("{base}{best}"))
+}
+
+/// How much a segment looks like its pattern: the same word 4, the same beginning (singular and plural, a typing error at
+/// the end) 2, a place for any value 1.
+fn alike(pattern: &str, part: &str) -> usize {
+    let same_letters = pattern.bytes().zip(part.bytes()).take_while(|(one, other)| one == other).count();
+    match part.is_empty() {
+        true => 0,
+        false if pattern.contains('{') => 1,
+        false if pattern == part => 4,
+        false if same_letters >= 3 => 2,
+        false => 0,
+    }
 }
 
 #[cfg(test)]
@@ -267,6 +279,7 @@ mod tests {
         check("/v1", "/v1/customers", Outcome::UnknownPath, "unknown", None);
         check("/v1", "/v1/customers/orders", Outcome::UnknownPath, "unknown", None);
         check("/v1", "/v1/orders/7/refund", Outcome::UnknownPath, "unknown", Some("/v1/orders/{id}/refunds"));
+        check("/v1", "/v1/order/7", Outcome::UnknownPath, "unknown", Some("/v1/orders/{id}"));
         check("/v1", "/v1//orders", Outcome::UnknownPath, "doubled_slash", Some("/v1/orders"));
         check("/v1", "/v1/Orders", Outcome::UnknownPath, "case", Some("/v1/orders"));
         check("/v1", "/", Outcome::UnknownPath, "unknown", None);

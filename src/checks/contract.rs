@@ -23,8 +23,8 @@ use super::{Environment, NotRun, Request, document};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 use crate::request::FailingRequest;
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["spec"];
+/// The keys of `with:`; `ca_file` is for a description behind an authority of one's own.
+pub(super) const KEYS: &[&str] = &["spec", "ca_file"];
 
 /// What stands in the report for a target that is the request itself: a pasted request holds credentials.
 const PASTED: &str = "the pasted request";
@@ -76,8 +76,11 @@ async fn probe(
             Err(unreadable) => return Ok(Err(unreadable)),
         },
     };
-    let spec = document::read(env, "the description", spec, SPEC_MAX_BYTES, deadline).await;
-    Ok(spec.map(|spec| Observation { request: text, spec }))
+    let env = document::trusting(env, &request.with).await?;
+    match document::read(&env, "the description", spec, SPEC_MAX_BYTES, deadline).await {
+        Err(document::Unreadable::Refused(refusal)) => Err(refusal.into()),
+        spec => Ok(spec.map(|spec| Observation { request: text, spec })),
+    }
 }
 
 /// The verdict.

@@ -8,16 +8,28 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
-use super::{Environment, fetch};
+use super::fetch::{self, FetchError};
+use super::{Environment, NotRun, With};
+use crate::egress::Refusal;
 
 /// Why a document cannot be had, for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} `{place}` cannot be read: {why}")]
-pub(super) struct Unreadable {
-    what: &'static str,
-    place: String,
-    why: String,
+pub(super) enum Unreadable {
+    /// The policy does not let us go there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It is not there, too large, late, or no text.
+    #[error("{what} `{place}` cannot be read: {why}")]
+    Missing {
+        /// What it was to be.
+        what: &'static str,
+        /// Where it was looked for.
+        place: String,
+        /// What happened.
+        why: String,
+    },
 }
 
 /// Reads the text of `place`; `what` names it in messages (`the key set`).
@@ -28,20 +40,26 @@ pub(super) async fn read(
     max_bytes: usize,
     deadline: Instant,
 ) -> Result<String, Unreadable> {
-    let read = async {
-        if is_url(place) {
-            fetch(env, place, max_bytes, deadline).await
-        } else {
-            file(place, max_bytes).await
-        }
+    let missing = |why: String| Unreadable::Missing { what, place: place.to_owned(), why };
+    let bytes = if is_url(place) {
+        fetch(env, place, max_bytes, deadline).await.map_err(|error| match error {
+            FetchError::Refused(refusal) => Unreadable::Refused(refusal),
+            other => missing(other.to_string()),
+        })?
+    } else {
+        let read = timeout_at(deadline, file(place, max_bytes)).await;
+        read.unwrap_or_else(|_| Err("the time is up".to_owned())).map_err(missing)?
     };
-    let read = timeout_at(deadline, read).await.unwrap_or_else(|_| Err("the time is up".to_owned()));
-    let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned()));
-    text.map_err(|why| Unreadable { what, place: place.to_owned(), why })
+    String::from_utf8(bytes).map_err(|_| missing("it is no UTF-8 text".to_owned()))
+}
+
+/// The environment, trusting the authorities of the key `ca_file` too.
+pub(super) async fn trusting(env: &Environment, with: &With) -> Result<Environment, NotRun> {
+    Ok(Environment { roots: env.roots_with(with).await?, ..env.clone() })
 }
 
 /// Whether this names a document on the network.
-pub(super) fn is_url(place: &str) -> bool {
+fn is_url(place: &str) -> bool {
     place.starts_with("https://") || place.starts_with("http://")
 }
 
@@ -67,13 +85,17 @@ fn plain(error: &std::io::Error) -> String {
     }
 }
 
-async fn fetch(env: &Environment, url: &str, max_bytes: usize, deadline: Instant) -> Result<Vec<u8>, String> {
-    let url = url.parse().map_err(|_| "it is no URL".to_owned())?;
-    let document =
-        fetch::document(env, &url, max_bytes, deadline).await.map_err(|error| error.to_string())?;
+async fn fetch(
+    env: &Environment,
+    place: &str,
+    max_bytes: usize,
+    deadline: Instant,
+) -> Result<Vec<u8>, FetchError> {
+    let url = Url::parse(place).map_err(|why| FetchError::Unavailable(why.to_string()))?;
+    let document = fetch::document(env, &url, max_bytes, deadline).await?;
     match document.status {
-        200..300 => Ok(document.bytes),
-        status => Err(format!("it answers {status}")),
+        200..=299 => Ok(document.bytes),
+        status => Err(FetchError::Unavailable(format!("the server answered {status}"))),
     }
 }
 
@@ -100,6 +122,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_url_is_fetched_under_the_policy_and_only_success_counts() {
+        use crate::drill::http_server::{HttpServer, Reply};
+        let handler = |asked: hyper::Request<hyper::body::Bytes>| async move {
+            if asked.uri().path() == "/keys" {
+                Reply::text(200, "12345")
+            } else {
+                Reply::text(404, "not here")
+            }
+        };
+        let server = HttpServer::plain(handler).await.unwrap();
+        assert_eq!(check(&server.url("/keys"), 5).await, Ok("12345".to_owned()));
+        assert!(check(&server.url("/keys"), 4).await.unwrap_err().contains("larger than 4 bytes"));
+        assert!(check(&server.url("/gone"), 50).await.unwrap_err().ends_with("the server answered 404"));
+        assert!(check("http://", 5).await.unwrap_err().contains("empty host"));
+        let public = Environment::new(Policy::public_only());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let refused = read(&public, "the key set", &server.url("/keys"), 5, deadline).await;
+        assert!(matches!(refused, Err(Unreadable::Refused(_))), "{refused:?}");
+    }
+
+    #[tokio::test]
     async fn a_file_is_read_up_to_its_bound_and_nothing_that_never_ends() {
         let path = std::env::temp_dir().join(format!("firstcheck-document-{}", std::process::id()));
         std::fs::write(&path, "12345").unwrap();
@@ -111,19 +154,5 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(check(place, 5).await.unwrap_err().ends_with("there is no such file"));
         assert!(check("/dev/zero", 5).await.unwrap_err().ends_with("not a regular file"));
-    }
-
-    #[tokio::test]
-    async fn a_url_is_read_up_to_its_bound_and_only_when_it_answers_well() {
-        use crate::drill::http_server::{HttpServer, Reply};
-
-        let server = HttpServer::plain(|request| async move {
-            if request.uri().path() == "/keys" { Reply::text(200, "12345") } else { Reply::empty(404) }
-        })
-        .await
-        .unwrap();
-        assert_eq!(check(&server.url("/keys"), 5).await, Ok("12345".to_owned()));
-        assert!(check(&server.url("/keys"), 4).await.unwrap_err().ends_with("larger than 4 bytes"));
-        assert!(check(&server.url("/gone"), 5).await.unwrap_err().ends_with("it answers 404"));
     }
 }

@@ -20,9 +20,10 @@ use super::with::show_duration;
 use super::{Environment, NotRun, Request, document};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
-/// The keys of `with:`. `server_date` is the `Date` of the API's response, to tell a clock that is off.
+/// The keys of `with:`. `server_date` is the `Date` of the API's response, to tell a clock that is off; `ca_file` is for a
+/// key set behind an authority of one's own.
 pub(super) const KEYS: &[&str] =
-    &["issuer", "audience", "scope", "jwks", "leeway", "now", "scheme", "server_date"];
+    &["issuer", "audience", "scope", "jwks", "leeway", "now", "scheme", "server_date", "ca_file"];
 
 /// How far clocks may differ by default, in seconds: what most verifiers allow (the jsonwebtoken crate: 60 s).
 const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
@@ -120,10 +121,14 @@ async fn probe(
         None => Keys::NotNamed,
         // Without a token that can be read there is nothing to verify, and no reason to ask the issuer.
         Some(_) if Presented::read(&input, &expectation.scheme).jwt.is_none() => Keys::NotNamed,
-        Some(place) => match document::read(env, "the key set", place, KEY_SET_MAX_BYTES, deadline).await {
-            Ok(text) => Keys::Text(text),
-            Err(unreadable) => Keys::Missing(unreadable.to_string()),
-        },
+        Some(place) => {
+            let env = document::trusting(env, &request.with).await?;
+            match document::read(&env, "the key set", place, KEY_SET_MAX_BYTES, deadline).await {
+                Ok(text) => Keys::Text(text),
+                Err(document::Unreadable::Refused(refusal)) => return Err(refusal.into()),
+                Err(unreadable) => Keys::Missing(unreadable.to_string()),
+            }
+        }
     };
     Ok(Observation { input, keys })
 }

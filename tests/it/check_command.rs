@@ -123,6 +123,41 @@ fn a_token_is_judged_by_its_issuers_key_set_and_never_shown() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_set_and_a_description_may_come_by_url() {
+    let issuer = Issuer::new("https://id.drill.test");
+    let token = issuer.sign(&issuer.claims("orders", "", now(), SignedDuration::from_mins(10)));
+    let authority = Authority::new("Drill Root");
+    let identity = authority.issue(&["127.0.0.1"], Validity::ordinary(firstcheck::clock::now()));
+    let keys = issuer.key_set();
+    let spec = json!({"openapi": "3.1.0", "paths": {"/orders": {"get": {}}}});
+    let server = HttpServer::tls(&identity, move |asked| {
+        let reply = match asked.uri().path() {
+            "/keys" => Reply::json(200, &keys),
+            "/openapi.json" => Reply::json(200, &spec),
+            _ => Reply::json(503, &json!({"error": "busy"})),
+        };
+        async move { reply }
+    })
+    .await
+    .unwrap();
+    let folder = Folder::new("check-urls");
+    let ca = format!("ca_file={}", file(&folder, "root.pem", &authority.pem()));
+    let at = |name: &str, path: &str| format!("{name}={}", server.url(path));
+    let (jwks, gone, spec) = (at("jwks", "/keys"), at("jwks", "/gone"), at("spec", "/openapi.json"));
+    tokio::task::spawn_blocking(move || {
+        let now = format!("now={NOW}");
+        let verified = check(&with(&["token", "-"], &[&jwks, &now, &ca]), &token, 0, "valid");
+        assert_eq!(verified["facts"]["signature"], "verified");
+        let untrusted = check(&with(&["token", "-"], &[&jwks, &now]), &token, 3, "error");
+        assert!(untrusted["summary"].as_str().unwrap().contains("UnknownIssuer"), "{untrusted:#}");
+        check(&with(&["token", "-"], &[&gone, &now, &ca]), &token, 3, "error");
+        check(&with(&["contract", "-"], &[&spec, &ca]), "GET /orders 500", 0, "matches");
+    })
+    .await
+    .unwrap();
+}
+
 #[test]
 fn a_token_may_come_from_the_environment() {
     let issuer = Issuer::new("https://id.drill.test");

@@ -51,7 +51,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("starting the runtime")),
     };
-    match runtime.block_on(run(cli.command)) {
+    let ended = runtime.block_on(run(cli.command));
+    // The C library's resolver may still sit in a lookup whose deadline passed; nobody waits for it.
+    runtime.shutdown_background();
+    match ended {
         Ok(status) => status,
         Err(error) => fail(&error),
     }

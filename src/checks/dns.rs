@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::resolve::parse_name;
 use super::{Environment, NotRun, Request, dial};
 use crate::egress::Refusal;
-use crate::outcome::Report;
+use crate::outcome::{Outcome, Report};
 
 mod delegation;
 mod judge;
@@ -40,9 +40,13 @@ const NOT_ASKED: [RecordType; 5] =
 
 /// A request, read.
 struct Plan {
+    /// The name as it was given.
+    host: String,
     name: Name,
     types: Vec<RecordType>,
     resolvers: Vec<Resolver>,
+    /// The request names no resolvers.
+    is_default: bool,
     /// The records that are right, as they are shown; empty when any will do.
     expect: Vec<String>,
 }
@@ -66,6 +70,8 @@ struct Observation {
     /// Per resolver, the answer for each type in the order of the plan.
     resolvers: Vec<(Resolver, Vec<Answer>)>,
     delegation: Option<Delegation>,
+    /// Addresses that programs on this machine get for a name that DNS does not know.
+    outside_dns: Vec<IpAddr>,
 }
 
 impl Plan {
@@ -83,9 +89,28 @@ impl Plan {
             return Err(usage("a name has no scheme, port or path"));
         }
         let name = parse_name(target).ok_or_else(|| usage("it cannot be a name"))?;
-        let resolvers = resolvers(env, &request.with.list("resolvers"))?;
+        let wanted = request.with.list("resolvers");
+        let resolvers = resolvers(env, &wanted)?;
         let expect = request.with.list("expect").into_iter().map(canonical).collect();
-        Ok(Self { name, types: types(&request.with.list("types"))?, resolvers, expect })
+        Ok(Self {
+            host: target.to_owned(),
+            name,
+            types: types(&request.with.list("types"))?,
+            resolvers,
+            is_default: wanted.is_empty(),
+            expect,
+        })
+    }
+}
+
+impl Plan {
+    fn asks_for_addresses(&self) -> bool {
+        self.types.iter().any(|it| it.is_ip_addr())
+    }
+
+    /// `localhost` never goes to DNS (RFC 6761 section 6.3), unless the request insists.
+    fn is_local(&self) -> bool {
+        self.name.is_localhost() && self.is_default && self.asks_for_addresses()
     }
 }
 
@@ -178,6 +203,11 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
 }
 
 async fn probe(env: &Environment, plan: &Plan, deadline: Instant) -> Observation {
+    if plan.is_local() {
+        let outside_dns = system_addresses(env, plan, deadline).await;
+        let outside_dns = if outside_dns.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { outside_dns };
+        return Observation { resolvers: Vec::new(), delegation: None, outside_dns };
+    }
     let asked = plan.resolvers.iter().map(async |resolver| {
         let types = plan.types.iter();
         let answers = types.map(|it| observe::answer(resolver.addr, &plan.name, *it, deadline));
@@ -190,7 +220,23 @@ async fn probe(env: &Environment, plan: &Plan, deadline: Instant) -> Observation
         Some((resolver, _)) => delegation::walk(env, resolver.addr, &plan.name, deadline).await,
         None => None,
     };
-    Observation { resolvers, delegation }
+    // The hosts file and the search list come before DNS for programs.
+    let is_unknown = |answer: &Answer| matches!(answer.outcome(), Outcome::Nxdomain | Outcome::NoRecords);
+    let is_unknown_here =
+        resolvers.iter().all(|(it, answers)| it.is_system && answers.iter().all(is_unknown));
+    let outside_dns = if is_unknown_here && plan.asks_for_addresses() {
+        system_addresses(env, plan, deadline).await
+    } else {
+        Vec::new()
+    };
+    Observation { resolvers, delegation, outside_dns }
+}
+
+/// What programs on this machine get for the name.
+async fn system_addresses(env: &Environment, plan: &Plan, deadline: Instant) -> Vec<IpAddr> {
+    let env = Environment { resolvers: Vec::new(), ..env.clone() };
+    let found = dial::addresses(&env, &plan.host, None, 0, deadline).await;
+    found.map(|found| found.addrs.iter().map(SocketAddr::ip).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

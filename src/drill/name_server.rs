@@ -50,6 +50,8 @@ enum Fault {
     BreaksOnEdns,
     /// SERVFAIL for one type only.
     ServfailFor(RecordType),
+    /// No answer, and the names of other servers: the server has not got the zone.
+    Referral,
 }
 
 impl Zone {
@@ -164,6 +166,12 @@ impl Zone {
     #[must_use]
     pub fn breaks_on_edns(self, name: &str) -> Self {
         self.fault(name, Fault::BreaksOnEdns)
+    }
+
+    /// The name is answered with a referral to a server that knows no better.
+    #[must_use]
+    pub fn referral(self, name: &str) -> Self {
+        self.fault(name, Fault::Referral)
     }
 
     fn fault(mut self, name: &str, fault: Fault) -> Self {
@@ -445,6 +453,12 @@ impl Answering<'_> {
             }
             Fault::ServfailFor(broken) if *broken == record_type => ResponseCode::ServFail,
             Fault::Refused => ResponseCode::Refused,
+            Fault::Referral => {
+                reply.metadata.authoritative = false;
+                let server = NS(absolute("ns.elsewhere.test"));
+                reply.add_authority(Record::from_rdata(Name::root(), TTL, RData::NS(server)));
+                ResponseCode::NoError
+            }
             Fault::BreaksOnEdns if self.query.edns.is_some() => {
                 reply.edns = None;
                 ResponseCode::FormErr

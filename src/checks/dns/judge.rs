@@ -19,9 +19,10 @@ use crate::egress::Policy;
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// Which of two failures is told: the specific ones, then the row of `triage.md`.
-const RANK: [Outcome; 7] = [
+const RANK: [Outcome; 8] = [
     Outcome::DnssecBogus,
     Outcome::DanglingCname,
+    Outcome::LameDelegation,
     Outcome::Nxdomain,
     Outcome::NoRecords,
     Outcome::Servfail,
@@ -33,9 +34,15 @@ const RANK: [Outcome; 7] = [
 pub(super) fn report(target: &str, plan: &Plan, observation: &Observation) -> Report {
     let judged: Vec<Judged<'_>> =
         observation.resolvers.iter().map(|(it, answers)| Judged::new(*it, answers)).collect();
-    let Told { outcome, summary, diagnosis, mut also } = tell(plan, &judged, observation.delegation.as_ref());
+    let Told { outcome, summary, diagnosis, mut also } = match observation.outside_dns.as_slice() {
+        [] => tell(plan, &judged, observation.delegation.as_ref()),
+        addresses => tell_outside_dns(plan, addresses),
+    };
 
     let mut facts = facts(&judged);
+    if !observation.outside_dns.is_empty() {
+        facts.insert("addresses".to_owned(), json!(observation.outside_dns));
+    }
     if let Some(delegation) = &observation.delegation {
         facts.insert("delegation".to_owned(), describe_delegation(delegation));
     }
@@ -135,6 +142,21 @@ fn tell(plan: &Plan, judged: &[Judged<'_>], delegation: Option<&Delegation>) -> 
     Told { outcome, summary, diagnosis, also }
 }
 
+/// The machine's hosts file or search list knows the name and DNS does not: programs here resolve it all the same.
+fn tell_outside_dns(plan: &Plan, addresses: &[IpAddr]) -> Told {
+    let mut found: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    found.dedup();
+    let is_expected = plan.expect.is_empty()
+        || found.iter().collect::<BTreeSet<_>>() == plan.expect.iter().collect::<BTreeSet<_>>();
+    let found = list(&found);
+    let (outcome, summary) = if is_expected {
+        (Outcome::Resolves, format!("resolves to {found} on this machine, not through DNS"))
+    } else {
+        (Outcome::WrongRecords, format!("resolves to {found} on this machine, not to {}", list(&plan.expect)))
+    };
+    Told { outcome, summary, diagnosis: Some("outside_dns"), also: BTreeSet::new() }
+}
+
 /// All resolvers together gave the expected records, no more and no fewer: one alone may rotate them.
 fn is_expected(plan: &Plan, judged: &[Judged<'_>]) -> bool {
     let found: BTreeSet<String> = records(judged).into_iter().collect();
@@ -218,6 +240,9 @@ fn words(judged: &Judged<'_>) -> String {
         }
         Outcome::Servfail => format!("{resolver} answers SERVFAIL{which}{said}"),
         Outcome::Refused => format!("{resolver} refuses to answer{which}{said}"),
+        Outcome::LameDelegation => {
+            format!("{resolver} does not have the zone and points to other servers{which}")
+        }
         _ => match &telling.end {
             End::Silent(silence) => format!("{resolver} {silence}{which}"),
             _ => format!("{resolver} gives no answer{which}"),
@@ -233,6 +258,7 @@ fn diagnosis(judged: &Judged<'_>) -> Option<&'static str> {
         (End::Nxdomain, Outcome::DanglingCname) => "alias_target_missing",
         (_, Outcome::DanglingCname) => "alias_target_fails",
         (_, Outcome::DnssecBogus) => "dnssec_bogus",
+        (End::Referral, _) => "referral_instead_of_answer",
         (_, Outcome::Servfail) if telling.is_intermittent => "intermittent_servfail",
         (End::Silent(Silence::PortClosed), _) => "resolver_port_closed",
         (End::Silent(Silence::Unreachable), _) => "resolver_unreachable",

@@ -42,6 +42,8 @@ pub(super) enum End {
     Records(Vec<String>),
     /// The name exists and has none of this type.
     NoData,
+    /// A server that should find out points elsewhere: it has not got the zone, and does not ask for others.
+    Referral,
     /// The name does not exist.
     Nxdomain,
     /// The server failed; `bogus` when it answers with validation switched off.
@@ -68,6 +70,7 @@ impl Answer {
             End::Records(_) if self.is_intermittent => Outcome::Servfail,
             End::Records(_) => Outcome::Resolves,
             End::NoData => Outcome::NoRecords,
+            End::Referral => Outcome::LameDelegation,
             End::Servfail { bogus: true } => Outcome::DnssecBogus,
             End::Nxdomain | End::Servfail { .. } if is_aliased => Outcome::DanglingCname,
             End::Nxdomain => Outcome::Nxdomain,
@@ -163,6 +166,9 @@ impl Answer {
             self.negative_ttl = soa;
         }
         let has_more = self.end == End::NoData && soa.is_none() && self.aliases.links.len() > before;
+        if self.end == End::NoData && is_referral(&message) {
+            self.end = End::Referral;
+        }
         self.aliases.is_loop || !has_more
     }
 
@@ -265,6 +271,15 @@ fn extended_errors(message: &Message) -> Vec<Extended> {
         _ => None,
     };
     options.filter_map(|(_, option)| read(option)).collect()
+}
+
+/// No answer, no authority, and the names of other servers (RFC 1034 section 4.3.2): what a lame server says.
+fn is_referral(message: &Message) -> bool {
+    let has = |kind| message.authorities.iter().any(|record| record.record_type() == kind);
+    message.answers.is_empty()
+        && !message.metadata.authoritative
+        && has(RecordType::NS)
+        && !has(RecordType::SOA)
 }
 
 /// The lesser of the SOA's own TTL and its minimum field (RFC 2308 section 5).

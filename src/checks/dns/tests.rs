@@ -153,6 +153,12 @@ async fn refusal_and_silence_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_server_that_points_elsewhere_is_lame() {
+    let lame = zone().referral("api");
+    check(lame, "api.drill.test", Outcome::LameDelegation, Some("referral_instead_of_answer")).await;
+}
+
+#[tokio::test]
 async fn an_answer_here_and_none_there_is_disagreement() {
     let one = NameServer::start(vec![zone().a("api", HERE)]).await.unwrap();
     let other = NameServer::start(vec![zone()]).await.unwrap();
@@ -270,4 +276,15 @@ async fn what_is_no_name_is_wrong_usage() {
         let with = With::from([(key, value)]);
         assert!(matches!(checked(&env, "a.test", with, Duration::from_secs(1)).await, Err(NotRun::Usage(_))));
     }
+}
+
+#[tokio::test]
+async fn localhost_resolves_without_dns() {
+    let env = Environment::new(Policy::unrestricted());
+    let report = checked(&env, "localhost", With::default(), Duration::from_secs(5)).await.unwrap();
+    expect(&report, Outcome::Resolves, Some("outside_dns"));
+    assert!(report.summary.ends_with("on this machine, not through DNS"), "{}", report.summary);
+    let with = With::from([("expect", "192.0.2.1")]);
+    let report = checked(&env, "localhost", with, Duration::from_secs(5)).await.unwrap();
+    expect(&report, Outcome::WrongRecords, Some("outside_dns"));
 }

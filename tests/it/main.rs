@@ -5,5 +5,6 @@ mod bad_input;
 mod check_command;
 mod discord;
 mod fakes;
+mod github;
 mod serve;
 mod worlds;

@@ -136,6 +136,13 @@ impl Description {
         validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
     }
 
+    /// An official example of a body, to be filled in.
+    pub(crate) fn example(&self, name: &str) -> Value {
+        let example = &self.document["components"]["examples"][name]["value"];
+        assert!(!example.is_null(), "the description has no example {name}");
+        example.clone()
+    }
+
     fn check_parameters(&self, operation: &Operation, query: &[(String, String)]) -> Vec<String> {
         let shared = self.document["paths"][&operation.path]["parameters"].as_array();
         let shared = shared.into_iter().flatten().enumerate().map(|it| (it, Self::path_pointer(operation)));

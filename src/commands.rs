@@ -9,6 +9,7 @@ mod desk;
 pub mod drill;
 mod parts;
 pub mod replay;
+pub mod redact;
 pub mod runbook;
 pub mod serve;
 pub mod triage;
@@ -38,6 +39,7 @@ enum Command {
     Triage(triage::Args),
     Check(check::Args),
     Replay(replay::Args),
+    Redact(redact::Args),
     Runbook(runbook::Args),
     Serve(serve::Args),
 }
@@ -66,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Triage(args) => triage::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Redact(args) => redact::run(args).await,
         Command::Runbook(args) => runbook::run(args).await,
         Command::Serve(args) => serve::run(args).await,
     }

@@ -202,6 +202,17 @@ fn odds(decibans: f64) -> String {
     }
 }
 
+/// A probability in whole percents, never rounded to certainty.
+fn percent(share: f64) -> String {
+    if share < 0.005 {
+        "<1".to_owned()
+    } else if share > 0.995 {
+        ">99".to_owned()
+    } else {
+        format!("{:.0}", share * 100.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +222,11 @@ mod tests {
         assert_eq!(odds(13.0), "×20");
         assert_eq!(odds(-6.0), "÷4.0");
         assert_eq!(odds(90.0), "×999+");
+    }
+
+    #[test]
+    fn nothing_is_impossible_or_certain() {
+        assert_eq!([0.0, 0.004, 0.93, 0.994, 0.9999].map(percent), ["<1", "<1", "93", "99", ">99"]);
     }
 
     #[track_caller]

@@ -3,6 +3,8 @@
 //! Each story is told twice: once judged by the limits we know by heart (in every `cargo test`), once by Discord's own
 //! description too, which lies outside the repository.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on ends there, at the line that says why")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +48,8 @@ stories! {
     an_incident_is_started_asked_for_and_listed_by_command
     a_long_rate_limit_is_told_with_its_time_and_nothing_is_sent_meanwhile
     a_message_whose_answer_was_lost_is_not_posted_twice
+    a_discord_that_is_down_is_tried_again
+    a_click_is_acknowledged_while_the_app_still_thinks
     the_head_is_edited_in_place_and_not_for_every_event
     an_archived_thread_is_opened_again_for_an_edit
     a_missing_permission_is_named_and_not_tried_again
@@ -317,6 +321,31 @@ async fn a_message_whose_answer_was_lost_is_not_posted_twice(discord: Discord) {
         table.discord.world().messages.values().filter(|it| it.content.contains("Closed by Ada")).count();
     assert_eq!(said, 1);
     table.discord.finish();
+}
+
+async fn a_discord_that_is_down_is_tried_again(discord: Discord) {
+    let table = Table::of(discord, incident()).await;
+    table.discord.fault(&format!("POST /channels/{CHANNEL}/messages"), Fault::Status(503));
+    let down = table.chat.open_thread(&table.incident()).await.unwrap_err();
+    assert!(matches!(down.retry, Retry::After(_)), "{down:?}");
+    table.chat.open_thread(&table.incident()).await.unwrap();
+    table.discord.finish();
+}
+
+async fn a_click_is_acknowledged_while_the_app_still_thinks(discord: Discord) {
+    let (chat, mut inbound) = connect(&discord).await;
+    let chat = Chat::Discord(chat);
+    let mut incident = incident();
+    incident.thread = Some(chat.open_thread(&incident).await.unwrap());
+    let question = Knowledge::builtin().question(QuestionId::EndpointScope).clone();
+    chat.ask(&incident, &question, "it matters", "n").await.unwrap();
+    let asked = discord.message_with(incident.thread.unwrap().parse().unwrap(), "it matters").await;
+    let click = discord.click(&asked, &id_ending(&asked, "|all"), &[]);
+    discord.until("an acknowledgement", |world| world.interactions[&click].callback.clone()).await;
+    let Some(Inbound::Answer { respond, .. }) = inbound.recv().await else { panic!("an answer comes") };
+    drop(respond);
+    assert!(discord.told(click).await.contains("the bot is stopping"));
+    discord.finish();
 }
 
 async fn the_head_is_edited_in_place_and_not_for_every_event(discord: Discord) {

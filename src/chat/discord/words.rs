@@ -167,7 +167,7 @@ fn bars(buckets: &std::collections::BTreeMap<Bucket, f64>) -> Vec<String> {
 #[expect(clippy::cast_precision_loss, reason = "twenty cells")]
 fn bar(bucket: Bucket, share: f64) -> String {
     let cells = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
-    let percent = if share < 0.005 { "<1".to_owned() } else { format!("{:.0}", share * 100.0) };
+    let percent = crate::chat::percent(share);
     format!("{:<11}{}{} {percent:>3} %", bucket.id(), "█".repeat(cells), "░".repeat(BAR - cells))
 }
 

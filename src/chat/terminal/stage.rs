@@ -27,6 +27,9 @@ const FRAME: Duration = Duration::from_millis(80);
 /// Between two looks at the commands while a prompt waits for keys; below what a person notices.
 const KEY_WAIT: Duration = Duration::from_millis(25);
 
+/// Running checks with a line of their own: with a prompt below them they must fit on a screen of 24 lines.
+const RUNNING: usize = 6;
+
 /// A question that was put here.
 struct Asked {
     incident: IncidentId,
@@ -442,7 +445,7 @@ impl Stage {
         }
         let tick = usize::try_from(self.began.elapsed().as_millis() / FRAME.as_millis()).unwrap_or(0);
         let mut region: Vec<String> = Vec::new();
-        for ((id, key), since) in &self.running_since {
+        for ((id, key), since) in self.running_since.iter().take(RUNNING) {
             let record = self
                 .incidents
                 .get(id)
@@ -450,6 +453,10 @@ impl Stage {
             if let Some(record) = record {
                 region.push(view::running(self.ink, &record.step, tick, since.elapsed().as_secs_f64()));
             }
+        }
+        let more = self.running_since.len().saturating_sub(RUNNING);
+        if more > 0 {
+            region.push(view::more_running(self.ink, more));
         }
         if let Some(Open::Keys { prompt, .. }) = &self.open {
             let (lines, back) = prompt.lines(self.ink);

@@ -100,6 +100,11 @@ pub(super) fn running(ink: Ink, step: &Step, tick: usize, seconds: f64) -> Strin
     ink.line(&line)
 }
 
+/// Checks that run without a line of their own.
+pub(super) fn more_running(ink: Ink, more: usize) -> String {
+    ink.line(&[span(Tone::Dim, format!("    and {more} more"))])
+}
+
 /// The kind, and whose endpoint where it is not the service's own; padded so that targets stand below one another.
 fn check_name(step: &Step) -> String {
     let name = match (&step.name, step.role) {
@@ -278,13 +283,19 @@ fn concluded(ink: Ink, incident: &Incident, conclusion: &Conclusion) -> Vec<Stri
     if let Some(first) = conclusion.hypotheses.first().filter(|it| !it.mitigation.is_empty()) {
         lines.extend(fact(ink, "mitigation", &[span(Tone::Plain, &first.mitigation)]));
     }
-    if !conclusion.ruled_out.is_empty() {
-        lines.extend(fact(ink, "ruled out", &[span(Tone::Plain, conclusion.ruled_out.join("; "))]));
-    }
-    if !conclusion.missing.is_empty() {
-        lines.extend(fact(ink, "missing", &[span(Tone::Warn, conclusion.missing.join("; "))]));
-    }
+    lines.extend(list(ink, "ruled out", Tone::Plain, &conclusion.ruled_out));
+    lines.extend(list(ink, "missing", Tone::Warn, &conclusion.missing));
     lines
+}
+
+/// One thing a line, the label before the first.
+fn list(ink: Ink, label: &str, tone: Tone, things: &[String]) -> Vec<String> {
+    let label = |place| if place == 0 { label } else { "" };
+    things
+        .iter()
+        .enumerate()
+        .flat_map(|(place, thing)| fact(ink, label(place), &[span(tone, thing)]))
+        .collect()
 }
 
 /// Every boundary with its probability, the most likely first; its meaning too where there is room for it.
@@ -298,7 +309,7 @@ fn bars(ink: Ink, conclusion: &Conclusion) -> Vec<String> {
         let bar = span(bar_tone, ink.bar(*share, BAR));
         let pad = " ".repeat(BAR - columns(std::slice::from_ref(&bar)));
         let name = span(tone, format!("  {:<LABEL$}", bucket.id()));
-        let mut line = vec![name, bar, Span(Tone::Plain, pad), span(tone, format!("{:>5}", percent(*share)))];
+        let mut line = vec![name, bar, Span(Tone::Plain, pad), span(tone, format!("{:>6}", percent(*share)))];
         if wide {
             line.push(span(Tone::Dim, format!("  {}", bucket.boundary())));
         }
@@ -307,9 +318,9 @@ fn bars(ink: Ink, conclusion: &Conclusion) -> Vec<String> {
     buckets.into_iter().enumerate().map(line).collect()
 }
 
-/// A probability in whole percents; what is not nothing is not shown as nothing.
+/// A probability in whole percents; what is not nothing is not shown as nothing, nor a doubt as none.
 fn percent(share: f64) -> String {
-    if share < 0.005 { "<1 %".to_owned() } else { format!("{:.0} %", share * 100.0) }
+    format!("{} %", crate::chat::percent(share))
 }
 
 /// The strongest observations, each with the odds by which it moved the belief.
@@ -353,14 +364,19 @@ fn span_of(seconds: f64) -> String {
     }
 }
 
-/// Where the issue is.
+/// Where the issue is, in one piece however long it is: it wants to be copied, or clicked.
 pub(super) fn issue(ink: Ink, issue: &IssueRef) -> Vec<String> {
     let place = if issue.url.is_empty() { &issue.reference } else { &issue.url };
-    fact(ink, "issue", &[span(Tone::Accent, place)])
+    vec![ink.line(&[label("issue"), span(Tone::Accent, place)])]
 }
 
+/// A label, and what it labels.
 fn fact(ink: Ink, label: &str, body: &[Span]) -> Vec<String> {
-    ink.block(&[span(Tone::Dim, format!("  {label:<LABEL$}"))], body)
+    ink.block(&[self::label(label)], body)
+}
+
+fn label(label: &str) -> Span {
+    span(Tone::Dim, format!("  {label:<LABEL$}"))
 }
 
 #[cfg(test)]

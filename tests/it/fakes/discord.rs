@@ -6,6 +6,8 @@
 //! fills in, commands and writes, and waits for what the bot does. [`Discord::finish`] ends a story: nothing was complained
 //! about, and every interaction was acknowledged in time.
 
+#![expect(clippy::unwrap_used, reason = "a server that cannot be set up ends the story")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -174,23 +176,23 @@ impl Discord {
     pub(crate) fn click(&self, message: &Posted, custom_id: &str, values: &[&str]) -> u64 {
         let kind = if values.is_empty() { 2 } else { 3 };
         let data = json!({"custom_id": custom_id, "component_type": kind, "values": values});
-        self.interact(3, message.channel, data, Some(shapes::message(message)))
+        self.interact(3, message.channel, &data, Some(shapes::message(message)))
     }
 
     /// Somebody sends the form with this custom id.
     pub(crate) fn fill_in(&self, channel: u64, custom_id: &str, words: &str) -> u64 {
         let field = json!({"type": 4, "custom_id": "words", "value": words});
         let data = json!({"custom_id": custom_id, "components": [{"type": 1, "components": [field]}]});
-        self.interact(5, channel, data, None)
+        self.interact(5, channel, &data, None)
     }
 
     /// Somebody types `/triage …` with these options.
     pub(crate) fn command(&self, channel: u64, options: &Value) -> u64 {
         let data = json!({"id": "900000000000000077", "name": "triage", "type": 1, "options": options});
-        self.interact(2, channel, data, None)
+        self.interact(2, channel, &data, None)
     }
 
-    fn interact(&self, kind: u8, channel: u64, data: Value, message: Option<Value>) -> u64 {
+    fn interact(&self, kind: u8, channel: u64, data: &Value, message: Option<Value>) -> u64 {
         let (id, token) = {
             let mut world = self.world();
             let id = world.fresh_id();
@@ -250,9 +252,8 @@ impl Discord {
             if let Some(found) = look(&self.world()) {
                 return found;
             }
-            if tokio::time::timeout_at(deadline, changed.changed()).await.is_err() {
-                panic!("{what}: not in {STORY_WAITS:?}; the world is {:#?}", self.world());
-            }
+            let came = tokio::time::timeout_at(deadline, changed.changed()).await.is_ok();
+            assert!(came, "{what}: not in {STORY_WAITS:?}; the world is {:#?}", self.world());
         }
     }
 

@@ -130,7 +130,7 @@ pub(crate) fn interaction(
     token: &str,
     kind: u8,
     channel: u64,
-    data: Value,
+    data: &Value,
     message: Option<Value>,
 ) -> Value {
     let mut member = member();

@@ -276,11 +276,12 @@ fn issuer_url(certificate: &X509Certificate<'_>) -> Option<String> {
     })
 }
 
+/// Authorities below a root mostly say so, in one of these words.
 fn is_intermediate(issuer: &str) -> bool {
-    let issuer = issuer.to_ascii_lowercase();
-    ["intermediate", "issuing", "subordinate", "sub ca", "subca", "int ca"]
-        .iter()
-        .any(|word| issuer.contains(word))
+    const WORDS: [&str; 8] =
+        ["intermediate", "inter", "int", "issuing", "subordinate", "sub", "subca", "ica"];
+    let mut words = issuer.split(|it: char| !it.is_ascii_alphanumeric());
+    words.any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
 #[cfg(test)]
@@ -387,6 +388,16 @@ mod tests {
             &[(Outcome::NameMismatch, Some("wildcard_one_label_only"))],
         );
         check(&identity, &root, "127.0.0.1", &[(Outcome::NameMismatch, Some("other_name"))]);
+    }
+
+    #[test]
+    fn an_authority_that_calls_itself_intermediate_is_one() {
+        for name in ["CN=Acme Intermediate CA", "O=Acme, CN=Acme Issuing 2", "CN=acme-int-1"] {
+            assert!(is_intermediate(name), "{name}");
+        }
+        for name in ["CN=Acme Root CA", "CN=Internal CA", "O=Internet Trust", "CN=Subway CA"] {
+            assert!(!is_intermediate(name), "{name}");
+        }
     }
 
     #[test]

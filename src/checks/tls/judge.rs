@@ -207,7 +207,8 @@ fn client_certificate(how: &str) -> Finding {
 
 fn plaintext(first: &[u8]) -> Finding {
     let speaks = match first {
-        [b'H', b'T', b'T', b'P', ..] => "plain HTTP",
+        // Some servers answer a request they cannot read with the page alone, as HTTP/0.9 did.
+        [b'H', b'T', b'T', b'P', ..] | [b'<', ..] => "plain HTTP",
         [b'S', b'S', b'H', ..] => "SSH",
         [b'2', b'2', b'0', ..] => "plain SMTP or FTP",
         _ => "something else",

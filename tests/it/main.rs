@@ -1,5 +1,7 @@
 //! The one integration binary: stories end to end, checks against really broken servers, the architecture.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod architecture;
 mod bad_input;
 mod check_command;

@@ -211,12 +211,12 @@ fn nearest(description: &Description, host: Option<&str>, path: &str) -> Option<
 /// the end) 2, a place for any value 1.
 fn alike(pattern: &str, part: &str) -> usize {
     let same_letters = pattern.bytes().zip(part.bytes()).take_while(|(one, other)| one == other).count();
-    match part.is_empty() {
-        true => 0,
-        false if pattern.contains('{') => 1,
-        false if pattern == part => 4,
-        false if same_letters >= 3 => 2,
-        false => 0,
+    let is_open = pattern.contains('{') && !part.is_empty();
+    match same_letters {
+        _ if is_open => 1,
+        _ if pattern == part && !part.is_empty() => 4,
+        3.. => 2,
+        _ => 0,
     }
 }
 

@@ -37,8 +37,9 @@ pub(crate) const ROLE: u64 = 900_000_000_000_000_006;
 
 /// Discord waits this long for the first answer to an interaction.
 const INTERACTION_WAITS: Duration = Duration::from_secs(3);
-/// How long a story waits for something before it fails; far above what anything takes.
-const STORY_WAITS: Duration = Duration::from_secs(10);
+/// How long a story waits for something before it fails; far above what anything takes, and serenity takes its time to
+/// come back to a gateway that forgot it.
+const STORY_WAITS: Duration = Duration::from_secs(45);
 
 /// The local Discord.
 #[derive(Clone)]

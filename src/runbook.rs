@@ -19,7 +19,7 @@ use crate::outcome::{CheckKind, Outcome, Role};
 use crate::question::QuestionId;
 use crate::yaml::Problem;
 
-pub use file::{BeliefNumbers, CheckNumbers, CheckOf, Place, Prior, StopNumbers, Word};
+pub use file::{Bar, BeliefNumbers, CheckNumbers, CheckOf, Place, Prior, StopNumbers, Word};
 pub use schema::{SCHEMAS, schema};
 
 /// The built-in files: name and text.

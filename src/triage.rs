@@ -258,14 +258,14 @@ impl Turn<'_> {
         if self.check(&belief, first) || self.incident.pending_steps().next().is_some() {
             return;
         }
-        if conclude::is_clear(&belief) || !self.ask(&belief) {
+        if conclude::is_sure(&belief) || !self.ask(&belief) {
             self.conclude(&belief, Note::Concluded);
         }
     }
 
     /// Plans the checks worth running now. Once the boundary is clear, nothing more is.
     fn check(&mut self, belief: &Belief<'_>, first: bool) -> bool {
-        if !first && conclude::is_clear(belief) {
+        if !first && conclude::is_sure(belief) {
             return false;
         }
         let available = (self.available)(&self.incident);

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::WRONG_USAGE;
 use crate::incident::Stopped;
-use crate::runbook::Knowledge;
 use crate::scenario::{Replay, Scenario, Scored, Summary, is_correct, replay, summary};
 
 /// Replay scenario files without a network, and score them.
@@ -20,6 +19,9 @@ pub struct Args {
     /// Scenario files, or directories of them.
     #[arg(required = true, value_name = "FILE-or-DIR")]
     paths: Vec<PathBuf>,
+    /// Runbooks that replace the shipped ones of the same name: a file, or a directory of them.
+    #[arg(long, value_name = "FILE-or-DIR")]
+    runbooks: Option<PathBuf>,
     /// Print one JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -45,8 +47,12 @@ impl Case {
 /// When the result cannot be written.
 #[expect(clippy::unused_async, reason = "all commands are run the same way")]
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let knowledge = Knowledge::builtin();
     let mut problems = Vec::new();
+    let paths: Vec<PathBuf> = args.runbooks.iter().cloned().collect();
+    let knowledge = match super::runbook::knowledge(&paths) {
+        Ok(knowledge) => knowledge,
+        Err(found) => return complain(&found),
+    };
     let mut cases = Vec::new();
     for path in files(&args.paths, &mut problems) {
         let file = path.display().to_string();
@@ -57,11 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     if !problems.is_empty() {
-        let mut err = std::io::stderr().lock();
-        for problem in problems {
-            writeln!(err, "{problem}").context("writing the problems")?;
-        }
-        return Ok(ExitCode::from(WRONG_USAGE));
+        return complain(&problems);
     }
     let scored: Vec<Scored<'_>> = cases
         .iter()
@@ -76,6 +78,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     std::io::stdout().lock().write_all(text.as_bytes()).context("writing the result")?;
     let missed = cases.iter().any(|case| case.correct() == Some(false));
     Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn complain(problems: &[String]) -> anyhow::Result<ExitCode> {
+    let mut err = std::io::stderr().lock();
+    for problem in problems {
+        writeln!(err, "{problem}").context("writing the problems")?;
+    }
+    Ok(ExitCode::from(WRONG_USAGE))
 }
 
 /// The files named, and those of the directories named, in the order of their names; each once.
@@ -132,6 +142,8 @@ fn case_json(case: &Case) -> Value {
         "asked": case.replay.asked,
         "checked": checked.collect::<Vec<_>>(),
         "stopped": conclusion.stopped,
+        "reasons": conclusion.reasons,
+        "missing": conclusion.missing,
     });
     if let Some(correct) = case.correct() {
         value["correct"] = json!(correct);

@@ -81,40 +81,44 @@ fn complain(text: &str, status: u8) -> anyhow::Result<ExitCode> {
 }
 
 fn lint(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let mut overrides = Vec::new();
-    let mut shown = Vec::new();
-    for path in paths {
-        let files = match runbook_files(path) {
-            Ok(files) => files,
-            Err(error) => return complain(&format!("{}: {error}\n", path.display()), WRONG_USAGE),
-        };
-        if files.is_empty() {
-            return complain(&format!("{}: no runbook here\n", path.display()), WRONG_USAGE);
-        }
-        for file in files {
-            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-            shown.push((name.clone(), file.display().to_string()));
-            overrides.push((name, text));
-        }
-    }
-    match Knowledge::with_overrides(&overrides) {
+    match knowledge(paths) {
         Ok(knowledge) => say(&format!(
             "{} runbooks, {} causes, {} signals: no problem\n",
             knowledge.runbooks.len(),
             knowledge.causes.len(),
             knowledge.signals.len()
         )),
-        Err(problems) => {
-            let as_named = |problem: Problem| {
-                let path = shown.iter().find(|(name, _)| *name == problem.file);
-                Problem { file: path.map_or(problem.file.clone(), |(_, path)| path.clone()), ..problem }
-            };
-            let lines: Vec<String> =
-                problems.into_iter().map(|problem| format!("{}\n", as_named(problem))).collect();
-            complain(&lines.concat(), 1)
+        Err(problems) => complain(&format!("{}\n", problems.join("\n")), 1),
+    }
+}
+
+/// The shipped runbooks with those of these files and directories in their place.
+///
+/// # Errors
+/// Every problem, with the file as the user named it.
+pub(super) fn knowledge(paths: &[PathBuf]) -> Result<Knowledge, Vec<String>> {
+    let mut overrides = Vec::new();
+    let mut shown = Vec::new();
+    for path in paths {
+        let files = runbook_files(path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+        if files.is_empty() {
+            return Err(vec![format!("{}: no runbook here", path.display())]);
+        }
+        for file in files {
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let text = std::fs::read_to_string(&file);
+            let text = text.map_err(|error| vec![format!("{}: {error}", file.display())])?;
+            shown.push((name.clone(), file.display().to_string()));
+            overrides.push((name, text));
         }
     }
+    Knowledge::with_overrides(&overrides).map_err(|problems| {
+        let as_named = |problem: Problem| {
+            let path = shown.iter().find(|(name, _)| *name == problem.file);
+            Problem { file: path.map_or(problem.file.clone(), |(_, path)| path.clone()), ..problem }
+        };
+        problems.into_iter().map(|problem| as_named(problem).to_string()).collect()
+    })
 }
 
 /// The file itself, or the files of the directory that have a runbook's name. Catalogues that live beside them are not

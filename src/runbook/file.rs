@@ -113,10 +113,10 @@ pub struct BeliefNumbers {
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopNumbers {
-    /// Probability the best boundary must reach, 0 to 1.
-    pub probability: f64,
-    /// Its lead over the next one, 0 to 1.
-    pub margin: f64,
+    /// At this bar nothing more is asked or checked.
+    pub sure: Bar,
+    /// At this bar it is clarity once nothing left is worth its cost.
+    pub enough: Bar,
     /// How much a passed test could have cost the best boundary, in decibans.
     pub refutation: f64,
     /// Expected information per cost below which nothing is asked, in bits.
@@ -125,6 +125,16 @@ pub struct StopNumbers {
     pub questions: usize,
     /// Questions open at one time, at most.
     pub at_once: usize,
+}
+
+/// How far the best boundary must stand out.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bar {
+    /// Its probability, 0 to 1.
+    pub probability: f64,
+    /// Its lead over the next one, 0 to 1.
+    pub margin: f64,
 }
 
 /// What checks cost, in glances at a dashboard.

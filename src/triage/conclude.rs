@@ -7,10 +7,10 @@ use crate::bucket::Bucket;
 use crate::incident::{Conclusion, Hypothesis, Incident, Reason, StepRecord, Stopped};
 use crate::outcome::{CheckKind, Outcome, Role};
 use crate::question::{Answer, QuestionId};
-use crate::runbook::{Cause, is_healthy};
+use crate::runbook::{Bar, Cause, is_healthy};
 use crate::triage::belief::Belief;
 use crate::triage::next;
-use crate::triage::observe::{Teller, say, spoken};
+use crate::triage::observe::{Observation, Teller, say, spoken};
 
 /// A second hypothesis is named from this probability on; below it, it would only distract.
 const WORTH_NAMING: f64 = 0.08;
@@ -24,18 +24,34 @@ const WORTH_A_REASON: f64 = 1.0;
 /// How much an observation may speak against a boundary, in decibans, and still count as a passed test of it.
 const NOT_AGAINST: f64 = -1.0;
 
-/// Whether the best boundary is sure enough, and has been put to a test it could have failed.
-pub(crate) fn is_clear(belief: &Belief<'_>) -> bool {
-    let stop = &belief.knowledge().stop;
-    let [(best, probability), (_, next)] = belief.ranking();
-    probability >= stop.probability && probability - next >= stop.margin && passed_a_test(belief, best)
+/// Whether the best boundary is so sure, and so well tested, that nothing more needs to be known.
+pub(crate) fn is_sure(belief: &Belief<'_>) -> bool {
+    passes(belief, &belief.knowledge().stop.sure)
 }
 
-/// Whether a check or an answer could have spoken clearly against this boundary, and did not.
+/// Whether the best boundary is sure enough for clarity, once nothing left is worth its cost.
+fn is_clear(belief: &Belief<'_>) -> bool {
+    passes(belief, &belief.knowledge().stop.enough)
+}
+
+/// Whether the best boundary stands out this far, and has been put to a test it could have failed.
+fn passes(belief: &Belief<'_>, bar: &Bar) -> bool {
+    let [(best, probability), (_, next)] = belief.ranking();
+    probability >= bar.probability && probability - next >= bar.margin && passed_a_test(belief, best)
+}
+
+/// Whether a check or an answer could have spoken clearly against this boundary, and did not. What only repeats the
+/// alert (the endpoint's status after the alert's) is no test.
 fn passed_a_test(belief: &Belief<'_>, best: Bucket) -> bool {
-    let refutation = belief.knowledge().stop.refutation;
+    let knowledge = belief.knowledge();
+    let refutation = knowledge.stop.refutation;
+    let group = |observation: &Observation| knowledge.variables[observation.variable].group;
+    let alerted = |wanted: usize| {
+        belief.observations().iter().any(|it| it.teller == Teller::Alert && group(it) == wanted)
+    };
     belief.observations().iter().enumerate().any(|(index, observation)| {
         observation.teller != Teller::Alert
+            && !alerted(group(observation))
             && belief.moved(index, best) >= NOT_AGAINST
             && belief.could_have_cost(index, best) <= -refutation
     })

@@ -507,11 +507,16 @@ impl Incident {
             Event::Believed { buckets } => self.buckets.clone_from(buckets),
             Event::Concluded { conclusion } => {
                 self.buckets.clone_from(&conclusion.buckets);
-                if self.stage == Stage::Triaging {
+                let was_clear = self.conclusion.as_ref().is_some_and(|it| it.stopped == Stopped::Clarity);
+                // A late answer can still bring clarity; then that is when it was reached.
+                if matches!(self.stage, Stage::Triaging | Stage::Unclear) {
                     self.stage = match conclusion.stopped {
                         Stopped::Clarity => Stage::Clarity,
                         Stopped::Unclear => Stage::Unclear,
                     };
+                }
+                if conclusion.stopped == Stopped::Clarity && !was_clear {
+                    self.concluded_at = Some(at);
                 }
                 self.conclusion = Some(conclusion.clone());
                 self.concluded_at.get_or_insert(at);

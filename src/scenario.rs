@@ -105,7 +105,8 @@ impl Scenario {
             })?;
             answers.insert(question, answer);
         }
-        let wrong = |it: &&Finding| it.outcome != Outcome::Error && !it.check.outcomes().contains(&it.outcome);
+        let wrong =
+            |it: &&Finding| it.outcome != Outcome::Error && !it.check.outcomes().contains(&it.outcome);
         if let Some(finding) = read.checks.iter().find(wrong) {
             let place = yaml::place(text, &format!("check: {}, ", finding.check), finding.outcome.id());
             let message = format!("`{}` is no outcome of {}", finding.outcome, finding.check);

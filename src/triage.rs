@@ -171,17 +171,13 @@ impl Turn<'_> {
     fn take(&mut self, event: Event) {
         match event {
             Event::AlertReceived { alert } => self.alert(alert),
-            Event::CheckReported { .. } => {
-                self.record(event);
-                self.think();
-            }
-            Event::AnswerGiven { question, .. } if question == QuestionId::EvidenceComplete => {
+            Event::AnswerGiven { question: QuestionId::EvidenceComplete, .. } => {
                 self.refuse("evidence_complete is answered by the bot itself".to_owned());
             }
             Event::AnswerGiven { question, .. } if self.incident.stage == Stage::Closed => {
                 self.refuse(format!("{question} was answered after the incident was closed"));
             }
-            Event::AnswerGiven { .. } => {
+            Event::AnswerGiven { .. } | Event::CheckReported { .. } => {
                 self.record(event);
                 self.think();
             }

@@ -70,9 +70,12 @@ pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> {
         // The crate appends the place to its message; ours stands in front.
         let message = whole.rfind(" at line ").map_or(whole.as_str(), |end| &whole[..end]);
         let problem = Problem::at(file, place, message);
-        match unknown_word(message) {
-            Some((unknown, known)) => problem.did_you_mean(unknown, known),
-            None => problem,
+        let Some((unknown, known)) = unknown_word(message) else { return problem };
+        let problem = problem.did_you_mean(unknown, known);
+        // With the right word at hand, the list of all words only hides it.
+        match (&problem.hint, message.split_once(", expected ")) {
+            (Some(_), Some((short, _))) => Problem { message: short.to_owned(), ..problem },
+            _ => problem,
         }
     })
 }
@@ -148,10 +151,12 @@ mod tests {
         let error = read::<Pair>("a.yaml", "target: x\noutcome: expird\n").unwrap_err();
         assert_eq!((error.line, error.column), (2, 10));
         assert_eq!(error.hint.as_deref(), Some("did you mean `expired`?"));
-        check(
-            "outcome: valid\ntarge: x\n",
-            "a.yaml:2:1: unknown field `targe`, expected `outcome` or `target`; did you mean `target`?",
-        );
+        check("outcome: valid\ntarge: x\n", "a.yaml:2:1: unknown field `targe`; did you mean `target`?");
+    }
+
+    #[test]
+    fn without_a_near_word_all_words_are_listed() {
+        check("outcome: valid\nzzz: x\n", "a.yaml:2:1: unknown field `zzz`, expected `outcome` or `target`");
     }
 
     #[test]

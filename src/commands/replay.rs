@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 when every labelled scenario was right, 1 when one was missed, 2 when a file cannot be read.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -161,21 +162,23 @@ fn told(cases: &[Case], figures: &Summary) -> String {
         let unclear = if conclusion.stopped == Stopped::Unclear { ", unclear" } else { "" };
         match (&case.scenario.truth, case.correct()) {
             (Some(truth), Some(false)) => {
-                text += &format!("{}: {said}, {cause}{unclear}; it was {}\n", case.file, truth.bucket);
+                let _ = writeln!(text, "{}: {said}, {cause}{unclear}; it was {}", case.file, truth.bucket);
             }
-            (None, _) => text += &format!("{}: {said}, {cause}{unclear}\n", case.file),
+            (None, _) => {
+                let _ = writeln!(text, "{}: {said}, {cause}{unclear}", case.file);
+            }
             _ => {}
         }
     }
-    text += &format!("{} scenarios", figures.count);
+    let _ = write!(text, "{} scenarios", figures.count);
     if let Some(accuracy) = figures.accuracy {
-        text += &format!(", {} correct ({:.1} %)", figures.correct, accuracy * 100.0);
+        let _ = write!(text, ", {} correct ({:.1} %)", figures.correct, accuracy * 100.0);
     }
-    text += &format!(", {} unclear", figures.unclear);
-    text +=
-        &format!("; {:.1} questions each, at most {} in nine of ten", figures.mean_asked, figures.p90_asked);
+    let _ = write!(text, ", {} unclear", figures.unclear);
+    let asked = figures.mean_asked;
+    let _ = write!(text, "; {asked:.1} questions each, at most {} in nine of ten", figures.p90_asked);
     if let (Some(brier), Some(error)) = (figures.brier, figures.calibration_error) {
-        text += &format!("; Brier {brier:.3}, calibration error {error:.3}");
+        let _ = write!(text, "; Brier {brier:.3}, calibration error {error:.3}");
     }
     text.push('\n');
     text

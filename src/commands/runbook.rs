@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 good, 1 a problem in a runbook, 2 a name or path that does not exist. `--json` where a program may want it.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -135,12 +136,13 @@ fn runbook_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn list(knowledge: &Knowledge) -> String {
     let mut text = String::new();
     for runbook in &knowledge.runbooks {
-        text += &format!("{} ({}): {}\n", name(runbook.bucket), runbook.bucket, runbook.boundary);
+        let _ = writeln!(text, "{} ({}): {}", name(runbook.bucket), runbook.bucket, runbook.boundary);
         for cause in knowledge.causes.iter().filter(|cause| cause.bucket == runbook.bucket) {
-            text += &format!("  {:<42} {} of the {}\n", cause.id, cause.confirm.check, cause.confirm.role);
+            let _ =
+                writeln!(text, "  {:<42} {} of the {}", cause.id, cause.confirm.check, cause.confirm.role);
         }
     }
-    text += &format!("knowledge {}\n", knowledge.hash());
+    let _ = writeln!(text, "knowledge {}", knowledge.hash());
     text
 }
 

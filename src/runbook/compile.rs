@@ -67,7 +67,9 @@ fn hash(files: &[(String, String)]) -> String {
         hasher.update(part.len().to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest = hasher.finalize();
+    let first: [u8; 8] = digest[..8].try_into().expect("SHA-256 has 32 bytes");
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 fn read(files: &[(String, String)]) -> Result<Files<'_>, Vec<Problem>> {

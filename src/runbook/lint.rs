@@ -155,11 +155,7 @@ fn unknown(id: &str, value: &str, variables: &[Variable]) -> Option<(String, Str
     Some((value.to_owned(), format!("unknown {what} `{value}` of `{id}`"), variable.values.clone()))
 }
 
-fn runbook(
-    read: &Read<'_, BucketFile>,
-    variables: &[Variable],
-    ids: &mut BTreeSet<String>,
-) -> Vec<Problem> {
+fn runbook(read: &Read<'_, BucketFile>, variables: &[Variable], ids: &mut BTreeSet<String>) -> Vec<Problem> {
     let mut found = Vec::new();
     if bucket_of(read.name) != Some(read.file.bucket) {
         let place = yaml::place(read.text, "", "bucket:");
@@ -236,7 +232,12 @@ mod tests {
 
     #[test]
     fn an_unknown_observation_is_told() {
-        check("auth.yaml", "token_state: {valid", "tokn_state: {valid", "unknown observation `tokn_state`; did you mean `token_state`?");
+        check(
+            "auth.yaml",
+            "token_state: {valid",
+            "tokn_state: {valid",
+            "unknown observation `tokn_state`; did you mean `token_state`?",
+        );
     }
 
     #[test]
@@ -247,12 +248,22 @@ mod tests {
 
     #[test]
     fn an_unknown_answer_is_told() {
-        check("questions.yaml", "{id: gradual,", "{id: gradualy,", "the answers of `spike_start` are gradual, intermittent");
+        check(
+            "questions.yaml",
+            "{id: gradual,",
+            "{id: gradualy,",
+            "the answers of `spike_start` are gradual, intermittent",
+        );
     }
 
     #[test]
     fn a_cause_must_be_confirmable_and_have_an_id_of_its_own() {
-        check("auth.yaml", "    confirm: {check: token, role: service}\n", "", "`token_expired` has no confirming check");
+        check(
+            "auth.yaml",
+            "    confirm: {check: token, role: service}\n",
+            "",
+            "`token_expired` has no confirming check",
+        );
         check("auth.yaml", "id: clock_skew", "id: token_expired", "cause `token_expired` is defined twice");
     }
 

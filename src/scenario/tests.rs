@@ -98,13 +98,9 @@ fn a_broken_file_is_told_with_its_place() {
     is_refused(
         "outcome: deploy_near",
         "outcome: deploy_neer",
-        "a.yaml:6:52: checks[0].outcome: unknown variant `deploy_neer`",
+        "a.yaml:6:53: checks[0].outcome: unknown variant `deploy_neer`; did you mean `deploy_near`?",
     );
-    is_refused(
-        "outcome: deploy_near",
-        "outcome: expired",
-        "a.yaml:6:52: `expired` is no outcome of deploys",
-    );
+    is_refused("outcome: deploy_near", "outcome: expired", "a.yaml:6:53: `expired` is no outcome of deploys");
     is_refused(
         "error_origin: app",
         "error_origin: moon",
@@ -119,7 +115,8 @@ fn figures_count_acceptable_boundaries_as_right() {
     let replay = replay(&knowledge, &scenario);
     let said = replay.conclusion.bucket;
     let wrong = Bucket::ALL.into_iter().find(|bucket| *bucket != said).unwrap();
-    let truth = |bucket, also_acceptable| Truth { bucket, cause: String::new(), dependency: None, also_acceptable };
+    let truth =
+        |bucket, also_acceptable| Truth { bucket, cause: String::new(), dependency: None, also_acceptable };
     let truths = [truth(said, vec![]), truth(wrong, vec![said]), truth(wrong, vec![])];
     let scored: Vec<Scored<'_>> = truths
         .iter()

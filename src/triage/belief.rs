@@ -121,7 +121,8 @@ fn combined(
     if rows.len() > 1 {
         let strength: Vec<f64> = rows.iter().map(|row| spread(knowledge, row)).collect();
         // The first of equals stays the strongest, whatever the platform's sort does.
-        let strongest = (0..rows.len()).rev().max_by(|a, b| strength[*a].total_cmp(&strength[*b])).unwrap_or(0);
+        let strongest =
+            (0..rows.len()).rev().max_by(|a, b| strength[*a].total_cmp(&strength[*b])).unwrap_or(0);
         rows.swap(0, strongest);
     }
     let mut sum = vec![0.0; knowledge.causes.len()];

@@ -60,23 +60,20 @@ fn passed_a_test(belief: &Belief<'_>, best: Bucket) -> bool {
 /// What is said when triage stops here.
 pub(crate) fn conclusion(belief: &Belief<'_>, incident: &Incident) -> Conclusion {
     let [(bucket, probability), (runner_up, _)] = belief.ranking();
-    let clear = is_clear(belief);
-    let causes = best_causes(belief, bucket);
+    let stopped = if is_clear(belief) { Stopped::Clarity } else { Stopped::Unclear };
+    let best = best_causes(belief, bucket);
     let named = dependency(incident);
-    let in_dependency = causes.first().is_some_and(|(cause, _)| cause.in_dependency);
+    let in_dependency = best.first().is_some_and(|(cause, _)| cause.in_dependency);
     let words = Words {
         service: incident.service().unwrap_or("the service").to_owned(),
         dependency: named.clone().unwrap_or_else(|| "the dependency".to_owned()),
     };
     let hypotheses: Vec<Hypothesis> =
-        causes.into_iter().map(|(cause, probability)| hypothesis(cause, probability, &words)).collect();
+        best.into_iter().map(|(cause, probability)| hypothesis(cause, probability, &words)).collect();
     let missing = missing(belief, incident);
-    let next_experiment = match (clear, hypotheses.first()) {
-        (_, Some(hypothesis)) => hypothesis.next_experiment.clone(),
-        (_, None) => "Capture one failing request with its response.".to_owned(),
-    };
+    let next_experiment = hypotheses.first().map(|it| it.next_experiment.clone()).unwrap_or_default();
     Conclusion {
-        stopped: if clear { Stopped::Clarity } else { Stopped::Unclear },
+        stopped,
         bucket,
         probability,
         runner_up,
@@ -199,8 +196,9 @@ fn missing(belief: &Belief<'_>, incident: &Incident) -> Vec<String> {
     });
     let request = QuestionId::FailingRequest;
     let no_request = !incident.questions.iter().any(|record| record.question == request);
-    let request = no_request
-        .then(|| format!("{request}: one representative failing request; ask {}", knowledge.question(request).who));
+    let request = no_request.then(|| {
+        format!("{request}: one representative failing request; ask {}", knowledge.question(request).who)
+    });
     let best = (!is_clear(belief)).then(|| most_telling(belief, incident)).flatten();
     failed.chain(unanswered).chain(request).chain(best).collect()
 }

@@ -28,20 +28,20 @@ pub(crate) fn checks(belief: &Belief<'_>, incident: &Incident, available: &[Step
     let planned = |step: &Step| incident.steps.iter().any(|record| record.step.key() == step.key());
     let worth = |step: &Step| {
         let cost = knowledge.cost(step.check);
-        let rate = source_of(step).and_then(|source| knowledge.variable(source)).map_or(0.0, |variable| {
-            expected_gain(belief, variable) / cost
-        });
+        let rate = source_of(step)
+            .and_then(|source| knowledge.variable(source))
+            .map_or(0.0, |variable| expected_gain(belief, variable) / cost);
         (first && cost <= knowledge.checks.first_wave) || rate >= knowledge.stop.gain * CHECKS_ARE_CHEAPER
     };
     available.iter().filter(|step| !planned(step) && worth(step)).cloned().collect()
 }
 
 /// The variable a step observes.
-fn source_of(step: &Step) -> Option<Source> {
+fn source_of(step: &Step) -> Source {
     match (step.role, step.name.as_deref()) {
-        (Role::Service, Some("direct")) if step.check == CheckKind::Http => Some(Source::Direct),
-        (Role::Service, Some("direct")) => Some(Source::Behind(step.check)),
-        (role, _) => Some(Source::Check(step.check, role)),
+        (Role::Service, Some("direct")) if step.check == CheckKind::Http => Source::Direct,
+        (Role::Service, Some("direct")) => Source::Behind(step.check),
+        (role, _) => Source::Check(step.check, role),
     }
 }
 
@@ -82,18 +82,21 @@ fn observed_by(knowledge: &Knowledge, question: QuestionId) -> Vec<usize> {
 pub(crate) fn is_known(belief: &Belief<'_>, incident: &Incident, question: QuestionId) -> bool {
     let asked = incident.questions.iter().any(|record| record.question == question);
     let told = |source: Source| belief.knowledge().variable(source).is_some_and(|it| belief.is_observed(it));
-    let found = |kind: CheckKind, role: Role| spoken(incident, kind, role).map(|spoken| spoken.report.outcome);
+    let found =
+        |kind: CheckKind, role: Role| spoken(incident, kind, role).map(|spoken| spoken.report.outcome);
     asked
         || match question {
             QuestionId::StatusDistribution => told(Source::Status),
             QuestionId::SpikeStart => incident.alerts.iter().any(|alert| alert.started_at.is_some()),
             QuestionId::TokenState => {
-                [Role::Service, Role::Dependency].into_iter().any(|role| found(CheckKind::Token, role).is_some())
+                [Role::Service, Role::Dependency]
+                    .into_iter()
+                    .any(|role| found(CheckKind::Token, role).is_some())
                     || told(Source::Question(question))
             }
-            QuestionId::LimitHeaders => {
-                [Role::Service, Role::Dependency].into_iter().any(|role| found(CheckKind::RateLimit, role).is_some())
-            }
+            QuestionId::LimitHeaders => [Role::Service, Role::Dependency]
+                .into_iter()
+                .any(|role| found(CheckKind::RateLimit, role).is_some()),
             QuestionId::ChangeAtStart => {
                 found(CheckKind::Deploys, Role::Service).is_some_and(|outcome| outcome != Outcome::NoneNear)
             }

@@ -77,7 +77,9 @@ pub(crate) fn spoken(incident: &Incident, kind: CheckKind, role: Role) -> Option
 
 /// The report about the application behind the gateway.
 pub(crate) fn behind(incident: &Incident, kind: CheckKind) -> Option<Spoken<'_>> {
-    pick(incident, kind, |record| record.step.name.as_deref() == Some("direct") && record.step.role == Role::Service)
+    pick(incident, kind, |record| {
+        record.step.name.as_deref() == Some("direct") && record.step.role == Role::Service
+    })
 }
 
 fn pick(incident: &Incident, kind: CheckKind, wanted: impl Fn(&StepRecord) -> bool) -> Option<Spoken<'_>> {
@@ -115,7 +117,9 @@ fn answer(index: usize, variable: &Variable, given: Option<&Answer>) -> Option<O
         Answer::Picked(picked) => picked.iter().filter_map(|it| variable.value(it)).collect(),
         Answer::Text(text) => match variable.source {
             Source::Question(QuestionId::SpikeStart) => variable.value("instant").into_iter().collect(),
-            Source::Question(QuestionId::CorrelatedDependency) => variable.value("named").into_iter().collect(),
+            Source::Question(QuestionId::CorrelatedDependency) => {
+                variable.value("named").into_iter().collect()
+            }
             // The headers themselves.
             Source::Question(QuestionId::LimitHeaders) => {
                 let none = text.to_ascii_lowercase();
@@ -137,7 +141,9 @@ fn status(
     incident: &Incident,
 ) -> Option<Observation> {
     let code = |status: u16| variable.codes.get(&status).copied();
-    if let Some(value) = incident.alerts.iter().find_map(|alert| alert_status(knowledge, alert).and_then(code)) {
+    if let Some(value) =
+        incident.alerts.iter().find_map(|alert| alert_status(knowledge, alert).and_then(code))
+    {
         return mixed(index, [(value, 1.0)], Teller::Alert);
     }
     if let Some(error) = incident.alerts.iter().find_map(|alert| alert.error) {
@@ -153,9 +159,10 @@ fn status(
     }
     let said: Vec<(usize, f64)> = match incident.answer(QuestionId::StatusDistribution)? {
         Answer::Unknown => return None,
-        Answer::Text(text) => {
-            signal::shares(text).into_iter().filter_map(|(status, share)| Some((code(status)?, share))).collect()
-        }
+        Answer::Text(text) => signal::shares(text)
+            .into_iter()
+            .filter_map(|(status, share)| Some((code(status)?, share)))
+            .collect(),
         Answer::Picked(picked) => picked.iter().flat_map(|answer| stands_for(variable, answer)).collect(),
     };
     mixed(index, said, Teller::Person)
@@ -286,6 +293,7 @@ pub(crate) fn say(knowledge: &Knowledge, observation: &Observation, dependency: 
     let variable = &knowledge.variables[observation.variable];
     let value = |index: usize| variable.values[index].replace('_', " ");
     let values: Vec<String> = observation.values.iter().map(|(index, _)| value(*index)).collect();
-    let values = if values.len() > 3 { format!("{} and others", values[..2].join(", ")) } else { values.join(" or ") };
+    let values =
+        if values.len() > 3 { format!("{} and others", values[..2].join(", ")) } else { values.join(" or ") };
     variable.says.replace("{{value}}", &values).replace("{{dependency}}", dependency)
 }

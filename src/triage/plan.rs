@@ -33,7 +33,9 @@ pub(crate) fn steps(incident: &Incident) -> Vec<Step> {
 fn face(incident: &Incident) -> Option<Url> {
     let named = || {
         let endpoints = incident.alerts.iter().filter_map(|alert| alert.endpoint.as_deref());
-        endpoints.filter_map(|text| Url::parse(text).ok()).find(|url| matches!(url.scheme(), "http" | "https"))
+        endpoints
+            .filter_map(|text| Url::parse(text).ok())
+            .find(|url| matches!(url.scheme(), "http" | "https"))
     };
     incident.profile.url.clone().or_else(named)
 }
@@ -196,27 +198,38 @@ mod tests {
         assert_eq!(keys, expected);
     }
 
-    fn url(text: &str) -> Option<Url> {
-        Some(text.parse().unwrap())
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
     }
 
     #[test]
     fn a_plain_address_is_not_resolved_and_has_no_certificate() {
-        let profile = ServiceProfile { url: url("http://127.0.0.1:8080/x"), ..ServiceProfile::default() };
+        let profile =
+            ServiceProfile { url: Some(url("http://127.0.0.1:8080/x")), ..ServiceProfile::default() };
         check(profile, &["tcp service", "http service", "rate_limit service"]);
     }
 
     #[test]
     fn each_dependency_has_its_own_steps_and_the_gateway_is_told_from_the_application() {
         let profile = ServiceProfile {
-            url: url("https://api.example.com/x"),
-            direct_url: url("https://10.0.0.7:8443/x"),
-            dependencies: vec![Dependency { name: "pay".into(), status_page: Some("stripe".into()), ..Dependency::default() }],
+            url: Some(url("https://api.example.com/x")),
+            direct_url: Some(url("https://10.0.0.7:8443/x")),
+            dependencies: vec![Dependency {
+                name: "pay".into(),
+                status_page: Some("stripe".into()),
+                ..Dependency::default()
+            }],
             ..ServiceProfile::default()
         };
         let expected = [
-            "dns service", "tcp service", "tls service", "http service", "rate_limit service",
-            "tls service direct", "http service direct", "status_page dependency pay",
+            "dns service",
+            "tcp service",
+            "tls service",
+            "http service",
+            "rate_limit service",
+            "tls service direct",
+            "http service direct",
+            "status_page dependency pay",
         ];
         check(profile, &expected);
     }
@@ -227,7 +240,11 @@ mod tests {
         let mut incident = incident(ServiceProfile { contract: Some(contract), ..ServiceProfile::default() });
         assert_eq!(steps(&incident), []);
         let answer = Answer::Text("curl https://api.example.com/x".into());
-        let event = crate::incident::Event::AnswerGiven { question: QuestionId::FailingRequest, answer, by: "test".into() };
+        let event = crate::incident::Event::AnswerGiven {
+            question: QuestionId::FailingRequest,
+            answer,
+            by: "test".into(),
+        };
         incident.record(event, jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(steps(&incident)[0].target, "curl https://api.example.com/x");
     }
@@ -235,11 +252,16 @@ mod tests {
     #[test]
     fn a_token_is_never_sent_where_it_can_be_overheard() {
         let token = TokenProfile { env: "TOKEN".into(), ..TokenProfile::default() };
-        for (address, sent) in
-            [("http://api.example.com/", false), ("https://api.example.com/", true), ("http://127.0.0.1:1/", true)]
-        {
-            let profile =
-                ServiceProfile { url: url(address), token: Some(token.clone()), ..ServiceProfile::default() };
+        for (address, sent) in [
+            ("http://api.example.com/", false),
+            ("https://api.example.com/", true),
+            ("http://127.0.0.1:1/", true),
+        ] {
+            let profile = ServiceProfile {
+                url: Some(url(address)),
+                token: Some(token.clone()),
+                ..ServiceProfile::default()
+            };
             let steps = steps(&incident(profile));
             let http = steps.iter().find(|step| step.check == CheckKind::Http).unwrap();
             assert_eq!(http.with.get("bearer").is_some_and(|it| it == "env:TOKEN"), sent, "{address}");

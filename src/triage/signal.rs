@@ -2,20 +2,20 @@
 //!
 //! The rules are data (`runbooks/signals.yaml`). It refuses to read a bare number as a status: "pending > 500" is none.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::runbook::{Knowledge, Place};
 
 /// Every (variable, value) that a text speaks of, each once, in order.
 pub(crate) fn read(knowledge: &Knowledge, place: Place, text: &str) -> Vec<(usize, usize)> {
-    let mut found: BTreeMap<(usize, usize), ()> = BTreeMap::new();
+    let mut found = BTreeSet::new();
     for signal in &knowledge.signals {
         let here = signal.places.is_empty() || signal.places.contains(&place);
         if here && signal.any.is_match(text) {
-            found.extend(signal.sets.iter().map(|set| (*set, ())));
+            found.extend(signal.sets.iter().copied());
         }
     }
-    found.into_keys().collect()
+    found.into_iter().collect()
 }
 
 /// The last HTTP status a text names: of a chain of redirects and repeats, the last answer is the one that failed.

@@ -111,7 +111,10 @@ fn a_duplicate_changes_nothing() {
     for record in &desk.log {
         let is_input = matches!(
             record.event,
-            Event::Opened { .. } | Event::CheckReported { .. } | Event::AnswerGiven { .. } | Event::CheckStarted { .. }
+            Event::Opened { .. }
+                | Event::CheckReported { .. }
+                | Event::AnswerGiven { .. }
+                | Event::CheckStarted { .. }
         );
         if is_input {
             let stepped = step(&KNOWLEDGE, desk.incident.clone(), record.event.clone(), record.at);
@@ -143,7 +146,8 @@ fn a_resolved_alert_ends_the_incident_and_updates_the_issue() {
 fn an_incident_that_ends_before_triage_does_still_gets_its_issue() {
     let mut desk = Desk::new(ServiceProfile::default());
     let alert = Alert::titled("generic", "500s");
-    let stepped = step(&KNOWLEDGE, desk.incident.clone(), Event::AlertReceived { alert }, Timestamp::UNIX_EPOCH);
+    let stepped =
+        step(&KNOWLEDGE, desk.incident.clone(), Event::AlertReceived { alert }, Timestamp::UNIX_EPOCH);
     desk.incident = stepped.incident;
     desk.run(Event::Resolved { by: "ann".into() });
     assert!(desk.incident.conclusion.is_some());

@@ -37,7 +37,7 @@ fn a_403_from_a_limiter_is_rate_limit() {
     check(
         Bucket::RateLimit,
         "limit_answered_as_forbidden",
-        r#"
+        r"
 alert: {title: 403 from the search API, http_status: 403}
 answers: {error_origin: dependency, correlated_dependency: search, change_at_start: [traffic_change]}
 checks:
@@ -45,7 +45,7 @@ checks:
   - {check: rate_limit, target: dependency, outcome: limited}
   - {check: token, target: dependency, outcome: valid}
   - {check: deploys, target: service, outcome: none_near}
-"#,
+",
     );
 }
 
@@ -88,7 +88,7 @@ fn a_503_from_retries_of_our_own_is_rate_limit() {
     check(
         Bucket::RateLimit,
         "retry_storm",
-        r#"
+        r"
 alert: {title: 503 from the mesh, http_status: 503}
 answers: {retry_layer: amplifying, error_origin: gateway}
 checks:
@@ -96,7 +96,7 @@ checks:
   - {check: rate_limit, target: service, outcome: limited}
   - {check: metrics, target: service, outcome: retry_storm}
   - {check: deploys, target: service, outcome: none_near}
-"#,
+",
     );
 }
 
@@ -105,7 +105,7 @@ fn a_200_with_a_broken_body_from_a_dependency_is_upstream() {
     check(
         Bucket::Upstream,
         "dependency_answers_garbage",
-        r#"
+        r"
 alert: {title: Prices missing on product pages}
 answers: {status_distribution: [bad_200], error_origin: dependency, correlated_dependency: pricing, change_at_start: [none]}
 checks:
@@ -114,7 +114,7 @@ checks:
   - {check: contract, target: dependency, outcome: matches}
   - {check: status_page, target: dependency, outcome: operational}
   - {check: deploys, target: service, outcome: none_near}
-"#,
+",
     );
 }
 
@@ -123,7 +123,7 @@ fn a_200_with_parts_missing_since_a_release_is_server() {
     check(
         Bucket::Server,
         "partial_answer_from_a_bug",
-        r#"
+        r"
 alert: {title: Order totals missing in responses}
 answers: {status_distribution: [bad_200], error_origin: app, change_at_start: [deploy], correlated_dependency: none}
 checks:
@@ -131,7 +131,7 @@ checks:
   - {check: http, target: dependency, outcome: ok}
   - {check: contract, target: service, outcome: matches}
   - {check: deploys, target: service, outcome: deploy_near}
-"#,
+",
     );
 }
 

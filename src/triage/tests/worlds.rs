@@ -35,7 +35,10 @@ fn with_dependency(name: &str, status_page: bool) -> ServiceProfile {
 }
 
 fn with_token() -> ServiceProfile {
-    ServiceProfile { token: Some(TokenProfile { env: "TOKEN".into(), ..TokenProfile::default() }), ..service() }
+    ServiceProfile {
+        token: Some(TokenProfile { env: "TOKEN".into(), ..TokenProfile::default() }),
+        ..service()
+    }
 }
 
 /// A desk whose gateway resolves, connects, is trusted and does not limit; nothing was released.
@@ -118,7 +121,11 @@ fn a_504_at_the_gateways_limit_while_the_backend_works_is_upstream() {
 #[test]
 fn a_401_with_a_token_for_somebody_else_is_auth() {
     healthy_face(with_token())
-        .finds_with("http service", Outcome::Unauthorized, json!({"origin": "app", "challenge_error": "invalid_token"}))
+        .finds_with(
+            "http service",
+            Outcome::Unauthorized,
+            json!({"origin": "app", "challenge_error": "invalid_token"}),
+        )
         .finds("http service direct", Outcome::Unauthorized)
         .finds("token service", Outcome::WrongAudience)
         .alert("orders-api: 401 Unauthorized for the billing job", Some(401))

@@ -28,8 +28,8 @@ pub(crate) fn checks(belief: &Belief<'_>, incident: &Incident, available: &[Step
     let planned = |step: &Step| incident.steps.iter().any(|record| record.step.key() == step.key());
     let worth = |step: &Step| {
         let cost = knowledge.cost(step.check);
-        let rate = source_of(step)
-            .and_then(|source| knowledge.variable(source))
+        let rate = knowledge
+            .variable(source_of(step))
             .map_or(0.0, |variable| expected_gain(belief, variable) / cost);
         (first && cost <= knowledge.checks.first_wave) || rate >= knowledge.stop.gain * CHECKS_ARE_CHEAPER
     };

@@ -12,6 +12,7 @@ pub mod github;
 
 /// Where issues go.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one tracker; boxing its client would only spread")]
 pub enum Tracker {
     /// Markdown files in a folder.
     Folder(folder::Folder),

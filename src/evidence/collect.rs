@@ -155,7 +155,7 @@ fn header_facts(facts: &crate::outcome::Facts) -> Vec<Fact> {
     for (_, value) in facts.iter().filter(|(name, _)| name.ends_with("headers") || name.as_str() == "marks") {
         match value {
             Value::Object(fields) => {
-                out.extend(fields.iter().filter_map(|(name, value)| Some(Fact::new(name, text_of(value)?))))
+                out.extend(fields.iter().filter_map(|(name, value)| Some(Fact::new(name, text_of(value)?))));
             }
             Value::Array(items) => out.extend(items.iter().filter_map(|item| match item {
                 Value::Array(pair) => Some(Fact::new(pair.first()?.as_str()?, text_of(pair.get(1)?)?)),

@@ -48,7 +48,7 @@ pub(super) fn character_class(value: &str) -> &'static str {
         "uuid"
     } else if value.len() >= 8 && all(|c| c.is_ascii_hexdigit()) {
         "hex"
-    } else if all(|c| c.is_alphabetic()) {
+    } else if all(char::is_alphabetic) {
         "letters"
     } else if all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
         "word"

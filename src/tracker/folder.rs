@@ -4,6 +4,7 @@
 //! `labels`), holds our marked section, and whatever people write around it stays. It is replaced in one step (written beside,
 //! synced, renamed), so that a reader or a crash never meets half a file.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -103,7 +104,7 @@ fn document(incident: &IncidentId, issue: &Issue, old: &str) -> String {
     for news in &issue.news {
         let marker = news_marker(incident.as_str(), &news.key);
         if !out.contains(&marker) {
-            out.push_str(&format!("\n{marker}\n{}\n", news.text));
+            let _infallible = write!(out, "\n{marker}\n{}\n", news.text);
         }
     }
     debug_assert!(out.contains(&marker(incident.as_str())) && out.contains(&end_marker(incident.as_str())));

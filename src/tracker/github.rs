@@ -180,21 +180,18 @@ impl GitHub {
             let (repository, number) = it.reference.rsplit_once('#')?;
             Some((Repository::parse(repository)?, number.parse::<u64>().ok()?))
         });
-        let (repository, found) = match known {
-            Some((repository, number)) => {
-                let found = self.get(&repository.route(&format!("/issues/{number}"))).await?;
-                (repository, found)
-            }
-            None => {
-                let named = repository.or(self.settings.repository.as_deref()).ok_or_else(|| {
-                    TrackerError::never("no repository is configured: set `tracker.github.repository`, or `repository` of the service")
-                })?;
-                let repository = Repository::parse(named).ok_or_else(|| {
-                    TrackerError::never(format!("`{named}` is no repository; one looks like owner/name"))
-                })?;
-                let found = self.find_or_create(incident, &repository, issue).await?;
-                (repository, found)
-            }
+        let (repository, found) = if let Some((repository, number)) = known {
+            let found = self.get(&repository.route(&format!("/issues/{number}"))).await?;
+            (repository, found)
+        } else {
+            let named = repository.or(self.settings.repository.as_deref()).ok_or_else(|| {
+                TrackerError::never("no repository is configured: set `tracker.github.repository`, or `repository` of the service")
+            })?;
+            let repository = Repository::parse(named).ok_or_else(|| {
+                TrackerError::never(format!("`{named}` is no repository; one looks like owner/name"))
+            })?;
+            let found = self.find_or_create(incident, &repository, issue).await?;
+            (repository, found)
         };
         self.update(incident, &repository, issue, &found).await?;
         self.tell(incident, &repository, issue, found.number).await?;

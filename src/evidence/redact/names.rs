@@ -180,9 +180,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
     let mut before = '_';
     let mut chars = name.chars().peekable();
     while let Some(c) = chars.next() {
-        if !c.is_alphanumeric() {
-            words.push(String::new());
-        } else {
+        if c.is_alphanumeric() {
             let hump = c.is_uppercase()
                 && (before.is_lowercase()
                     || (before.is_uppercase() && chars.peek().is_some_and(|next| next.is_lowercase())));
@@ -192,6 +190,8 @@ pub(super) fn words(name: &str) -> Vec<String> {
             if let Some(word) = words.last_mut() {
                 word.extend(c.to_lowercase());
             }
+        } else {
+            words.push(String::new());
         }
         before = c;
     }

@@ -71,11 +71,15 @@ fn is_within_number(text: &str, start: usize, end: usize) -> bool {
 fn is_card(text: &str) -> bool {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
     let prefix = digits.iter().take(2).fold(0, |sum, digit| sum * 10 + digit);
-    let issued = match (prefix, digits.len()) {
-        (40..=49, 13 | 16 | 19) | (34 | 37, 15) | (51..=55 | 22..=27, 16) | (30 | 36 | 38 | 39, 14) => true,
-        (35 | 50 | 56..=69, 12..=19) | (81, 16..=19) => true,
-        _ => false,
-    };
+    let issued = matches!(
+        (prefix, digits.len()),
+        (40..=49, 13 | 16 | 19)
+            | (34 | 37, 15)
+            | (51..=55 | 22..=27, 16)
+            | (30 | 36 | 38 | 39, 14)
+            | (35 | 50 | 56..=69, 12..=19)
+            | (81, 16..=19)
+    );
     let sum: u32 = digits
         .iter()
         .rev()
@@ -87,7 +91,7 @@ fn is_card(text: &str) -> bool {
 
 /// ISO 13616: the country's letters, and the whole modulo 97.
 fn is_iban(text: &str) -> bool {
-    let letters: Vec<char> = text.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let letters: Vec<char> = text.chars().filter(char::is_ascii_alphanumeric).collect();
     if !(15..=34).contains(&letters.len()) {
         return false;
     }

@@ -10,7 +10,7 @@ use crate::incident::Retry;
 use crate::tracker::TrackerError;
 
 /// The wait after a limit that does not say how long: GitHub asks for at least a minute.
-const LIMIT_WAIT: Duration = Duration::from_secs(60);
+const LIMIT_WAIT: Duration = Duration::from_mins(1);
 /// The longest wait that is believed: an hour is the window of the primary limit.
 const LONGEST_WAIT: Duration = Duration::from_secs(3700);
 /// The wait after a failure on GitHub's side or the network's.
@@ -75,18 +75,15 @@ impl Failure {
         };
         match status {
             401 => never(format!("GitHub does not accept the token (401: {said}); it is wrong, expired or revoked: set a new one")),
-            403 | 429 => match limit_wait(status, said, header) {
-                Some(wait) => Self {
-                    status: Some(status),
-                    is_limit: true,
-                    may_have_happened: false,
-                    reason: format!("GitHub's rate limit is reached ({status}: {said}); trying again in {} s", wait.as_secs()),
-                    retry: Retry::After(wait),
-                },
-                None => {
-                    let needs = header("x-accepted-github-permissions").map(|needs| format!("; it needs {needs}")).unwrap_or_default();
-                    never(format!("GitHub does not allow it (403: {said}){needs}"))
-                }
+            403 | 429 => if let Some(wait) = limit_wait(status, said, header) { Self {
+                status: Some(status),
+                is_limit: true,
+                may_have_happened: false,
+                reason: format!("GitHub's rate limit is reached ({status}: {said}); trying again in {} s", wait.as_secs()),
+                retry: Retry::After(wait),
+            } } else {
+                let needs = header("x-accepted-github-permissions").map(|needs| format!("; it needs {needs}")).unwrap_or_default();
+                never(format!("GitHub does not allow it (403: {said}){needs}"))
             },
             404 => never("GitHub shows no such repository or issue (404); it does not exist, or the token has no access to it".to_owned()),
             410 => never(format!("GitHub says that it is gone (410: {said}); issues are disabled in the repository, or somebody deleted the issue")),

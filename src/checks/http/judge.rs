@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::body::{self, Kind};
+use super::filter::{self, Filter};
 use super::origin::{self, Origin};
 use super::{Observed, Stopped, told_redirects, wire};
 use crate::checks::catalogue::{Answer, Catalogues, Means};
@@ -24,6 +25,7 @@ use crate::outcome::{CheckKind, Facts, Outcome};
 pub(in crate::checks) struct Expected {
     statuses: Vec<Statuses>,
     slow_after: Option<Duration>,
+    filter: Option<Filter>,
 }
 
 /// One status, or all of a hundred (`2xx`).
@@ -34,10 +36,17 @@ enum Statuses {
 }
 
 impl Expected {
-    /// Reads `expect_status` (`200`, `200,204`, `2xx`) and `slow_after`.
+    /// Reads `expect_status` (`200`, `200,204`, `2xx`), `expect_json` and `slow_after`.
     pub(in crate::checks) fn read(with: &With) -> Result<Self, NotRun> {
         let statuses = with.list("expect_status").into_iter().map(status).collect::<Result<_, _>>()?;
-        Ok(Self { statuses, slow_after: with.duration("slow_after")? })
+        let filter = with.get("expect_json").map(Filter::read).transpose();
+        let filter = filter.map_err(|why| NotRun::Usage(format!("`expect_json` cannot be used: {why}")))?;
+        Ok(Self { statuses, slow_after: with.duration("slow_after")?, filter })
+    }
+
+    /// Whether the body is not what `expect_json` wants. A body that is too large for the filter is not judged.
+    fn fails(&self, body: &[u8]) -> bool {
+        self.filter.as_ref().is_some_and(|filter| filter.judge(body) == filter::Verdict::Fails)
     }
 
     /// Whether this status is asked for by number.
@@ -181,6 +190,7 @@ fn outcomes(
         Ended::Cut => found.push(Outcome::Reset),
         Ended::Late => found.push(Outcome::Timeout),
         Ended::Whole if bad_body(observed, exchange, answer) => found.push(Outcome::BadBody),
+        Ended::Whole if found.is_empty() && expected.fails(&exchange.body) => found.push(Outcome::BadBody),
         Ended::Whole | Ended::Long => {}
     }
     if expected.slow_after.is_some_and(|limit| observed.total_ms > millis(limit)) {

@@ -105,6 +105,18 @@ async fn a_200_can_carry_a_broken_body() {
 }
 
 #[tokio::test]
+async fn a_body_must_be_what_expect_json_says() {
+    let healthy = || Reply::json(200, &json!({"status": "degraded", "items": []}));
+    is(&answered(healthy, &[("expect_json", ".status == \"ok\"")]).await, Outcome::BadBody, &[]);
+    is(&answered(healthy, &[("expect_json", ".items | length == 0")]).await, Outcome::Ok, &[]);
+    is(&answered(|| Reply::text(200, "up"), &[("expect_json", ".status")]).await, Outcome::BadBody, &[]);
+    let failing = || Reply::json(500, &json!({}));
+    is(&answered(failing, &[("expect_json", ".status")]).await, Outcome::ServerError, &[]);
+    let error = try_url("http://127.0.0.1:1/", &[("expect_json", "env")]).await.unwrap_err();
+    assert!(error.to_string().contains("`env` is not taken"), "{error}");
+}
+
+#[tokio::test]
 async fn slow_is_a_warning_and_an_error_is_an_error() {
     let late = || Reply::empty(200).after(Duration::from_millis(40));
     is(&answered(late, &[("slow_after", "10ms")]).await, Outcome::Slow, &[]);

@@ -108,7 +108,13 @@ impl App {
         reason: &str,
         body: &str,
     ) -> Result<(), Unavailable> {
-        tracing::warn!(source, reason, verdict = verdict.id(), "a delivery became no alert");
+        match verdict {
+            Verdict::Bad => {
+                tracing::warn!(source, reason, "a delivery is not this source's; it was refused and kept")
+            }
+            // An end whose beginning nobody saw is everyday life after a restart of the monitoring system.
+            Verdict::Unmapped => tracing::info!(source, reason, "a delivery became no alert; it was kept"),
+        }
         self.counters.add(
             "firstcheck_deliveries_kept_total",
             &format!("source=\"{source}\",verdict=\"{}\"", verdict.id()),

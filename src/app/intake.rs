@@ -110,7 +110,7 @@ impl App {
     ) -> Result<(), Unavailable> {
         match verdict {
             Verdict::Bad => {
-                tracing::warn!(source, reason, "a delivery is not this source's; it was refused and kept")
+                tracing::warn!(source, reason, "a delivery is not this source's; it was refused and kept");
             }
             // An end whose beginning nobody saw is everyday life after a restart of the monitoring system.
             Verdict::Unmapped => tracing::info!(source, reason, "a delivery became no alert; it was kept"),

@@ -345,9 +345,10 @@ impl App {
     /// # Errors
     /// [`AppError::NoSuchIncident`] and [`AppError::Unavailable`].
     pub async fn document(&self, id: &IncidentId) -> Result<Document, AppError> {
+        // The actions first: a trouble is committed with its event, so the incident that is read after it knows of it.
+        let undone = self.store.pending_of(id).await?;
         let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
         let gate = self.gate(id);
-        let undone = self.store.pending_of(id).await?;
         let troubles = undone.iter().filter_map(|(pending, given_up)| trouble(pending, *given_up));
         let troubles = troubles.map(|it| Trouble { reason: gate.text(&it.reason), ..it }).collect();
         Ok(Document::of(incident, &self.knowledge, troubles))
@@ -422,11 +423,13 @@ impl App {
         let mut ticks = self.ticks.subscribe();
         loop {
             ticks.mark_unchanged();
-            let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
-            if incident.stage != Stage::Triaging {
+            let known =
+                || async { self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone())) };
+            if known().await?.stage != Stage::Triaging {
                 let undone = self.store.pending_of(id).await?;
                 if undone.iter().all(|(_, given_up)| *given_up) {
-                    return Ok(Arc::new(incident));
+                    // Read again: the last action's event may have come in between.
+                    return Ok(Arc::new(known().await?));
                 }
             }
             // The sender is ours: it cannot be gone.

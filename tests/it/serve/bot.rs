@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 pub(crate) use crate::worlds::Folder;
 
 /// A story waits for events; this only ends a test that would hang, and says what it waited for.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Waits for something, and says what it was when it does not come.
 pub(crate) async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {

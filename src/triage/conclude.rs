@@ -108,6 +108,10 @@ struct Words {
 impl Words {
     fn fill(&self, text: &str) -> String {
         let filled = text.replace("{{service}}", &self.service).replace("{{dependency}}", &self.dependency);
+        // A name keeps its case, wherever it stands.
+        if text.starts_with("{{") && !filled.starts_with("the ") {
+            return filled;
+        }
         let mut letters = filled.chars();
         letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     }

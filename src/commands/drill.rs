@@ -5,7 +5,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +106,7 @@ fn choose() -> anyhow::Result<Option<&'static World>> {
 
 /// Starts the world and the bot, sends the alert and waits for the end.
 async fn drill(world: &'static World, no_input: bool) -> anyhow::Result<Ended> {
-    let folder = drill_folder(world.name);
+    let folder = std::env::temp_dir().join(format!("firstcheck-drill-{}-{}", world.name, std::process::id()));
     let running = world.start(&folder.join("world"), clock::now()).await.context("starting the world")?;
     say(format_args!(
         "drill `{}`: {}. Its servers are on loopback, its files in {}",
@@ -114,10 +114,21 @@ async fn drill(world: &'static World, no_input: bool) -> anyhow::Result<Ended> {
         world.title,
         folder.display()
     ));
+    if !no_input {
+        brief(&running);
+    }
     let desk = Desk::open(setup(&running, &folder, no_input)?).await?;
     let ended = alert(&desk, &running).await;
     desk.close().await;
     ended
+}
+
+/// Tells the person what somebody on call for this service would know, so that there is something to answer from.
+fn brief(running: &Running) {
+    say(format_args!("You are on call for {}. If you are asked, you know:", running.scene().profile.name));
+    for (question, answer) in &running.scene().answers {
+        say(format_args!("  {:24} {}", question.id(), answer.replace('\n', "\n                           ")));
+    }
 }
 
 /// Opens the webhook's door on a free port, posts the alert as Alertmanager does, and waits for the end.
@@ -170,10 +181,6 @@ fn setup(running: &Running, folder: &Path, no_input: bool) -> anyhow::Result<Set
         templates: Templates::builtin(),
         check_timeout: CHECK_TIMEOUT,
     })
-}
-
-fn drill_folder(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("firstcheck-drill-{name}-{}", uuid::Uuid::new_v4().simple()))
 }
 
 /// Says whether the drill ended at the truth.

@@ -71,6 +71,12 @@ pub const WORLDS: &[World] = &[
         build: |town| Box::pin(server::bad_deploy(town)),
     },
     World {
+        name: "poison-input",
+        title: "500s for one tenant whose payload crashes the handler; every probe is green",
+        bucket: Bucket::Server,
+        build: |town| Box::pin(server::poison_input(town)),
+    },
+    World {
         name: "retry-storm",
         title: "429 from our own gateway since a job polls too often",
         bucket: Bucket::RateLimit,

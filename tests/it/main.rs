@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod alertmanager;
 mod architecture;
 mod bad_input;
 mod check_command;
 mod discord;
+mod drills;
 mod fakes;
 mod github;
 mod serve;

@@ -88,11 +88,13 @@ fn the_gateway_answers_429_while_the_job_polls() {
 }
 
 #[tokio::test]
-async fn a_world_of_another_content_type_still_answers_reads() {
-    let folder = Folder::new("content-type");
-    let (running, client) = started("content-type-changed", &folder).await;
-    let answer = client.get(&running.scene().profile.url.clone().unwrap()).await.unwrap();
-    assert_eq!(answer.status, 200);
+async fn worlds_that_fail_on_writes_answer_reads() {
+    for name in ["content-type-changed", "poison-input"] {
+        let folder = Folder::new(name);
+        let (running, client) = started(name, &folder).await;
+        let answer = client.get(&running.scene().profile.url.clone().unwrap()).await.unwrap();
+        assert_eq!(answer.status, 200, "{name}");
+    }
 }
 
 #[test]

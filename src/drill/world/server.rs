@@ -1,4 +1,4 @@
-//! The world whose fault is our own application.
+//! Worlds whose fault is our own application.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -46,6 +46,58 @@ pub(super) async fn bad_deploy(town: &mut Town) -> io::Result<Scene> {
             (QuestionId::ErrorOrigin, "app"),
             (QuestionId::LatencyFirst, "no"),
             (QuestionId::CorrelatedDependency, "none"),
+        ]),
+        secrets: BTreeMap::new(),
+    })
+}
+
+/// One tenant's orders hold a quantity of zero, and the handler divides by it. Every probe finds a healthy service: only people know who
+/// is hit and what they send.
+pub(super) async fn poison_input(town: &mut Town) -> io::Result<Scene> {
+    let app = town
+        .serve(APP, "/v1/orders", |request| async move {
+            let poisoned =
+                request.method() == "POST" && request.body().windows(13).any(|it| it == b"\"quantity\": 0");
+            if poisoned {
+                Reply::json(
+                    500,
+                    &serde_json::json!({"code": "INTERNAL", "message": "attempt to divide by zero"}),
+                )
+            } else {
+                Reply::json(200, &serde_json::json!({"orders": []}))
+            }
+        })
+        .await?;
+    let api = town.gateway(town.gateway_to(&app), app.path()).await?;
+    let request = format!(
+        "curl -X POST '{api}' -H 'Content-Type: application/json' -H 'X-Tenant: acme' --data '{{\"sku\": \"A-1\", \"quantity\": 0}}' \
+         -> 500 {{\"code\":\"INTERNAL\",\"message\":\"attempt to divide by zero\"}}"
+    );
+    Ok(Scene {
+        alert: AlertText {
+            name: "OrdersApiErrors",
+            summary: "orders-api: some orders fail".into(),
+            description: "Error ratio 4 % on POST /v1/orders, status 500, intermittent.".into(),
+            url: api.to_string(),
+        },
+        profile: ServiceProfile {
+            name: "orders-api".into(),
+            url: Some(api),
+            direct_url: Some(app),
+            releases: Some(town.releases(&[])?),
+            ..ServiceProfile::default()
+        },
+        answers: answers(&[
+            (QuestionId::SpikeStart, "intermittent"),
+            (QuestionId::EndpointScope, "one"),
+            (QuestionId::PrincipalScope, "tenant"),
+            (QuestionId::ClientScope, "all_clients"),
+            (QuestionId::ChangeAtStart, "none"),
+            (QuestionId::ErrorOrigin, "app"),
+            (QuestionId::LatencyFirst, "no"),
+            (QuestionId::CorrelatedDependency, "none"),
+            (QuestionId::NetworkEvidence, "none"),
+            (QuestionId::FailingRequest, &request),
         ]),
         secrets: BTreeMap::new(),
     })

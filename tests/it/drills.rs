@@ -1,0 +1,77 @@
+//! Every world of the drill, from the alert to the filed issue, through the program a newcomer runs.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::worlds::Folder;
+
+/// Runs `firstcheck drill NAME --no-input --json` with its files in a folder of its own.
+fn drill(name: &str, folder: &Folder) -> (Option<i32>, Value, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_firstcheck"))
+        .args(["drill", name, "--no-input", "--json"])
+        .env("TMPDIR", &folder.0)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let thread = String::from_utf8_lossy(&output.stderr).into_owned();
+    let document = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("one JSON document on standard output: {error}\n{thread}"));
+    (output.status.code(), document, thread)
+}
+
+/// The world ends at its bucket, with this cause on top, and the issue says so.
+fn check(name: &str, bucket: &str, cause: &str) {
+    let folder = Folder::new("drills");
+    let (status, document, thread) = drill(name, &folder);
+    assert_eq!(document["expected_bucket"], bucket, "{thread}");
+    assert_eq!(document["bucket"], bucket, "{thread}\n{document:#}");
+    assert_eq!(status, Some(0), "{thread}");
+    assert_eq!(document["state"], "clarity", "{thread}");
+    assert_eq!(document["causes"][0]["id"], cause, "{thread}");
+    assert!(document["mttc_s"].as_f64().unwrap() > 0.0);
+    let issue = std::fs::read_to_string(document["issue"].as_str().unwrap()).unwrap();
+    let id = document["id"].as_str().unwrap();
+    for told in [bucket, id, document["next_experiment"].as_str().unwrap()] {
+        assert!(issue.contains(told), "the issue says `{told}`:\n{issue}");
+    }
+}
+
+macro_rules! drills {
+    ($($test:ident: $world:literal is $bucket:literal because $cause:literal;)*) => {
+        $(#[test] fn $test() { check($world, $bucket, $cause); })*
+    };
+}
+
+drills! {
+    an_expired_certificate_behind_the_gateway: "expired-certificate" is "upstream" because "backend_certificate_behind_gateway";
+    a_dependency_whose_alias_dangles: "dangling-cname" is "upstream" because "dependency_name_gone";
+    a_vendor_that_throttles_us: "vendor-throttles-us" is "rate_limit" because "vendor_limit_wrapped";
+    a_gateway_that_gives_up_first: "gateway-gives-up-first" is "upstream" because "gateway_gives_up_before_backend";
+    a_token_for_another_audience: "wrong-audience" is "auth" because "audience_mismatch";
+    a_client_release_that_changed_the_content_type: "content-type-changed" is "client" because "content_type_changed";
+    a_gateway_that_strips_the_authorization: "stripped-authorization" is "auth" because "authorization_stripped";
+    a_vendor_that_is_down: "vendor-outage" is "upstream" because "dependency_down";
+    a_release_that_broke_us: "bad-deploy" is "server" because "release_broke_it";
+    an_input_that_crashes_the_handler: "poison-input" is "server" because "input_crashes_it";
+    a_job_that_polls_too_often: "retry-storm" is "rate_limit" because "our_callers_poll_too_often";
+}
+
+#[test]
+fn the_list_names_every_world_once() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_firstcheck")).args(["drill", "--list", "--json"]).output().unwrap();
+    let worlds: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(worlds.len(), firstcheck::drill::WORLDS.len());
+    assert!(worlds.iter().all(|world| world["name"].is_string() && world["title"].is_string()));
+}
+
+#[test]
+fn a_world_nobody_knows_is_wrong_usage() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_firstcheck")).args(["drill", "no-such-world"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("drill --list"));
+    assert!(output.stdout.is_empty());
+}

@@ -21,11 +21,11 @@ fn redact(criterion: &mut Criterion) {
     criterion
         .bench_function("redact a clean sentence", |bench| bench.iter(|| gate.text(black_box(sentence))));
     criterion.bench_function("redact a sentence with three secrets", |bench| {
-        bench.iter(|| gate.text(black_box(secret)))
+        bench.iter(|| gate.text(black_box(secret)));
     });
     criterion.bench_function("redact a log of 100 lines", |bench| bench.iter(|| gate.text(black_box(&log))));
     criterion.bench_function("redact a payload of 20 alerts", |bench| {
-        bench.iter(|| gate.json(black_box(&payload)))
+        bench.iter(|| gate.json(black_box(&payload)));
     });
     criterion.bench_function("scan a log of 100 lines", |bench| bench.iter(|| scan(black_box(&log))));
 }

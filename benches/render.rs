@@ -54,11 +54,11 @@ fn issue(criterion: &mut Criterion) {
     let redacted = redact::incident(&incident, &gate);
     let packed = pack(&redacted);
     criterion.bench_function("redact an incident", |bench| {
-        bench.iter(|| redact::incident(black_box(&incident), &gate))
+        bench.iter(|| redact::incident(black_box(&incident), &gate));
     });
     criterion.bench_function("pack an incident", |bench| bench.iter(|| pack(black_box(&redacted))));
     criterion.bench_function("render an issue", |bench| {
-        bench.iter(|| render::issue(&templates, black_box(&packed)))
+        bench.iter(|| render::issue(&templates, black_box(&packed)));
     });
 }
 

@@ -244,6 +244,7 @@ impl App {
     ) -> Result<Vec<Recorded>, CommitError> {
         let now = clock::now();
         let expected_seq = before.seq;
+        let told = before.timeline.len();
         let mut incident = before;
         let (mut recorded, mut actions) = (Vec::new(), Vec::new());
         for event in events {
@@ -261,6 +262,9 @@ impl App {
             settles,
         };
         let pending = self.store.commit(commit).await?;
+        for entry in incident.timeline.iter().skip(told) {
+            tracing::info!(incident.id = %incident.id, "{}: {}", incident.id, entry.what);
+        }
         lanes::enqueue(self, pending);
         if !recorded.is_empty() {
             self.publish(&incident);
@@ -304,11 +308,10 @@ impl App {
 /// its own.
 fn planned(incident: &Incident, action: Action, now: jiff::Timestamp) -> Planned {
     let id = &incident.id;
-    let (lane, due_at) = match &action {
-        Action::OpenThread | Action::Ask { .. } | Action::Say { .. } => (format!("chat {id}"), now),
-        Action::RunCheck { step } => (format!("check {id} {}", step.key()), now),
-        Action::FileIssue => (format!("issue {id}"), now),
-        Action::WakeAt { at } => (format!("wake {id}"), *at),
+    let lane = match &action {
+        Action::OpenThread | Action::Ask { .. } | Action::Say { .. } => format!("chat {id}"),
+        Action::RunCheck { step } => format!("check {id} {}", step.key()),
+        Action::FileIssue => format!("issue {id}"),
     };
-    Planned { lane, action, due_at }
+    Planned { lane, action, due_at: now }
 }

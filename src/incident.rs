@@ -144,7 +144,7 @@ pub enum Event {
     QuestionAsked {
         /// The question.
         question: QuestionId,
-        /// "Asked because …", one sentence.
+        /// Why it is asked, as it goes on after "asked because".
         because: String,
     },
     /// A person answered.
@@ -356,7 +356,7 @@ impl StepRecord {
 pub struct QuestionRecord {
     /// The question.
     pub question: QuestionId,
-    /// "Asked because …"; empty when somebody answered unasked.
+    /// Why it was asked, as it goes on after "asked because"; empty when somebody answered unasked.
     pub because: String,
     /// When it was asked.
     pub asked_at: Option<Timestamp>,

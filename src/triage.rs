@@ -53,7 +53,7 @@ pub enum Action {
     Ask {
         /// The question; its wording is [`Knowledge::question`].
         question: QuestionId,
-        /// "Asked because …", one sentence.
+        /// Why it is asked, as it goes on after "asked because".
         because: String,
     },
     /// Say something in the thread.
@@ -63,11 +63,6 @@ pub enum Action {
     },
     /// Create the issue, or bring it up to date; comes back as [`Event::IssueFiled`].
     FileIssue,
-    /// Nothing to do before this moment. (Not emitted by this version: triage waits for events alone.)
-    WakeAt {
-        /// When.
-        at: Timestamp,
-    },
 }
 
 /// Something worth a message in the thread. The details are in the incident.
@@ -287,11 +282,8 @@ impl Turn<'_> {
             worth.iter().enumerate().filter(|(place, worth)| *place == 0 || worth.rate >= SECOND * stop.gain);
         let wanted: Vec<QuestionId> = wanted.take(room).map(|(_, worth)| worth.question).collect();
         for question in &wanted {
-            let because = format!(
-                "Asked because it would best tell {best} ({:.0} %) from {other} ({:.0} %).",
-                p * 100.0,
-                q * 100.0
-            );
+            let because =
+                format!("it would best tell {best} ({:.0} %) from {other} ({:.0} %)", p * 100.0, q * 100.0);
             self.record(Event::QuestionAsked { question: *question, because: because.clone() });
             self.actions.push(Action::Ask { question: *question, because });
         }

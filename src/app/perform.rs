@@ -107,7 +107,6 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
         }
         Action::RunCheck { step } => Some(run_check(app, id, step).await?),
         Action::FileIssue => file_issue(app, &incident).await?,
-        Action::WakeAt { .. } => None,
     };
     match event {
         Some(event) => {
@@ -239,7 +238,6 @@ fn kind(action: &Action) -> &'static str {
         Action::Ask { .. } => "ask",
         Action::Say { .. } => "say",
         Action::FileIssue => "file_issue",
-        Action::WakeAt { .. } => "wake_at",
     }
 }
 
@@ -251,7 +249,6 @@ pub(super) fn what(action: &Action) -> &'static str {
         Action::Ask { .. } => "asking a question",
         Action::Say { .. } => "saying it in the thread",
         Action::FileIssue => "filing the issue",
-        Action::WakeAt { .. } => "waking up",
     }
 }
 

@@ -114,7 +114,7 @@ pub struct OpenQuestion {
     pub question: QuestionId,
     /// Its wording.
     pub ask: String,
-    /// "Asked because …".
+    /// Why it is asked, as it goes on after "asked because".
     pub because: String,
     /// The closed answers; `unknown` is always taken.
     pub answers: Vec<Choosable>,

@@ -70,7 +70,7 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     let origin = origin::attribute(catalogues, answer);
     let wrapped = origin.wraps.as_ref().filter(|wrap| wrap.means == Means::Limit);
     let nothing_left = tightest.is_some_and(|it| it.remaining.is_some_and(|left| left <= 0.0));
-    let limited = answer.status == 429
+    let is_limited = answer.status == 429
         || refusal.is_some()
         || wrapped.is_some()
         || origin.means == Some(Means::Limit)
@@ -84,10 +84,10 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     };
     let retry_after = retry_after(limiter, answer, now);
     let resets_in = tightest.and_then(|it| it.resets_in).or(retry_after);
-    let resets_in = resets_in.or_else(|| tightest.filter(|_| limited).and_then(|it| it.window));
-    put("limiter", limiter.map(|it| it.id.clone().into()).or_else(|| limited.then(|| "unknown".into())));
+    let resets_in = resets_in.or_else(|| tightest.filter(|_| is_limited).and_then(|it| it.window));
+    put("limiter", limiter.map(|it| it.id.clone().into()).or_else(|| is_limited.then(|| "unknown".into())));
     put("limiter_name", limiter.map(|it| it.name.clone().into()));
-    if limited || limiter.is_some() {
+    if is_limited || limiter.is_some() {
         put("hop", Some(json!(hop(limiter, &origin))));
     }
     let policy =
@@ -102,10 +102,13 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     put("reason", reason(limiter, answer).map(Value::from));
     put("origin", (origin.who != "unknown").then(|| origin.who.into()));
     put("dependency", wrapped.and_then(|it| it.dependency.clone()).map(Value::from));
-    put("diagnosis", diagnosis(limited, answer, tightest, retry_after, wrapped.is_some()).map(Value::from));
+    put(
+        "diagnosis",
+        diagnosis(is_limited, answer, tightest, retry_after, wrapped.is_some()).map(Value::from),
+    );
     put("quotas", (quotas.len() > 1).then(|| quotas.iter().map(shown).collect()));
 
-    let outcome = if limited {
+    let outcome = if is_limited {
         Outcome::Limited
     } else if quotas.is_empty() {
         Outcome::NoHeaders

@@ -352,7 +352,7 @@ mod tests {
 
     fn zone() -> Zone {
         Zone::new("drill.test")
-            .a("api", Ipv4Addr::new(127, 0, 0, 1))
+            .a("api", Ipv4Addr::LOCALHOST)
             .aaaa("api", Ipv6Addr::LOCALHOST)
             .cname("www", "api.drill.test")
             .cname("pay", "gone.vendor.test")

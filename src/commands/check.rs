@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{NOT_RUN, WRONG_USAGE};
+use super::{NOT_RUN, WRONG_USAGE, say};
 use crate::checks::{self, Environment, NotRun, With};
 use crate::outcome::{CheckKind, Outcome, Report};
 use crate::{clock, config, egress};
@@ -126,9 +126,8 @@ fn secrets(
     Ok(secrets)
 }
 
-#[expect(clippy::print_stderr, reason = "messages of a command go to standard error")]
 fn refuse(message: &str, status: u8) -> ExitCode {
-    eprintln!("firstcheck: {message}");
+    say(format_args!("firstcheck: {message}"));
     ExitCode::from(status)
 }
 

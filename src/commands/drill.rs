@@ -58,19 +58,17 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return list(args.json);
     }
     let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    let (world, no_input) = match &args.name {
-        Some(name) => match World::find(name) {
-            Some(world) => (world, args.no_input),
-            None => {
-                say(format_args!("there is no world `{name}`; `firstcheck drill --list` shows them"));
-                return Ok(ExitCode::from(WRONG_USAGE));
-            }
-        },
-        None if on_terminal && !args.no_input => match choose()? {
-            Some(world) => (world, false),
-            None => return Ok(Ended::left()),
-        },
-        None => (&WORLDS[0], true),
+    let (world, no_input) = if let Some(name) = &args.name {
+        let Some(world) = World::find(name) else {
+            say(format_args!("there is no world `{name}`; `firstcheck drill --list` shows them"));
+            return Ok(ExitCode::from(WRONG_USAGE));
+        };
+        (world, args.no_input)
+    } else if on_terminal && !args.no_input {
+        let Some(world) = choose()? else { return Ok(Ended::left()) };
+        (world, false)
+    } else {
+        (&WORLDS[0], true)
     };
     match drill(world, no_input).await? {
         Ended::Settled(mut document) => conclude(world, &mut document, args.json),

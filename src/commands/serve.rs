@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::{NOT_RUN, WRONG_USAGE, parts};
+use super::{NOT_RUN, WRONG_USAGE, parts, say};
 use crate::app::{App, Parts};
 use crate::chat::discord::{self, Discord};
 use crate::chat::{Chat, ChatError, Inbound};
@@ -50,14 +50,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (settings, knowledge, templates) = match read(&args) {
         Ok(read) => read,
         Err(problem) => {
-            say(&problem);
+            say(format_args!("{problem}"));
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
     let store = match Store::open(&settings.store).await {
         Ok(store) => store,
         Err(error) => {
-            say(&error.to_string());
+            say(format_args!("{error}"));
             return Ok(ExitCode::from(NOT_RUN));
         }
     };
@@ -83,7 +83,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         check_timeout: settings.checks.timeout,
     };
     let app = App::start(parts).await?;
-    say(&greeting(&settings, &listener)?);
+    say(format_args!("{}", greeting(&settings, &listener)?));
     let connecting = match &settings.chat {
         config::Chat::Console => None,
         config::Chat::Discord(discord) => {
@@ -211,9 +211,4 @@ async fn stop_signal() {
         }
     }
     let _ = interrupt.await;
-}
-
-#[expect(clippy::print_stderr, reason = "where it listens, or why it does not: the command's only words")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

@@ -126,7 +126,8 @@ pub fn unsigned(claims: &Value) -> String {
 #[must_use]
 pub fn with_broken_signature(token: &str) -> String {
     let (signed, signature) = token.rsplit_once('.').unwrap_or((token, ""));
-    let other: String = signature.chars().map(|it| if it == 'A' { 'B' } else { 'A' }).collect();
+    // `A` and `Q` end in four zero bits: the last character stays one that base64url allows there (RFC 4648 §3.5).
+    let other: String = signature.chars().map(|it| if it == 'A' { 'Q' } else { 'A' }).collect();
     format!("{signed}.{other}")
 }
 

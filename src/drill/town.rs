@@ -92,6 +92,9 @@ impl Town {
     }
 
     /// A URL of this town.
+    ///
+    /// # Panics
+    /// When host and path are no plain words.
     #[must_use]
     pub fn url(&self, host: &str, port: u16, path: &str) -> Url {
         format!("https://{host}:{port}{path}").parse().expect("hosts and paths of the drill are plain words")

@@ -43,6 +43,7 @@ fn report(step: &Step, outcome: Outcome, summary: &str, facts: serde_json::Value
 const CURL: &str = "curl -X POST 'https://api.example.com/v1/users/4711/reports?format=pdf&email=jane@example.com' \\\n  -H 'Authorization: Bearer abcdef123456' -H 'Content-Type: application/json' \\\n  -d '{\"customer\":\"Jane Doe\",\"months\":12}'\n-> 504 {\"error\":{\"code\":\"UPSTREAM_TIMEOUT\"}}";
 
 /// 504s: the backend needs 31 s, the gateway gives up at 30 s.
+#[expect(clippy::too_many_lines, reason = "one incident with something of everything")]
 fn incident() -> Incident {
     let mut incident = Incident::new(IncidentId::from_seed(7));
     let profile = ServiceProfile {

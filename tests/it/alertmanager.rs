@@ -109,14 +109,14 @@ fn the_real_alertmanager_opens_an_incident_and_resolves_it() {
         "annotations": {"summary": "orders-api returns 502 Bad Gateway"},
     });
     ask(at, "POST", "/api/v2/alerts", &json!([alert]).to_string());
-    bot.says("opened by an alert from alertmanager");
+    bot.says("alert from alertmanager");
     let listed = ask(bot_at, "GET", "/api/incidents", "");
     let incident = &listed["incidents"][0];
     assert_eq!(incident["service"], "orders-api", "{listed}");
 
     alert["endsAt"] = json!("2026-01-01T00:00:00Z");
     ask(at, "POST", "/api/v2/alerts", &json!([alert]).to_string());
-    bot.says("resolved");
+    bot.says("resolved (alertmanager)");
     let document = ask(bot_at, "GET", &format!("/api/incidents/{}", incident["id"].as_str().unwrap()), "");
     assert_eq!(document["state"], "resolved", "{document:#}");
 }

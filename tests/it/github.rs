@@ -191,7 +191,7 @@ async fn labels_that_are_dropped_in_silence_are_noticed() {
 async fn refusals_say_whose_turn_it_is() {
     let world = World::start().await;
     for (fault, retry, says) in [
-        (Fault::SecondaryLimit, Retry::After(Duration::from_secs(60)), "rate limit"),
+        (Fault::SecondaryLimit, Retry::After(Duration::from_mins(1)), "rate limit"),
         (Fault::BadToken, Retry::Never, "token"),
         (Fault::Disabled, Retry::Never, "disabled"),
     ] {

@@ -7,11 +7,11 @@ use firstcheck::drill::client::Client;
 use firstcheck::drill::{Running, WORLDS, World};
 
 /// A folder of this test alone, removed when it is dropped.
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     /// A fresh folder whose name holds this word.
-    pub fn new(word: &str) -> Self {
+    pub(crate) fn new(word: &str) -> Self {
         let path = std::env::temp_dir().join(format!("firstcheck-{word}-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)

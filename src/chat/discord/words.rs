@@ -184,7 +184,6 @@ pub(super) fn question(
     question: &Question,
     because: &str,
 ) -> Result<String, ChatError> {
-    let because = because.strip_prefix("asked because ").unwrap_or(because);
     render(templates, "thread/question", &Asked { ask: &question.ask, because, who: &question.who })
 }
 

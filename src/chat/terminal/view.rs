@@ -155,7 +155,6 @@ fn asked_because(ink: Ink, because: &str) -> Vec<String> {
     if because.is_empty() {
         return Vec::new();
     }
-    let because = because.strip_prefix("asked because ").unwrap_or(because);
     ink.block(&[Span(Tone::Plain, "    ".into())], &[span(Tone::Dim, format!("asked because {because}"))])
 }
 

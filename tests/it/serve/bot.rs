@@ -1,5 +1,6 @@
 //! A whole bot on loopback: the app, its server on a free port, a store and an issue folder of its own, and a caller.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -219,10 +220,10 @@ pub(crate) async fn send(
     let mut request =
         format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     if !headers.iter().any(|(name, _)| *name == "host") {
-        request += &format!("host: {address}\r\n");
+        write!(request, "host: {address}\r\n").unwrap();
     }
     for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
+        write!(request, "{name}: {value}\r\n").unwrap();
     }
     request += "\r\n";
     let mut stream = TcpSocket::new_v4().unwrap().connect(address).await.unwrap();

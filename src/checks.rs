@@ -29,6 +29,7 @@ mod fields;
 mod http;
 mod manners;
 mod rate_limit;
+mod socket;
 mod status_page;
 mod tcp;
 mod tls;

@@ -5,61 +5,25 @@
 //! an event of its own: a log can be replayed, audited and shown as a timeline without deciding anything again.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, AlertStatus, IncidentKey, Severity};
 use crate::bucket::Bucket;
-use crate::outcome::{CheckKind, Report, Role};
+use crate::outcome::Report;
 use crate::profile::ServiceProfile;
 use crate::question::{Answer, QuestionId};
 
-/// An incident's name: `inc-` and ten letters and digits, safe in a URL, a file name and a chat.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct IncidentId(String);
+mod conclusion;
+mod event;
+mod id;
 
-/// A word that names no incident.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no incident id; one looks like inc-4k2m9qx7ab")]
-pub struct NotAnIncidentId(pub String);
+pub use conclusion::{Conclusion, Hypothesis, Reason, Stopped};
+pub use event::{Event, Recorded, Step};
+pub use id::{IncidentId, NotAnIncidentId};
 
-impl IncidentId {
-    /// The id that belongs to this seed (the shell draws it at random; tests choose it).
-    #[must_use]
-    pub fn from_seed(seed: u64) -> Self {
-        const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        let letters = (0..10).map(|place| {
-            let index = usize::try_from((seed >> (place * 5)) & 31).unwrap_or(0);
-            char::from(LETTERS[index])
-        });
-        Self(format!("inc-{}", letters.collect::<String>()))
-    }
-
-    /// Reads an id.
-    ///
-    /// # Errors
-    /// [`NotAnIncidentId`] when the text is not `inc-` and ten lower-case letters and digits.
-    pub fn parse(text: &str) -> Result<Self, NotAnIncidentId> {
-        let tail = text.strip_prefix("inc-").unwrap_or_default();
-        let good = tail.len() == 10 && tail.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if good { Ok(Self(text.to_owned())) } else { Err(NotAnIncidentId(text.to_owned())) }
-    }
-
-    /// As text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for IncidentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use event::describe;
 
 /// Whether a failed action is worth another try, as the side that failed sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,154 +32,6 @@ pub enum Retry {
     Never,
     /// Not before this much time has passed.
     After(std::time::Duration),
-}
-
-/// A check that triage decided to run: the kind, whose endpoint, and everything the probe needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
-    /// The kind of check.
-    pub check: CheckKind,
-    /// Ours or an upstream.
-    pub role: Role,
-    /// The dependency's name, or what tells two steps of one kind and role apart (`direct`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// What to check, as on the command line.
-    pub target: String,
-    /// Its `with:` keys, as on the command line. Secrets by reference only (`env:NAME`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub with: BTreeMap<String, String>,
-}
-
-impl Step {
-    /// What tells this step from every other step of the incident, e.g. `dns service` or `http dependency payments`.
-    #[must_use]
-    pub fn key(&self) -> String {
-        match &self.name {
-            Some(name) => format!("{} {} {name}", self.check, self.role),
-            None => format!("{} {}", self.check, self.role),
-        }
-    }
-}
-
-/// Something that happened, or that triage decided.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "events are built once, stored and folded; boxing would only spread"
-)]
-pub enum Event {
-    /// The incident begins, with what is known of its service.
-    Opened {
-        /// Two alerts with this key are the same incident.
-        key: IncidentKey,
-        /// What is known of the service.
-        profile: ServiceProfile,
-    },
-    /// A monitoring system, or a person, reported the problem (again), or its end.
-    AlertReceived {
-        /// The alert.
-        alert: Alert,
-    },
-    /// The chat opened a thread.
-    ThreadOpened {
-        /// The chat's own reference to the thread.
-        thread: String,
-    },
-    /// Triage decided to run checks.
-    ChecksPlanned {
-        /// The checks.
-        steps: Vec<Step>,
-    },
-    /// A probe was started.
-    CheckStarted {
-        /// [`Step::key`].
-        step: String,
-    },
-    /// A probe came back.
-    CheckReported {
-        /// [`Step::key`].
-        step: String,
-        /// What it found.
-        report: Report,
-    },
-    /// Triage decided to ask a person.
-    QuestionAsked {
-        /// The question.
-        question: QuestionId,
-        /// Why it is asked, as it goes on after "asked because".
-        because: String,
-    },
-    /// A person answered.
-    AnswerGiven {
-        /// The question.
-        question: QuestionId,
-        /// The answer.
-        answer: Answer,
-        /// Who, in the words of the channel (`terminal`, a chat user's name, an API client's name).
-        by: String,
-    },
-    /// What is believed now: after each new observation, until the end of triage.
-    Believed {
-        /// The probability of each bucket; they add up to 1.
-        buckets: BTreeMap<Bucket, f64>,
-    },
-    /// Triage stopped.
-    Concluded {
-        /// What it says.
-        conclusion: Conclusion,
-    },
-    /// The tracker has the issue.
-    IssueFiled {
-        /// The tracker's own reference (`owner/repo#12`, a path).
-        reference: String,
-        /// Where a person can read it.
-        url: String,
-    },
-    /// An action failed and waits for its next try, or was given up.
-    ActionFailed {
-        /// What was tried, in a person's words.
-        what: String,
-        /// Why it failed.
-        reason: String,
-        /// When it is tried again; `None` when it is not.
-        retry_at: Option<Timestamp>,
-    },
-    /// A person says that triage was wrong.
-    Reclassified {
-        /// The bucket it really was.
-        bucket: Bucket,
-        /// Who says so.
-        by: String,
-    },
-    /// The problem is over.
-    Resolved {
-        /// Who or what said so.
-        by: String,
-    },
-    /// Nothing more is expected.
-    Closed {
-        /// Who closed it.
-        by: String,
-    },
-    /// Something arrived that the stage does not allow; noted, without effect.
-    Refused {
-        /// What and why.
-        reason: String,
-    },
-}
-
-/// An event with its place and its time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Recorded {
-    /// Its place in the incident's log, from 1, without gaps.
-    pub seq: u64,
-    /// When it was recorded.
-    pub at: Timestamp,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: Event,
 }
 
 /// Where an incident stands.
@@ -246,71 +62,6 @@ impl Stage {
             Self::Closed => "closed",
         }
     }
-}
-
-/// Why triage stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stopped {
-    /// The three things can be stated.
-    Clarity,
-    /// Nothing left is worth its cost.
-    Unclear,
-}
-
-/// What triage says at its end. Every number in it can be explained by its `reasons`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Conclusion {
-    /// Clarity, or an honest "unclear".
-    pub stopped: Stopped,
-    /// The most likely failing boundary; the best guess when unclear.
-    pub bucket: Bucket,
-    /// Its probability, 0 to 1.
-    pub probability: f64,
-    /// The next likely boundary.
-    pub runner_up: Bucket,
-    /// All boundaries; they add up to 1.
-    pub buckets: BTreeMap<Bucket, f64>,
-    /// The one or two best hypotheses, best first.
-    pub hypotheses: Vec<Hypothesis>,
-    /// The experiment that settles it, one sentence.
-    pub next_experiment: String,
-    /// The observations that moved the belief, strongest first.
-    pub reasons: Vec<Reason>,
-    /// What was ruled out, and by what.
-    pub ruled_out: Vec<String>,
-    /// What nobody could tell.
-    pub missing: Vec<String>,
-    /// The failing dependency's name, when the best hypothesis lies in one.
-    pub dependency: Option<String>,
-    /// Content hash of the runbooks that were used.
-    pub runbooks: String,
-}
-
-/// A named cause that may be the one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Hypothesis {
-    /// The cause's id in the runbook.
-    pub id: String,
-    /// Its boundary.
-    pub bucket: Bucket,
-    /// Its probability, 0 to 1.
-    pub probability: f64,
-    /// One sentence.
-    pub says: String,
-    /// What would settle it.
-    pub next_experiment: String,
-    /// What eases the pain first.
-    pub mitigation: String,
-}
-
-/// An observation that moved the belief.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reason {
-    /// The observation in a person's words.
-    pub observation: String,
-    /// By how much it moved the best bucket against the others, in decibans (10 is ten to one); negative is against it.
-    pub decibans: f64,
 }
 
 /// How far a check of this incident is.
@@ -664,42 +415,6 @@ impl Incident {
 
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
-}
-
-/// One sentence for the timeline; `None` for events that would only be noise there.
-fn describe(event: &Event) -> Option<String> {
-    Some(match event {
-        Event::Opened { .. } => "incident opened".to_owned(),
-        Event::AlertReceived { alert } => match alert.status {
-            AlertStatus::Firing => format!("alert from {}", alert.source),
-            AlertStatus::Resolved => format!("{} says it is resolved", alert.source),
-        },
-        Event::ThreadOpened { .. } => "thread opened".to_owned(),
-        Event::ChecksPlanned { steps } => {
-            let keys: Vec<String> = steps.iter().map(Step::key).collect();
-            format!("checks planned: {}", keys.join(", "))
-        }
-        Event::CheckReported { step, report } => format!("{step}: {}", report.outcome),
-        Event::QuestionAsked { question, .. } => format!("asked: {question}"),
-        Event::AnswerGiven { question, answer, by } => match answer {
-            Answer::Text(_) => format!("{by} answered {question} in words"),
-            Answer::Unknown | Answer::Picked(_) => format!("{by} answered {question}: {answer}"),
-        },
-        Event::Concluded { conclusion } => match conclusion.stopped {
-            Stopped::Clarity => {
-                format!("clarity: {} ({:.0} %)", conclusion.bucket, conclusion.probability * 100.0)
-            }
-            Stopped::Unclear => format!("unclear; best guess {}", conclusion.bucket),
-        },
-        Event::IssueFiled { reference, .. } => format!("issue filed: {reference}"),
-        Event::ActionFailed { what, retry_at: Some(at), .. } => format!("{what} failed; next try at {at}"),
-        Event::ActionFailed { what, retry_at: None, .. } => format!("{what} failed and was given up"),
-        Event::Reclassified { bucket, by } => format!("{by} says it was {bucket}"),
-        Event::Resolved { by } => format!("resolved ({by})"),
-        Event::Closed { by } => format!("closed ({by})"),
-        Event::Refused { reason } => reason.clone(),
-        Event::CheckStarted { .. } | Event::Believed { .. } => return None,
-    })
 }
 
 #[cfg(test)]

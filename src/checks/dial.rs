@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::checks::Environment;
 use crate::checks::resolve::{self, Unresolved};
+use crate::checks::socket;
 use crate::checks::with::show_duration;
 use crate::egress::Refusal;
 
@@ -204,7 +205,7 @@ pub async fn connect(
         return Err(DialError::Deadline);
     }
     let failed = |kind| DialError::Connection { addr, kind };
-    let stream = match timeout_at(deadline, open(addr)).await {
+    let stream = match timeout_at(deadline, socket::open(addr)).await {
         Err(_) => return Err(failed(Failure::Timeout)),
         Ok(Err(error)) => return Err(failed(Failure::from(&error))),
         Ok(Ok(stream)) => stream,
@@ -238,26 +239,6 @@ pub async fn connect_any(
         }
     }
     Err(failed)
-}
-
-/// Opens a socket. Callers have asked the policy.
-#[expect(clippy::disallowed_methods, reason = "this is the place that asks the policy first")]
-pub(super) async fn open(addr: SocketAddr) -> io::Result<TcpStream> {
-    TcpStream::connect(addr).await
-}
-
-/// Whether this machine has a way to public addresses of this family; asks its routing table and sends nothing.
-///
-/// Without one, an address that "cannot be reached" says nothing about the target. Addresses that are not public are
-/// taken at their word.
-pub(super) fn has_route_to_family_of(addr: SocketAddr) -> bool {
-    let IpAddr::V6(ip) = addr.ip() else { return true };
-    if ip.segments()[0] & 0xe000 != 0x2000 {
-        return true;
-    }
-    // A root name server's address, which every machine with IPv6 can route to.
-    let public = SocketAddr::from(([0x2001, 0x0500, 0x0200, 0, 0, 0, 0, 0x000b], 53));
-    std::net::UdpSocket::bind("[::]:0").and_then(|socket| socket.connect(public)).is_ok()
 }
 
 /// Splits `host:port`; the host may be a name, an IPv4 address or a bracketed IPv6 one.

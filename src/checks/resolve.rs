@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
-use crate::checks::dial;
+use crate::checks::socket;
 
 /// The UDP payload we offer: what passes without fragments nearly everywhere (RFC 9715).
 const UDP_PAYLOAD_BYTES: u16 = 1232;
@@ -172,7 +172,7 @@ async fn over_udp(server: SocketAddr, question: &Question, deadline: Instant) ->
 async fn over_tcp(server: SocketAddr, question: &Question, deadline: Instant) -> Result<Message, Silence> {
     let query = question.message();
     let exchange = async {
-        let mut stream = dial::open(server).await?;
+        let mut stream = socket::open(server).await?;
         let bytes = query.to_vec().map_err(std::io::Error::other)?;
         let length = u16::try_from(bytes.len()).map_err(std::io::Error::other)?;
         stream.write_all(&[length.to_be_bytes().as_slice(), &bytes].concat()).await?;

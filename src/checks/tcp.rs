@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::{self, Addresses, DialError, Dialed, Failure};
+use super::socket;
 use super::with::show_duration;
 use super::{Environment, NotRun, Request, millis};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
@@ -162,7 +163,7 @@ async fn probe(
 
 fn failed(addr: SocketAddr, error: &DialError) -> End {
     match error {
-        DialError::Connection { kind: Failure::Unreachable, .. } if !dial::has_route_to_family_of(addr) => {
+        DialError::Connection { kind: Failure::Unreachable, .. } if !socket::has_route_to_family_of(addr) => {
             End::NoRouteHere
         }
         DialError::Connection { kind, .. } => End::Failed(*kind),

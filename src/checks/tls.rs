@@ -15,6 +15,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::time::Instant;
 
 use super::dial::{self, DialError, Failure};
+use super::socket;
 use super::tcp::{self, MAX_ADDRESSES};
 use super::{Environment, NotRun, Request, millis};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
@@ -171,7 +172,7 @@ async fn probe(
     let dialed = match dial::connect(env, plan.host, addr, deadline).await {
         Ok(dialed) => dialed,
         Err(DialError::Connection { kind: Failure::Unreachable, .. })
-            if !dial::has_route_to_family_of(addr) =>
+            if !socket::has_route_to_family_of(addr) =>
         {
             return Ok(Reached::NoRouteHere);
         }

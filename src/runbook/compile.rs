@@ -4,29 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::bucket::Bucket;
 use crate::outcome::{CheckKind, Role};
 use crate::question::QuestionId;
 use crate::runbook::file::{
-    BucketFile, Expect, FactEntry, LikelihoodsFile, QuestionsFile, SignalEntry, SignalsFile, VariableEntry,
+    BucketFile, Expect, FactEntry, Files, LikelihoodsFile, Read, SignalEntry, SignalsFile, VariableEntry,
 };
 use crate::runbook::{BUILTIN, Cause, FactRule, Knowledge, Runbook, Signal, Source, Variable, lint};
 use crate::yaml::{self, Problem};
-
-/// A file that was read, with the text that problems are placed in.
-pub(super) struct Read<'a, T> {
-    pub(super) name: &'a str,
-    pub(super) text: &'a str,
-    pub(super) file: T,
-}
-
-/// All files that were read.
-pub(super) struct Files<'a> {
-    pub(super) questions: Read<'a, QuestionsFile>,
-    pub(super) likelihoods: Read<'a, LikelihoodsFile>,
-    pub(super) signals: Read<'a, SignalsFile>,
-    pub(super) buckets: Vec<Read<'a, BucketFile>>,
-}
 
 pub(super) fn compile(files: &[(String, String)]) -> Result<Knowledge, Vec<Problem>> {
     let read = read(files)?;
@@ -337,9 +321,4 @@ fn sets(wanted: &BTreeMap<String, String>, variables: &[Variable]) -> Vec<(usize
             Some((index, variables[index].value(value)?))
         })
         .collect()
-}
-
-/// The bucket a runbook's file name stands for.
-pub(super) fn bucket_of(name: &str) -> Option<Bucket> {
-    name.trim_end_matches(".yaml").replace('-', "_").parse().ok()
 }

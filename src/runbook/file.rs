@@ -208,3 +208,23 @@ pub(super) struct FactEntry {
     #[serde(default)]
     pub(super) check: Option<CheckKind>,
 }
+
+/// A file that was read, with the text that problems are placed in.
+pub(super) struct Read<'a, T> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+    pub(super) file: T,
+}
+
+/// All files that were read.
+pub(super) struct Files<'a> {
+    pub(super) questions: Read<'a, QuestionsFile>,
+    pub(super) likelihoods: Read<'a, LikelihoodsFile>,
+    pub(super) signals: Read<'a, SignalsFile>,
+    pub(super) buckets: Vec<Read<'a, BucketFile>>,
+}
+
+/// The bucket a runbook's file name stands for.
+pub(super) fn bucket_of(name: &str) -> Option<Bucket> {
+    name.trim_end_matches(".yaml").replace('-', "_").parse().ok()
+}

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bucket::Bucket;
 use crate::question::QuestionId;
-use crate::runbook::compile::{Files, Read, bucket_of};
-use crate::runbook::file::{BucketFile, Expect, LikelihoodsFile, QuestionsFile, SignalsFile};
+use crate::runbook::file::{
+    BucketFile, Expect, Files, LikelihoodsFile, QuestionsFile, Read, SignalsFile, bucket_of,
+};
 use crate::runbook::{Source, Variable, Word};
 use crate::yaml::{self, Problem};
 

@@ -13,7 +13,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::time::Instant;
 
 use crate::checks::resolve::{self, Question, Silence, show_name};
-use crate::checks::{Environment, dial};
+use crate::checks::{Environment, socket};
 
 /// Name servers that are asked; more than nearly every zone has.
 const MAX_SERVERS: usize = 8;
@@ -159,12 +159,12 @@ async fn stand(
     };
     let asked = addresses.into_iter().take(2).map(async |ip| {
         let addr = SocketAddr::new(ip, port(ip, resolver));
-        let (standing, serial) = if env.policy.check(&name, ip).is_ok() && dial::has_route_to_family_of(addr)
-        {
-            ask_authority(addr, zone, deadline).await
-        } else {
-            (Standing::NotAsked, None)
-        };
+        let (standing, serial) =
+            if env.policy.check(&name, ip).is_ok() && socket::has_route_to_family_of(addr) {
+                ask_authority(addr, zone, deadline).await
+            } else {
+                (Standing::NotAsked, None)
+            };
         Server { name: name.clone(), addr: Some(addr), standing, serial }
     });
     join_all(asked).await

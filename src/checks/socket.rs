@@ -1,0 +1,27 @@
+//! Sockets, below the egress policy: only [`super::dial`], which asks the policy, and [`super::resolve`], whose servers were asked about,
+//! open one here.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::net::TcpStream;
+
+/// Opens a socket. Callers have asked the policy.
+#[expect(clippy::disallowed_methods, reason = "this is the place that asks the policy first")]
+pub(super) async fn open(addr: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(addr).await
+}
+
+/// Whether this machine has a way to public addresses of this family; asks its routing table and sends nothing.
+///
+/// Without one, an address that "cannot be reached" says nothing about the target. Addresses that are not public are
+/// taken at their word.
+pub(super) fn has_route_to_family_of(addr: SocketAddr) -> bool {
+    let IpAddr::V6(ip) = addr.ip() else { return true };
+    if ip.segments()[0] & 0xe000 != 0x2000 {
+        return true;
+    }
+    // A root name server's address, which every machine with IPv6 can route to.
+    let public = SocketAddr::from(([0x2001, 0x0500, 0x0200, 0, 0, 0, 0, 0x000b], 53));
+    std::net::UdpSocket::bind("[::]:0").and_then(|socket| socket.connect(public)).is_ok()
+}

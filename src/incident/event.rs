@@ -1,0 +1,197 @@
+//! What can happen to an incident: the events of its log, and the checks that triage decides on.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::conclusion::{Conclusion, Stopped};
+use crate::alert::{Alert, AlertStatus, IncidentKey};
+use crate::bucket::Bucket;
+use crate::outcome::{CheckKind, Report, Role};
+use crate::profile::ServiceProfile;
+use crate::question::{Answer, QuestionId};
+
+/// A check that triage decided to run: the kind, whose endpoint, and everything the probe needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The kind of check.
+    pub check: CheckKind,
+    /// Ours or an upstream.
+    pub role: Role,
+    /// The dependency's name, or what tells two steps of one kind and role apart (`direct`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What to check, as on the command line.
+    pub target: String,
+    /// Its `with:` keys, as on the command line. Secrets by reference only (`env:NAME`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
+}
+
+impl Step {
+    /// What tells this step from every other step of the incident, e.g. `dns service` or `http dependency payments`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} {} {name}", self.check, self.role),
+            None => format!("{} {}", self.check, self.role),
+        }
+    }
+}
+
+/// Something that happened, or that triage decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are built once, stored and folded; boxing would only spread"
+)]
+pub enum Event {
+    /// The incident begins, with what is known of its service.
+    Opened {
+        /// Two alerts with this key are the same incident.
+        key: IncidentKey,
+        /// What is known of the service.
+        profile: ServiceProfile,
+    },
+    /// A monitoring system, or a person, reported the problem (again), or its end.
+    AlertReceived {
+        /// The alert.
+        alert: Alert,
+    },
+    /// The chat opened a thread.
+    ThreadOpened {
+        /// The chat's own reference to the thread.
+        thread: String,
+    },
+    /// Triage decided to run checks.
+    ChecksPlanned {
+        /// The checks.
+        steps: Vec<Step>,
+    },
+    /// A probe was started.
+    CheckStarted {
+        /// [`Step::key`].
+        step: String,
+    },
+    /// A probe came back.
+    CheckReported {
+        /// [`Step::key`].
+        step: String,
+        /// What it found.
+        report: Report,
+    },
+    /// Triage decided to ask a person.
+    QuestionAsked {
+        /// The question.
+        question: QuestionId,
+        /// Why it is asked, as it goes on after "asked because".
+        because: String,
+    },
+    /// A person answered.
+    AnswerGiven {
+        /// The question.
+        question: QuestionId,
+        /// The answer.
+        answer: Answer,
+        /// Who, in the words of the channel (`terminal`, a chat user's name, an API client's name).
+        by: String,
+    },
+    /// What is believed now: after each new observation, until the end of triage.
+    Believed {
+        /// The probability of each bucket; they add up to 1.
+        buckets: BTreeMap<Bucket, f64>,
+    },
+    /// Triage stopped.
+    Concluded {
+        /// What it says.
+        conclusion: Conclusion,
+    },
+    /// The tracker has the issue.
+    IssueFiled {
+        /// The tracker's own reference (`owner/repo#12`, a path).
+        reference: String,
+        /// Where a person can read it.
+        url: String,
+    },
+    /// An action failed and waits for its next try, or was given up.
+    ActionFailed {
+        /// What was tried, in a person's words.
+        what: String,
+        /// Why it failed.
+        reason: String,
+        /// When it is tried again; `None` when it is not.
+        retry_at: Option<Timestamp>,
+    },
+    /// A person says that triage was wrong.
+    Reclassified {
+        /// The bucket it really was.
+        bucket: Bucket,
+        /// Who says so.
+        by: String,
+    },
+    /// The problem is over.
+    Resolved {
+        /// Who or what said so.
+        by: String,
+    },
+    /// Nothing more is expected.
+    Closed {
+        /// Who closed it.
+        by: String,
+    },
+    /// Something arrived that the stage does not allow; noted, without effect.
+    Refused {
+        /// What and why.
+        reason: String,
+    },
+}
+
+/// An event with its place and its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its place in the incident's log, from 1, without gaps.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// One sentence for the timeline; `None` for events that would only be noise there.
+pub(super) fn describe(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Opened { .. } => "incident opened".to_owned(),
+        Event::AlertReceived { alert } => match alert.status {
+            AlertStatus::Firing => format!("alert from {}", alert.source),
+            AlertStatus::Resolved => format!("{} says it is resolved", alert.source),
+        },
+        Event::ThreadOpened { .. } => "thread opened".to_owned(),
+        Event::ChecksPlanned { steps } => {
+            let keys: Vec<String> = steps.iter().map(Step::key).collect();
+            format!("checks planned: {}", keys.join(", "))
+        }
+        Event::CheckReported { step, report } => format!("{step}: {}", report.outcome),
+        Event::QuestionAsked { question, .. } => format!("asked: {question}"),
+        Event::AnswerGiven { question, answer, by } => match answer {
+            Answer::Text(_) => format!("{by} answered {question} in words"),
+            Answer::Unknown | Answer::Picked(_) => format!("{by} answered {question}: {answer}"),
+        },
+        Event::Concluded { conclusion } => match conclusion.stopped {
+            Stopped::Clarity => {
+                format!("clarity: {} ({:.0} %)", conclusion.bucket, conclusion.probability * 100.0)
+            }
+            Stopped::Unclear => format!("unclear; best guess {}", conclusion.bucket),
+        },
+        Event::IssueFiled { reference, .. } => format!("issue filed: {reference}"),
+        Event::ActionFailed { what, retry_at: Some(at), .. } => format!("{what} failed; next try at {at}"),
+        Event::ActionFailed { what, retry_at: None, .. } => format!("{what} failed and was given up"),
+        Event::Reclassified { bucket, by } => format!("{by} says it was {bucket}"),
+        Event::Resolved { by } => format!("resolved ({by})"),
+        Event::Closed { by } => format!("closed ({by})"),
+        Event::Refused { reason } => reason.clone(),
+        Event::CheckStarted { .. } | Event::Believed { .. } => return None,
+    })
+}

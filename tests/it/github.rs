@@ -1,4 +1,7 @@
 //! The tracker against a GitHub with bad days, through the real octocrab.
+//!
+//! Each story is told twice: judged by what we know by heart (in every `cargo test`), and by GitHub's own description too, which
+//! lies outside the repository.
 
 use std::time::Duration;
 
@@ -12,6 +15,33 @@ use crate::fakes::github::{self, Fault, REPOSITORY};
 const CREATE: &str = "POST /repos/shop/incidents/issues";
 const LIST: &str = "GET /repos/shop/incidents/issues";
 
+/// Each story, by heart and by the description.
+macro_rules! stories {
+    ($($name:ident)*) => {
+        mod by_heart {
+            $(#[tokio::test] async fn $name() { super::$name(super::github::GitHub::start().await).await; })*
+        }
+        mod by_description {
+            $(#[tokio::test] #[ignore = "needs ../shared"] async fn $name() {
+                super::$name(super::github::GitHub::described().await).await;
+            })*
+        }
+    };
+}
+
+stories! {
+    an_issue_is_created_once_and_then_updated
+    a_502_after_the_work_makes_no_second_issue
+    a_connection_cut_after_the_work_makes_no_second_issue_even_if_the_list_lags
+    after_long_patience_an_issue_that_never_came_is_created_again
+    news_are_told_once_even_if_the_answer_is_lost
+    what_people_wrote_and_labelled_is_kept
+    a_marker_that_somebody_pasted_is_not_ours
+    the_marker_is_found_on_a_later_page
+    labels_that_are_dropped_in_silence_are_noticed
+    refusals_say_whose_turn_it_is
+}
+
 struct World {
     fake: github::GitHub,
     client: GitHub,
@@ -19,8 +49,7 @@ struct World {
 }
 
 impl World {
-    async fn start() -> Self {
-        let fake = github::GitHub::start().await;
+    fn at(fake: github::GitHub) -> Self {
         let settings = Settings {
             api_url: fake.url(),
             token: github::TOKEN.to_owned(),
@@ -48,10 +77,8 @@ impl World {
     }
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn an_issue_is_created_once_and_then_updated() {
-    let world = World::start().await;
+async fn an_issue_is_created_once_and_then_updated(fake: github::GitHub) {
+    let world = World::at(fake);
     let first = world.file(&world.issue("one"), None).await.unwrap();
     assert_eq!(first.reference, "shop/incidents#1");
     assert_eq!(first.url, "https://github.com/shop/incidents/issues/1");
@@ -68,20 +95,16 @@ async fn an_issue_is_created_once_and_then_updated() {
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn a_502_after_the_work_makes_no_second_issue() {
-    let world = World::start().await;
+async fn a_502_after_the_work_makes_no_second_issue(fake: github::GitHub) {
+    let world = World::at(fake);
     world.fake.fail_next(Fault::BadGatewayAfter);
     assert_eq!(world.file(&world.issue("one"), None).await.unwrap().reference, "shop/incidents#1");
     assert_eq!((world.fake.issues().len(), world.fake.count(CREATE)), (1, 1));
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn a_connection_cut_after_the_work_makes_no_second_issue_even_if_the_list_lags() {
-    let world = World::start().await;
+async fn a_connection_cut_after_the_work_makes_no_second_issue_even_if_the_list_lags(fake: github::GitHub) {
+    let world = World::at(fake);
     world.fake.fail_next(Fault::CutAfter);
     let issue = world.issue("one");
     // The look before the create, the one after it, and one more do not show it.
@@ -96,10 +119,8 @@ async fn a_connection_cut_after_the_work_makes_no_second_issue_even_if_the_list_
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn after_long_patience_an_issue_that_never_came_is_created_again() {
-    let mut world = World::start().await;
+async fn after_long_patience_an_issue_that_never_came_is_created_again(fake: github::GitHub) {
+    let mut world = World::at(fake);
     world.client = world.client.with_patience(Duration::ZERO);
     world.fake.fail_next(Fault::TooMany(7));
     let error = world.file(&world.issue("one"), None).await.unwrap_err();
@@ -110,10 +131,8 @@ async fn after_long_patience_an_issue_that_never_came_is_created_again() {
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn news_are_told_once_even_if_the_answer_is_lost() {
-    let world = World::start().await;
+async fn news_are_told_once_even_if_the_answer_is_lost(fake: github::GitHub) {
+    let world = World::at(fake);
     let first = world.file(&world.issue("one"), None).await.unwrap();
     let mut issue = world.issue("one");
     issue.news = vec![News { key: "resolved".into(), text: "Resolved at `10:08`.".into() }];
@@ -129,10 +148,8 @@ async fn news_are_told_once_even_if_the_answer_is_lost() {
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn what_people_wrote_and_labelled_is_kept() {
-    let world = World::start().await;
+async fn what_people_wrote_and_labelled_is_kept(fake: github::GitHub) {
+    let world = World::at(fake);
     let first = world.file(&world.issue("one"), None).await.unwrap();
     world.fake.edit(1, |issue| {
         let body = issue["body"].as_str().unwrap().replace('\n', "\r\n");
@@ -153,19 +170,15 @@ async fn what_people_wrote_and_labelled_is_kept() {
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn a_marker_that_somebody_pasted_is_not_ours() {
-    let world = World::start().await;
+async fn a_marker_that_somebody_pasted_is_not_ours(fake: github::GitHub) {
+    let world = World::at(fake);
     world.fake.file_as("mallory", "mine", &marker(world.id.as_str()));
     assert_eq!(world.file(&world.issue("one"), None).await.unwrap().reference, "shop/incidents#2");
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn the_marker_is_found_on_a_later_page() {
-    let world = World::start().await;
+async fn the_marker_is_found_on_a_later_page(fake: github::GitHub) {
+    let world = World::at(fake);
     world.file(&world.issue("one"), None).await.unwrap();
     for number in 0..150 {
         world.fake.file_as(github::LOGIN, &format!("other {number}"), "");
@@ -174,10 +187,8 @@ async fn the_marker_is_found_on_a_later_page() {
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn labels_that_are_dropped_in_silence_are_noticed() {
-    let world = World::start().await;
+async fn labels_that_are_dropped_in_silence_are_noticed(fake: github::GitHub) {
+    let world = World::at(fake);
     world.fake.no_push();
     let first = world.file(&world.issue("one"), None).await.unwrap();
     assert!(world.client.drops_labels(REPOSITORY));
@@ -186,10 +197,8 @@ async fn labels_that_are_dropped_in_silence_are_noticed() {
     world.fake.finish();
 }
 
-#[tokio::test]
-#[ignore = "needs ../shared"]
-async fn refusals_say_whose_turn_it_is() {
-    let world = World::start().await;
+async fn refusals_say_whose_turn_it_is(fake: github::GitHub) {
+    let world = World::at(fake);
     for (fault, retry, says) in [
         (Fault::SecondaryLimit, Retry::After(Duration::from_mins(1)), "rate limit"),
         (Fault::BadToken, Retry::Never, "token"),

@@ -1,7 +1,7 @@
 //! A GitHub with memory: issues and comments of one repository, behind the routes that GitHub has.
 //!
-//! Every request and every answer is judged by GitHub's own API description; what the judge dislikes is kept and fails the
-//! test at [`GitHub::finish`]. It has GitHub's bad days too: see [`Fault`].
+//! Given GitHub's own API description it judges every request and every answer by it; without, by what we know by heart. What
+//! the judge dislikes is kept and fails the test at [`GitHub::finish`]. It has GitHub's bad days too: see [`Fault`].
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,8 +24,6 @@ pub(crate) const TOKEN: &str = "fake-token";
 /// The longest body and title.
 const BODY_LIMIT: usize = 65_536;
 const TITLE_LIMIT: usize = 256;
-/// The time of everything.
-const NOW: &str = "2026-03-01T10:03:21Z";
 
 /// Something that goes wrong with the next write (POST or PATCH).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +56,7 @@ struct Memory {
 }
 
 struct Shared {
-    description: Description,
+    description: Option<Description>,
     memory: Mutex<Memory>,
 }
 
@@ -89,13 +87,19 @@ impl Answer {
 }
 
 impl GitHub {
-    /// Starts it on a free port of loopback.
+    /// A GitHub that judges by what we know by heart alone.
     pub(crate) async fn start() -> Self {
+        Self::launch(None).await
+    }
+
+    /// A GitHub that judges by the official description too.
+    pub(crate) async fn described() -> Self {
+        Self::launch(Some(Description::load("github.openapi.json"))).await
+    }
+
+    async fn launch(description: Option<Description>) -> Self {
         let memory = Memory { may_push: true, ..Memory::default() };
-        let shared = Arc::new(Shared {
-            description: Description::load("github.openapi.json"),
-            memory: Mutex::new(memory),
-        });
+        let shared = Arc::new(Shared { description, memory: Mutex::new(memory) });
         let app = Router::new().fallback(serve).with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -159,7 +163,7 @@ impl GitHub {
 
     /// Nothing was sent or answered that GitHub would not know, and no fault is left over.
     #[track_caller]
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(&self) {
         let memory = self.memory();
         assert!(memory.complaints.is_empty(), "{}", memory.complaints.join("\n"));
         assert!(memory.faults.is_empty(), "{:?}", memory.faults);
@@ -190,7 +194,11 @@ impl Shared {
     fn handle(&self, method: &Method, uri: &axum::http::Uri, headers: &HeaderMap, body: &[u8]) -> Answer {
         let mut memory = self.memory.lock().unwrap();
         memory.requests.push(format!("{method} {}", uri.path()));
-        let operation = match self.description.operation(method.as_str(), uri.path()) {
+        let known = match &self.description {
+            Some(description) => description.operation(method.as_str(), uri.path()),
+            None => by_heart(method, uri.path()),
+        };
+        let operation = match known {
             Ok(operation) => operation,
             Err(complaint) => {
                 memory.complaints.push(complaint);
@@ -208,14 +216,17 @@ impl Shared {
         let query: Vec<(String, String)> =
             url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
         let body: Option<Value> = if body.is_empty() { None } else { serde_json::from_slice(body).ok() };
-        let answer = match self.description.check_request(&operation, &query, body.as_ref()) {
+        let described = self.description.as_ref();
+        let judged = described.map_or(Ok(()), |it| it.check_request(&operation, &query, body.as_ref()));
+        let answer = match judged {
             Ok(()) => self.perform(&mut memory, &operation, &query, &body.unwrap_or_default(), &absolute),
             Err(complaint) => {
                 memory.complaints.push(format!("{method} {uri}: {complaint}"));
                 Answer::refusal(422, "Validation Failed")
             }
         };
-        if let Err(complaint) = self.description.check_answer(&operation, answer.status, answer.body.as_ref())
+        if let Some(description) = described
+            && let Err(complaint) = description.check_answer(&operation, answer.status, answer.body.as_ref())
         {
             memory.complaints.push(format!("the fake's own answer to {method} {uri}: {complaint}"));
         }
@@ -292,7 +303,7 @@ impl Shared {
                 page(of, query, url)
             }
             ("post", true) => {
-                let mut comment = self.description.example("issue-comment");
+                let mut comment = self.example("issue-comment");
                 comment["body"] = body["body"].clone();
                 comment["user"]["login"] = json!(LOGIN);
                 memory.comments.push((number, comment.clone()));
@@ -322,7 +333,7 @@ impl Shared {
     }
 
     fn blank_issue(&self, number: u64) -> Value {
-        let mut issue = self.description.example("issue");
+        let mut issue = self.example("issue");
         issue["number"] = json!(number);
         issue["id"] = json!(number + 1000);
         issue["html_url"] = json!(format!("https://github.com/{REPOSITORY}/issues/{number}"));
@@ -330,20 +341,52 @@ impl Shared {
         issue["state"] = json!("open");
         issue["state_reason"] = Value::Null;
         issue["labels"] = json!([]);
-        issue["created_at"] = json!(NOW);
-        issue["updated_at"] = json!(NOW);
+        let now = firstcheck::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        issue["created_at"] = json!(now);
+        issue["updated_at"] = json!(now);
         if let Some(fields) = issue.as_object_mut() {
             fields.remove("pull_request");
         }
         issue
     }
 
+    /// The description's example, to be filled in; by heart, an object with nothing but what is filled in.
+    fn example(&self, name: &str) -> Value {
+        let described = self.description.as_ref().map(|description| description.example(name));
+        described.unwrap_or_else(|| json!({"user": {}}))
+    }
+
     fn user(&self) -> Value {
-        let mut user =
-            self.description.example("private-user-response-with-public-and-private-profile-information");
+        let mut user = self.example("private-user-response-with-public-and-private-profile-information");
         user["login"] = json!(LOGIN);
         user
     }
+}
+
+/// The operations that are known without the description.
+fn by_heart(method: &Method, path: &str) -> Result<Operation, String> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let (described, parameters): (&str, Vec<(&str, &str)>) = match (method.as_str(), parts.as_slice()) {
+        ("GET", ["user"]) => ("/user", Vec::new()),
+        ("GET" | "POST", ["repos", owner, repo, "issues"]) => {
+            ("/repos/{owner}/{repo}/issues", vec![("owner", owner), ("repo", repo)])
+        }
+        ("GET" | "PATCH", ["repos", owner, repo, "issues", number]) => (
+            "/repos/{owner}/{repo}/issues/{issue_number}",
+            vec![("owner", owner), ("repo", repo), ("issue_number", number)],
+        ),
+        ("GET" | "POST", ["repos", owner, repo, "issues", number, "comments"]) => (
+            "/repos/{owner}/{repo}/issues/{issue_number}/comments",
+            vec![("owner", owner), ("repo", repo), ("issue_number", number)],
+        ),
+        _ => return Err(format!("{method} {path} is no route here")),
+    };
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    Ok(Operation {
+        path: described.to_owned(),
+        method: method.as_str().to_ascii_lowercase(),
+        parameters: parameters.into_iter().map(owned).collect(),
+    })
 }
 
 /// Writes the given fields into an issue, as far as GitHub would.

@@ -267,20 +267,20 @@ impl App {
         }
         lanes::enqueue(self, pending);
         if !recorded.is_empty() {
-            self.publish(&incident);
+            self.publish(&incident).await;
         }
         self.tick();
         Ok(recorded)
     }
 
     /// Shows the new state to the chat and to whoever listens.
-    fn publish(&self, incident: &Incident) {
+    async fn publish(&self, incident: &Incident) {
         let chat = self.chat();
         let shows = matches!(&*chat, Ok(Chat::Terminal(_) | Chat::Discord(_)));
         if !shows && self.updates.receiver_count() == 0 {
             return;
         }
-        let redacted = Arc::new(self.redacted(incident));
+        let redacted = Arc::new(self.presented(incident).await);
         if let Ok(chat) = &*chat {
             chat.show(&redacted);
         }
@@ -298,7 +298,7 @@ impl App {
         let Ok(chat @ (Chat::Terminal(_) | Chat::Discord(_))) = &*chat else { return Ok(()) };
         for summary in self.store.list(Filter::Open, 1000).await? {
             let log = self.store.load(&summary.id).await?;
-            chat.show(&self.redacted(&Incident::fold(summary.id, &log)));
+            chat.show(&self.presented(&Incident::fold(summary.id, &log)).await);
         }
         Ok(())
     }

@@ -128,6 +128,17 @@ pub struct TimelineEntry {
     pub what: String,
 }
 
+/// An action that failed and waits for its next try, or was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What was tried, in a person's words, as in "filing the issue failed".
+    pub what: String,
+    /// Why it failed.
+    pub reason: String,
+    /// When it is tried again; `None` when it is not. The log knows the first try of a kind of failure only.
+    pub retry_at: Option<Timestamp>,
+}
+
 /// The issue in the tracker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssueRef {
@@ -168,6 +179,9 @@ pub struct Incident {
     pub thread: Option<String>,
     /// The issue.
     pub issue: Option<IssueRef>,
+    /// What could not be done yet, one of each kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
     /// The history, for people.
     pub timeline: Vec<TimelineEntry>,
     /// When the first alert arrived.
@@ -197,6 +211,7 @@ impl Incident {
             reclassified: None,
             thread: None,
             issue: None,
+            troubles: Vec::new(),
             timeline: Vec::new(),
             alerted_at: None,
             concluded_at: None,
@@ -281,7 +296,15 @@ impl Incident {
                 self.resolved_at.get_or_insert(at);
             }
             Event::Closed { .. } => self.stage = Stage::Closed,
-            Event::ActionFailed { .. } | Event::Refused { .. } => {}
+            Event::ActionFailed { what, reason, retry_at } => {
+                let trouble = Trouble { what: what.clone(), reason: reason.clone(), retry_at: *retry_at };
+                match self.troubles.iter_mut().find(|known| known.what == *what) {
+                    Some(known) => *known = trouble,
+                    None => self.troubles.push(trouble),
+                }
+            }
+            Event::ActionRecovered { what } => self.troubles.retain(|known| known.what != *what),
+            Event::Refused { .. } => {}
         }
     }
 
@@ -454,6 +477,23 @@ mod tests {
         let json: Vec<Recorded> = serde_json::from_str(&serde_json::to_string(&log).unwrap()).unwrap();
         assert_eq!(Incident::fold(incident.id.clone(), &json), incident);
         assert_eq!(incident.mttr_s(), Some(8.0));
+    }
+
+    #[test]
+    fn a_trouble_lasts_until_it_waits_no_more() {
+        let mut incident = Incident::new(IncidentId::from_seed(1));
+        let mut fails = |what: &str, reason: &str, retry_at| {
+            let (what, reason) = (what.to_owned(), reason.to_owned());
+            incident.record(Event::ActionFailed { what, reason, retry_at }, at(0));
+            incident.troubles.clone()
+        };
+        fails("filing the issue", "GitHub answered 502", Some(at(1)));
+        fails("opening the thread", "Discord answered 503", Some(at(1)));
+        let troubles = fails("filing the issue", "the token was refused", None);
+        assert_eq!(troubles.len(), 2);
+        assert_eq!((troubles[0].reason.as_str(), troubles[0].retry_at), ("the token was refused", None));
+        incident.record(Event::ActionRecovered { what: "filing the issue".into() }, at(2));
+        assert_eq!(incident.troubles, troubles[1..]);
     }
 
     #[test]

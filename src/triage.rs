@@ -76,6 +76,8 @@ pub enum Note {
         /// What was said before.
         from: Bucket,
     },
+    /// The issue is filed: [`Incident::issue`] says where.
+    Filed,
     /// A person says it was something else.
     Reclassified {
         /// What it really was.
@@ -142,6 +144,7 @@ impl Turn<'_> {
                 .issue
                 .as_ref()
                 .is_some_and(|known| known.reference == *reference && known.url == *url),
+            Event::ActionRecovered { what } => !incident.troubles.iter().any(|known| known.what == *what),
             Event::CheckStarted { step } => {
                 self.step_record(step).is_none_or(|known| known.report().is_some())
             }
@@ -190,6 +193,10 @@ impl Turn<'_> {
                 let note = Note::Closed { by: by.clone() };
                 self.record(event);
                 self.end_with(note);
+            }
+            Event::IssueFiled { .. } => {
+                self.record(event);
+                self.actions.push(Action::Say { note: Note::Filed });
             }
             other => self.record(other),
         }

@@ -1,7 +1,7 @@
 //! Performing one action, and what happens when it fails.
 //!
 //! Each action may be performed twice unharmed: a message carries the action's nonce, an issue its marker, a probe only
-//! looks. A failure is recorded when it is new, not at each try, and waits 1 s, 2 s, 4 s … 5 min, or as long as the other side
+//! looks. A failure is recorded when it is new, not at each try (but shown with its present time), and waits 1 s, 2 s, 4 s … 5 min, or as long as the other side
 //! asks. The surprise: a bug (a panic) in a check ends in the outcome `error`, like every check that could not run.
 
 use std::collections::BTreeMap;
@@ -108,11 +108,15 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
         Action::RunCheck { step } => Some(run_check(app, id, step).await?),
         Action::FileIssue => file_issue(app, &incident).await?,
     };
-    match event {
-        Some(event) => {
-            app.advance(id, &[event], Some(Settled::Done(pending.id))).await?;
-        }
-        None => app.store.settle(Settled::Done(pending.id)).await?,
+    let what = what(&pending.action);
+    let mut events = Vec::from_iter(event);
+    if incident.troubles.iter().any(|trouble| trouble.what == what) {
+        events.push(Event::ActionRecovered { what: what.to_owned() });
+    }
+    if events.is_empty() {
+        app.store.settle(Settled::Done(pending.id)).await?;
+    } else {
+        app.advance(id, &events, Some(Settled::Done(pending.id))).await?;
     }
     app.tick();
     Ok(())
@@ -121,7 +125,7 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
 async fn open_thread(app: &App, incident: &Incident) -> Result<Event, Failed> {
     let chat = app.chat();
     let chat = chat.as_ref().as_ref().map_err(ChatError::clone)?;
-    let thread = chat.open_thread(&app.redacted(incident)).await?;
+    let thread = chat.open_thread(&app.presented(incident).await).await?;
     Ok(Event::ThreadOpened { thread })
 }
 
@@ -138,14 +142,14 @@ async fn ask(
     let chat = app.chat();
     let chat = chat.as_ref().as_ref().map_err(ChatError::clone)?;
     let nonce = pending.id.nonce(&incident.id);
-    chat.ask(&app.redacted(incident), app.knowledge.question(question), because, &nonce).await?;
+    chat.ask(&app.presented(incident).await, app.knowledge.question(question), because, &nonce).await?;
     Ok(())
 }
 
 async fn say(app: &App, incident: &Incident, note: &Note, pending: &Pending) -> Result<(), Failed> {
     let chat = app.chat();
     let chat = chat.as_ref().as_ref().map_err(ChatError::clone)?;
-    chat.say(&app.redacted(incident), note, &pending.id.nonce(&incident.id)).await?;
+    chat.say(&app.presented(incident).await, note, &pending.id.nonce(&incident.id)).await?;
     Ok(())
 }
 
@@ -216,6 +220,8 @@ async fn note_failure(app: &Arc<App>, pending: &Pending, failed: Failed) -> Resu
         app.advance(&pending.incident, &[event], Some(settled)).await?;
     } else {
         app.store.settle(settled).await?;
+        let log = app.store.load(&pending.incident).await?;
+        app.publish(&Incident::fold(pending.incident.clone(), &log)).await;
     }
     Ok(Performed::Later(again))
 }

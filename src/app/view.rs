@@ -316,6 +316,26 @@ impl App {
         evidence::redact::incident(incident, &self.gate(&incident.id))
     }
 
+    /// The redacted copy for a chat, with the present times of what waits: the log knows the first try of a kind of failure
+    /// only.
+    pub(super) async fn presented(&self, incident: &Incident) -> Incident {
+        let mut redacted = self.redacted(incident);
+        if redacted.troubles.is_empty() {
+            return redacted;
+        }
+        // A store that cannot be read leaves the first times: better than none.
+        let undone = self.store.pending_of(&incident.id).await.unwrap_or_default();
+        for trouble in &mut redacted.troubles {
+            let waits = |(pending, given_up): &&(Pending, bool)| {
+                !given_up && pending.last_error.is_some() && perform::what(&pending.action) == trouble.what
+            };
+            if let Some(next) = undone.iter().filter(waits).map(|(pending, _)| pending.due_at).min() {
+                trouble.retry_at = Some(next);
+            }
+        }
+        redacted
+    }
+
     /// An incident, redacted; `None` when there is none of this name.
     ///
     /// # Errors

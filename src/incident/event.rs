@@ -124,6 +124,11 @@ pub enum Event {
         /// When it is tried again; `None` when it is not.
         retry_at: Option<Timestamp>,
     },
+    /// An action that had failed was done, or is needed no more.
+    ActionRecovered {
+        /// What was tried, as in [`Event::ActionFailed`].
+        what: String,
+    },
     /// A person says that triage was wrong.
     Reclassified {
         /// The bucket it really was.
@@ -188,6 +193,7 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::IssueFiled { reference, .. } => format!("issue filed: {reference}"),
         Event::ActionFailed { what, retry_at: Some(at), .. } => format!("{what} failed; next try at {at}"),
         Event::ActionFailed { what, retry_at: None, .. } => format!("{what} failed and was given up"),
+        Event::ActionRecovered { what } => format!("{what} waits no more"),
         Event::Reclassified { bucket, by } => format!("{by} says it was {bucket}"),
         Event::Resolved { by } => format!("resolved ({by})"),
         Event::Closed { by } => format!("closed ({by})"),

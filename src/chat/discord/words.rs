@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::split::{self, MESSAGE};
 use crate::bucket::Bucket;
 use crate::chat::ChatError;
-use crate::incident::{Conclusion, Incident, Stage, Stopped};
+use crate::incident::{Conclusion, Incident, IssueRef, Stage, Stopped, Trouble};
 use crate::outcome::{Outcome, Report};
 use crate::runbook::Question;
 use crate::template::Templates;
@@ -17,6 +17,8 @@ use crate::triage::Note;
 const BAR: usize = 20;
 /// Checks that the head shows at most; fewer when they are wordy.
 const CHECKS: usize = 12;
+/// Characters of the reason why something could not be done.
+const REASON: usize = 200;
 /// Characters of a thread's name.
 const THREAD_NAME: usize = 100;
 
@@ -39,6 +41,15 @@ struct Head<'a> {
     open: Vec<&'static str>,
     conclusion: Option<Verdict<'a>>,
     issue: Option<String>,
+    troubles: Vec<Failed<'a>>,
+}
+
+/// Something that could not be done yet.
+#[derive(Serialize)]
+struct Failed<'a> {
+    what: &'a str,
+    reason: String,
+    again: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -114,10 +125,23 @@ fn head_values(incident: &Incident, role: Option<u64>) -> Head<'_> {
             probability: it.probability,
             next: &it.next_experiment,
         }),
-        issue: incident.issue.as_ref().map(|issue| {
-            let is_link = issue.url.starts_with("https://") || issue.url.starts_with("http://");
-            if is_link { format!("<{}>", issue.url) } else { format!("`{}`", issue.reference) }
-        }),
+        issue: incident.issue.as_ref().map(link),
+        troubles: incident.troubles.iter().map(failed).collect(),
+    }
+}
+
+/// A link to the issue without a preview, or the tracker's own reference where people cannot follow one.
+fn link(issue: &IssueRef) -> String {
+    let is_link = issue.url.starts_with("https://") || issue.url.starts_with("http://");
+    if is_link { format!("<{}>", issue.url) } else { format!("`{}`", issue.reference) }
+}
+
+/// Discord counts the time down for everybody who reads it.
+fn failed(trouble: &Trouble) -> Failed<'_> {
+    Failed {
+        what: &trouble.what,
+        reason: trouble.reason.chars().take(REASON).collect(),
+        again: trouble.retry_at.map(|at| format!("<t:{}:R>", at.as_second())),
     }
 }
 
@@ -235,7 +259,9 @@ pub(super) fn note(
     incident: &Incident,
     note: &Note,
 ) -> Result<Vec<String>, ChatError> {
-    let mut text = render(templates, "thread/note", &NoteValues::of(note))?;
+    let mut values = NoteValues::of(note);
+    values.issue = incident.issue.as_ref().map(link);
+    let mut text = render(templates, "thread/note", &values)?;
     if let (Note::Concluded | Note::Changed { .. }, Some(conclusion)) = (note, &incident.conclusion) {
         let concluded = render(templates, "thread/concluded", &concluded(incident, conclusion))?;
         text = format!("{text}\n{concluded}");
@@ -273,12 +299,14 @@ struct NoteValues<'a> {
     bucket: Option<Bucket>,
     by: Option<&'a str>,
     reason: Option<&'a str>,
+    issue: Option<String>,
 }
 
 impl<'a> NoteValues<'a> {
     fn of(note: &'a Note) -> Self {
         match note {
             Note::Concluded => Self { note: "concluded", ..Self::default() },
+            Note::Filed => Self { note: "filed", ..Self::default() },
             Note::Changed { from } => Self { note: "changed", from: Some(*from), ..Self::default() },
             Note::Reclassified { bucket, by } => {
                 Self { note: "reclassified", bucket: Some(*bucket), by: Some(by), ..Self::default() }
@@ -305,7 +333,7 @@ fn render(templates: &Templates, name: &str, values: &impl Serialize) -> Result<
 mod tests {
     use super::*;
     use crate::chat::samples::{conclude, incident, question as shipped, report, step};
-    use crate::incident::{Event, IssueRef};
+    use crate::incident::Event;
     use crate::outcome::CheckKind;
     use crate::question::QuestionId;
 
@@ -347,6 +375,20 @@ mod tests {
     }
 
     #[test]
+    fn the_head_says_what_could_not_be_done_and_when_it_is_tried_again() {
+        let mut incident = incident();
+        for (what, seconds) in [("filing the issue", Some(60)), ("asking a question", None)] {
+            let retry_at = seconds.map(|it| jiff::Timestamp::from_second(1_790_000_000 + it).unwrap());
+            let (what, reason) = (what.to_owned(), "GitHub answered 502".to_owned());
+            incident.record(Event::ActionFailed { what, reason, retry_at }, jiff::Timestamp::UNIX_EPOCH);
+        }
+        let text = head(&Templates::builtin(), &incident, None).unwrap();
+        let waits = "⚠️ filing the issue failed: GitHub answered 502; tried again <t:1790000060:R>";
+        let over = "⚠️ asking a question failed: GitHub answered 502; given up";
+        assert!(text.contains(waits) && text.contains(over), "{text}");
+    }
+
+    #[test]
     fn a_wordy_head_keeps_to_one_message_and_says_what_it_left_out() {
         let mut incident = incident();
         for kind in CheckKind::ALL {
@@ -383,13 +425,17 @@ mod tests {
     fn every_note_has_words() {
         let notes = [
             Note::Changed { from: Bucket::Server },
+            Note::Filed,
             Note::Reclassified { bucket: Bucket::Auth, by: "Ada".into() },
             Note::Resolved { by: "alertmanager".into() },
             Note::Closed { by: "Ada".into() },
             Note::Refused { reason: "an answer after the end".into() },
         ];
+        let mut incident = incident();
+        incident.issue =
+            Some(IssueRef { reference: "a/b#1".into(), url: "https://example.com/a/b/issues/1".into() });
         for it in notes {
-            assert_eq!(note(&Templates::builtin(), &incident(), &it).unwrap().len(), 1, "{it:?}");
+            assert_eq!(note(&Templates::builtin(), &incident, &it).unwrap().len(), 1, "{it:?}");
         }
     }
 

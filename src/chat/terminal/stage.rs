@@ -75,6 +75,7 @@ pub(super) struct Stage {
     reported: BTreeSet<(IncidentId, String)>,
     concluded: BTreeSet<IncidentId>,
     filed: BTreeMap<IncidentId, String>,
+    troubles: BTreeSet<(IncidentId, String, String, bool)>,
     waiting: VecDeque<Asked>,
     open: Option<Open>,
     held: Vec<String>,
@@ -109,6 +110,7 @@ impl Stage {
             reported: BTreeSet::new(),
             concluded: BTreeSet::new(),
             filed: BTreeMap::new(),
+            troubles: BTreeSet::new(),
             waiting: VecDeque::new(),
             open: None,
             held: Vec::new(),
@@ -179,7 +181,7 @@ impl Stage {
         self.show(incident);
         let lines = view::note(self.ink, incident, note);
         self.print(lines);
-        if matches!(note, Note::Concluded | Note::Changed { .. }) {
+        if matches!(note, Note::Concluded | Note::Changed { .. } | Note::Filed) {
             self.concluded.insert(incident.id.clone());
         }
         self.show_issue(&incident.id);
@@ -208,7 +210,22 @@ impl Stage {
             }
         }
         self.withdraw_what_is_settled(incident);
+        self.show_troubles(incident);
         self.show_issue(&id);
+    }
+
+    /// Each trouble is told once, and once more when it is given up; not at each try.
+    fn show_troubles(&mut self, incident: &Incident) {
+        self.troubles.retain(|(id, what, _, _)| {
+            *id != incident.id || incident.troubles.iter().any(|known| known.what == *what)
+        });
+        for trouble in &incident.troubles {
+            let (what, reason) = (trouble.what.clone(), trouble.reason.clone());
+            if self.troubles.insert((incident.id.clone(), what, reason, trouble.retry_at.is_some())) {
+                let lines = view::trouble(self.ink, trouble);
+                self.print(lines);
+            }
+        }
     }
 
     /// The issue stands below the conclusion, whichever comes first.

@@ -169,6 +169,35 @@ async fn a_check_is_shown_once_and_the_issue_below_the_conclusion() {
 }
 
 #[tokio::test]
+async fn a_trouble_is_told_once_with_its_next_try_and_once_more_when_it_is_given_up() {
+    let table = table(lines(""));
+    let mut incident = incident();
+    for second in [7, 9] {
+        let retry_at = Some(jiff::Timestamp::from_second(1_790_000_000 + second).unwrap());
+        let (what, reason) = ("filing the issue".to_owned(), "the folder is not writable".to_owned());
+        incident.record(Event::ActionFailed { what, reason, retry_at }, jiff::Timestamp::UNIX_EPOCH);
+        table.terminal.show(&incident);
+    }
+    incident.troubles[0].retry_at = None;
+    table.terminal.show(&incident);
+    let text = table.closed().await;
+    let told: Vec<&str> = text.lines().filter(|line| line.contains("filing the issue failed")).collect();
+    assert_eq!(told.len(), 2, "{text}");
+    assert!(text.contains("14:13:27 UTC") && text.contains("given up"), "{text}");
+}
+
+#[tokio::test]
+async fn an_issue_filed_without_a_conclusion_is_shown_too() {
+    let table = table(lines(""));
+    let mut incident = incident();
+    let filed = Event::IssueFiled { reference: "issues/1.md".into(), url: String::new() };
+    incident.record(filed, jiff::Timestamp::UNIX_EPOCH);
+    table.terminal.say(&incident, &Note::Filed);
+    let text = table.closed().await;
+    assert_eq!(text.matches("issues/1.md").count(), 1, "{text}");
+}
+
+#[tokio::test]
 async fn a_question_is_withdrawn_when_the_checks_have_made_it_needless() {
     // A pipe that stays open and silent: whoever reads from it waits.
     let (reader, _writer) = std::io::pipe().unwrap();

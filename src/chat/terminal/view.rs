@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::ink::{Ink, Mark, Span, Tone, columns, span};
 use crate::alert::{Alert, Severity};
 use crate::bucket::Bucket;
-use crate::incident::{Conclusion, Hypothesis, Incident, IssueRef, Reason, Step, Stopped};
+use crate::incident::{Conclusion, Hypothesis, Incident, IssueRef, Reason, Step, Stopped, Trouble};
 use crate::outcome::{Outcome, Report, Role};
 use crate::question::Answer;
 use crate::runbook::Question;
@@ -243,6 +243,8 @@ pub(super) fn note(ink: Ink, incident: &Incident, note: &Note) -> Vec<String> {
             );
             lines
         }
+        // The issue stands below the conclusion already, or is shown now: see `issue`.
+        Note::Filed => Vec::new(),
         Note::Reclassified { bucket, by } => {
             news(ink, &[span(Tone::Plain, format!("{by} says it was {bucket}"))])
         }
@@ -367,6 +369,15 @@ fn span_of(seconds: f64) -> String {
 pub(super) fn issue(ink: Ink, issue: &IssueRef) -> Vec<String> {
     let place = if issue.url.is_empty() { &issue.reference } else { &issue.url };
     vec![ink.line(&[label("issue"), span(Tone::Accent, place)])]
+}
+
+/// Something that could not be done, and when it is tried again.
+pub(super) fn trouble(ink: Ink, trouble: &Trouble) -> Vec<String> {
+    let next = match trouble.retry_at {
+        Some(at) => format!("; next try at {}", clock(at)),
+        None => "; given up".to_owned(),
+    };
+    refused(ink, &format!("{} failed: {}{next}", trouble.what, trouble.reason))
 }
 
 /// A label, and what it labels.

@@ -9,6 +9,7 @@ use super::{Gate, structure};
 use crate::alert::Alert;
 use crate::incident::{
     Conclusion, Hypothesis, Incident, QuestionRecord, Reason, Step, StepRecord, StepState, TimelineEntry,
+    Trouble,
 };
 use crate::outcome::{CheckKind, Report};
 use crate::profile::{Dependency, ServiceProfile};
@@ -34,6 +35,11 @@ pub(super) fn incident(from: &Incident, gate: &Gate) -> Incident {
         reclassified: from.reclassified.as_ref().map(|(bucket, by)| (*bucket, gate.text(by))),
         thread: from.thread.clone(),
         issue: from.issue.clone(),
+        troubles: from
+            .troubles
+            .iter()
+            .map(|it| Trouble { what: it.what.clone(), reason: gate.text(&it.reason), retry_at: it.retry_at })
+            .collect(),
         timeline: from
             .timeline
             .iter()

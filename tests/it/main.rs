@@ -11,4 +11,5 @@ mod drills;
 mod fakes;
 mod github;
 mod serve;
+mod stories;
 mod worlds;

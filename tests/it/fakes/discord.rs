@@ -71,6 +71,8 @@ pub(crate) struct World {
     /// Times somebody identified at the gateway.
     pub(crate) identified: usize,
     faults: Vec<(String, Fault)>,
+    /// Every request is answered with 503.
+    down: bool,
 }
 
 /// A message in a channel or thread.
@@ -166,6 +168,16 @@ impl Discord {
     /// The next time a request whose `METHOD /path` contains this comes, this happens.
     pub(crate) fn fault(&self, request: &str, fault: Fault) {
         self.world().faults.push((request.to_owned(), fault));
+    }
+
+    /// The API answers 503 to everything from now on; the gateway stays.
+    pub(crate) fn go_down(&self) {
+        self.world().down = true;
+    }
+
+    /// The API is back.
+    pub(crate) fn come_back(&self) {
+        self.world().down = false;
     }
 
     /// Ends every gateway connection with this close code.

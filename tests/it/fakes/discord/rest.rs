@@ -34,7 +34,10 @@ pub(super) async fn answer(State(discord): State<Discord>, request: Request) -> 
         url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let line = format!("{} {path}", parts.method);
     discord.world().requests.push(line.clone());
-    let fault = discord.world().take_fault(&line);
+    let fault = {
+        let mut world = discord.world();
+        if world.down { Some(Fault::Status(503)) } else { world.take_fault(&line) }
+    };
     let answered = match fault {
         Some(Fault::Limited { retry_after, global }) => return limited(&discord, retry_after, global),
         Some(Fault::Status(status)) => (status, Some(json!({"message": "fault", "code": 0}))),

@@ -40,6 +40,7 @@ stories! {
     a_discord_that_limits_us_and_goes_down_holds_up_nothing
     a_restart_with_open_questions_posts_nothing_twice_and_old_buttons_answer
     what_was_written_while_the_bot_slept_counts
+    a_head_whose_answer_was_lost_is_not_posted_again_by_the_next_run
 }
 
 /// A world whose probes are all green: only people can tell.
@@ -158,6 +159,19 @@ async fn what_was_written_while_the_bot_slept_counts(discord: Discord, github: G
 
     house.wakes().await;
     house.was_taken(&asked).await;
+    house.somebody_answers(&[Way::Click]).await;
+    house.reads("## Clear: server").await;
+    house.finish().await;
+}
+
+async fn a_head_whose_answer_was_lost_is_not_posted_again_by_the_next_run(discord: Discord, github: GitHub) {
+    discord.fault(&format!("POST /channels/{CHANNEL}/messages"), Trouble::DoneThen(502));
+    let mut house = House::built(PEOPLE_KNOW, discord, github).await;
+    house.alert().await;
+    house.becomes("the lost answer is noted", |it| failures(it) == ["opening the thread"]).await;
+    house.goes_to_sleep().await;
+
+    house.wakes().await;
     house.somebody_answers(&[Way::Click]).await;
     house.reads("## Clear: server").await;
     house.finish().await;

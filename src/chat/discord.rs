@@ -1,6 +1,6 @@
 //! Discord as a chat: a thread per incident, questions as buttons and menus, answers by click or in words.
 //!
-//! Built on serenity, whose types stop in this module. Requests go through [`wire`], which obeys Discord's limits and hands
+//! Built on serenity, whose types stop in this module. Requests go through `wire`, which obeys Discord's limits and hands
 //! long ones to the caller; events come over the gateway. Nothing that is said mentions anybody but the configured role,
 //! and no text is cut without a word. The surprise: the head of an incident stands in the channel and is the message its
 //! thread was opened from, so the thread's id is also the head's: opening twice cannot make two.

@@ -1,7 +1,7 @@
 //! What may leave the house: an allow-list for fields and headers, a scanner for free text, and a last look that fails closed.
 //!
-//! Names decide first ([`names`]): known-safe headers and fields keep their values, everything else becomes its shape
-//! (`[jwt:256~3fa9c1d2]`, see [`super::shape`]). Values that are kept, and all free text, are scanned once more. Redacting
+//! Names decide first (`names`): known-safe headers and fields keep their values, everything else becomes its shape
+//! (`[jwt:256~3fa9c1d2]`, see `evidence::shape`). Values that are kept, and all free text, are scanned once more. Redacting
 //! twice is redacting once. What surprises: a host name, a path, a status, a time, a trace id must survive, since an evidence
 //! pack that is all stars helps nobody; the tests hold both directions.
 

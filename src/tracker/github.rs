@@ -2,7 +2,7 @@
 //!
 //! GitHub has no idempotency key: a create that ends in a 502, a time-out or a cut connection may have happened. So nothing is
 //! created before the incident's marker has been looked for among all issues, open and closed, by *list* (search lags by
-//! minutes); and after an unknown outcome not before the list had time to catch up ([`Settings::patience`]). octocrab's own
+//! minutes); and after an unknown outcome not before the list had time to catch up ([`GitHub::with_patience`]). octocrab's own
 //! retries, which repeat POSTs, are not compiled in. Only our marked section of a body is rewritten, and labels that are not ours
 //! stay. What surprises: labels are dropped in silence for accounts without push access; that is noticed and said once.
 

@@ -12,6 +12,9 @@ use crate::question::{Answer, QuestionId};
 use crate::runbook::{Knowledge, Place, Source, Variable, is_healthy};
 use crate::triage::signal;
 
+/// Sources of alerts that a person makes.
+const BY_HAND: [&str; 2] = ["terminal", "by_hand"];
+
 /// Who told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Teller {
@@ -133,7 +136,7 @@ fn answer(index: usize, variable: &Variable, given: Option<&Answer>) -> Option<O
 }
 
 /// The failing status: the alert's own, else its transport error, else what its words or a failing request name, else
-/// what a person says of the distribution.
+/// what a person says of the distribution, else what is met there now.
 fn status(
     index: usize,
     variable: &Variable,
@@ -157,15 +160,47 @@ fn status(
     if let Some(value) = request {
         return mixed(index, [(value, 1.0)], Teller::Person);
     }
-    let said: Vec<(usize, f64)> = match incident.answer(QuestionId::StatusDistribution)? {
-        Answer::Unknown => return None,
-        Answer::Text(text) => signal::shares(text)
+    let said: Vec<(usize, f64)> = match incident.answer(QuestionId::StatusDistribution) {
+        None | Some(Answer::Unknown) => return seen_now(index, variable, incident),
+        Some(Answer::Text(text)) => signal::shares(text)
             .into_iter()
             .filter_map(|(status, share)| Some((code(status)?, share)))
             .collect(),
-        Answer::Picked(picked) => picked.iter().flat_map(|answer| stands_for(variable, answer)).collect(),
+        Some(Answer::Picked(picked)) => {
+            picked.iter().flat_map(|answer| stands_for(variable, answer)).collect()
+        }
     };
     mixed(index, said, Teller::Person)
+}
+
+/// Nobody says with what status it fails: then what our endpoint answers now stands in for the alert's, and is as little a
+/// test of itself as an alert is. A monitor's endpoint that only asks who we are has told nothing: the probe carries no token,
+/// the failing callers do. A person who names the address means what is met there.
+fn seen_now(index: usize, variable: &Variable, incident: &Incident) -> Option<Observation> {
+    let spoken = spoken(incident, CheckKind::Http, Role::Service)?;
+    let with = &spoken.record.step.with;
+    let by_hand = incident.alerts.iter().any(|alert| BY_HAND.contains(&alert.source.as_str()));
+    let is_known = by_hand || with.keys().any(|key| key == "bearer" || key == "header.authorization");
+    let asks_who = matches!(spoken.report.outcome, Outcome::Unauthorized | Outcome::Forbidden);
+    if asks_who && !is_known {
+        return None;
+    }
+    let answered = || {
+        let status = spoken.report.facts.get("status")?.as_u64()?;
+        variable.codes.get(&u16::try_from(status).ok()?).copied()
+    };
+    let value = match spoken.report.outcome {
+        Outcome::Timeout => variable.value("timeout"),
+        Outcome::Reset => variable.value("reset"),
+        Outcome::Unresolved => variable.value("dns"),
+        Outcome::Unreachable => variable.value("connect"),
+        Outcome::Untrusted => variable.value("tls"),
+        Outcome::BadBody => variable.value("2xx"),
+        Outcome::RedirectLoop => variable.value("3xx"),
+        outcome if is_healthy(CheckKind::Http, outcome) => None,
+        _ => answered(),
+    }?;
+    mixed(index, [(value, 1.0)], Teller::Alert)
 }
 
 /// A picked class of statuses, spread evenly over its members.

@@ -312,6 +312,8 @@ fn planned(incident: &Incident, action: Action, now: jiff::Timestamp) -> Planned
         Action::OpenThread | Action::Ask { .. } | Action::Say { .. } => format!("chat {id}"),
         Action::RunCheck { step } => format!("check {id} {}", step.key()),
         Action::FileIssue => format!("issue {id}"),
+        Action::StopWaiting { question, .. } => format!("wait {id} {question}"),
     };
-    Planned { lane, action, due_at: now }
+    let due_at = if let Action::StopWaiting { at, .. } = &action { *at } else { now };
+    Planned { lane, action, due_at }
 }

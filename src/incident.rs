@@ -20,7 +20,7 @@ mod event;
 mod id;
 
 pub use conclusion::{Conclusion, Hypothesis, Reason, Stopped};
-pub use event::{Event, Recorded, Step};
+pub use event::{Event, NOBODY, Recorded, Step};
 pub use id::{IncidentId, NotAnIncidentId};
 
 use event::describe;

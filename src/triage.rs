@@ -16,16 +16,22 @@ mod signal;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, AlertStatus};
 use crate::bucket::Bucket;
-use crate::incident::{Event, Incident, Recorded, Stage, Step, StepRecord, Stopped};
+use crate::incident::{Event, Incident, NOBODY, Recorded, Stage, Step, StepRecord, Stopped};
 use crate::question::QuestionId;
 use crate::runbook::Knowledge;
 
 use self::belief::Belief;
+
+/// Whether a question still holds triage up: nobody answered it, and nothing was concluded without it.
+#[must_use]
+pub fn waits_for(incident: &Incident, question: QuestionId) -> bool {
+    incident.stage == Stage::Triaging && incident.open_questions().any(|record| record.question == question)
+}
 
 /// What came of one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +61,13 @@ pub enum Action {
         question: QuestionId,
         /// Why it is asked, as it goes on after "asked because".
         because: String,
+    },
+    /// Stop waiting for an answer, at this time; comes back as [`Event::AnswerGiven`] by [`NOBODY`] when there is none then.
+    StopWaiting {
+        /// The question.
+        question: QuestionId,
+        /// When; a shell must keep it over a restart.
+        at: Timestamp,
     },
     /// Say something in the thread.
     Say {
@@ -152,6 +165,8 @@ impl Turn<'_> {
             Event::CheckReported { step, .. } => {
                 self.step_record(step).is_none_or(|known| known.report().is_some())
             }
+            // Whoever answered in the last moment was in time.
+            Event::AnswerGiven { question, by, .. } if by == NOBODY => !waits_for(incident, *question),
             Event::AnswerGiven { question, answer, .. } => incident.answer(*question) == Some(answer),
             Event::Reclassified { bucket, by } => {
                 incident.reclassified.as_ref().is_some_and(|(known, who)| known == bucket && who == by)
@@ -293,6 +308,9 @@ impl Turn<'_> {
                 format!("it would best tell {best} ({:.0} %) from {other} ({:.0} %)", p * 100.0, q * 100.0);
             self.record(Event::QuestionAsked { question: *question, because: because.clone() });
             self.actions.push(Action::Ask { question: *question, because });
+            let patience = SignedDuration::from_secs(i64::from(stop.patience_s));
+            let at = self.now.checked_add(patience).unwrap_or(Timestamp::MAX);
+            self.actions.push(Action::StopWaiting { question: *question, at });
         }
         open > 0 || !wanted.is_empty()
     }

@@ -17,11 +17,11 @@ use crate::chat::ChatError;
 use crate::checks::{self, NotRun, With};
 use crate::clock;
 use crate::evidence;
-use crate::incident::{Event, Incident, IncidentId, Retry, Step};
+use crate::incident::{Event, Incident, IncidentId, NOBODY, Retry, Step};
 use crate::outcome::{CheckKind, Report};
-use crate::question::QuestionId;
+use crate::question::{Answer, QuestionId};
 use crate::store::{Pending, Settled, Unavailable};
-use crate::triage::{Action, Note};
+use crate::triage::{self, Action, Note};
 
 /// The first wait after a failure.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -106,6 +106,7 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
             None
         }
         Action::RunCheck { step } => Some(run_check(app, id, step).await?),
+        Action::StopWaiting { question, .. } => stop_waiting(&incident, *question),
         Action::FileIssue => file_issue(app, &incident).await?,
     };
     let what = what(&pending.action);
@@ -144,6 +145,12 @@ async fn ask(
     let nonce = pending.id.nonce(&incident.id);
     chat.ask(&app.presented(incident).await, app.knowledge.question(question), because, &nonce).await?;
     Ok(())
+}
+
+/// A question nobody answered in time is `unknown`; one that was answered, or that no longer matters, is left alone.
+fn stop_waiting(incident: &Incident, question: QuestionId) -> Option<Event> {
+    let unknown = || Event::AnswerGiven { question, answer: Answer::Unknown, by: NOBODY.to_owned() };
+    triage::waits_for(incident, question).then(unknown)
 }
 
 async fn say(app: &App, incident: &Incident, note: &Note, pending: &Pending) -> Result<(), Failed> {
@@ -242,6 +249,7 @@ fn kind(action: &Action) -> &'static str {
         Action::OpenThread => "open_thread",
         Action::RunCheck { .. } => "run_check",
         Action::Ask { .. } => "ask",
+        Action::StopWaiting { .. } => "stop_waiting",
         Action::Say { .. } => "say",
         Action::FileIssue => "file_issue",
     }
@@ -253,6 +261,7 @@ pub(super) fn what(action: &Action) -> &'static str {
         Action::OpenThread => "opening the thread",
         Action::RunCheck { .. } => "running a check",
         Action::Ask { .. } => "asking a question",
+        Action::StopWaiting { .. } => "going on without an answer",
         Action::Say { .. } => "saying it in the thread",
         Action::FileIssue => "filing the issue",
     }

@@ -20,6 +20,7 @@ use crate::outcome::{CheckKind, Facts, Outcome, Role};
 use crate::question::{Answer, Choice, QuestionId};
 use crate::runbook::Knowledge;
 use crate::store::{Figures, Pending};
+use crate::triage::Action;
 
 /// An incident as `GET /api/incidents/{id}` shows it. Redacted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -447,7 +448,9 @@ impl App {
                 || async { self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone())) };
             if known().await?.stage != Stage::Triaging {
                 let undone = self.store.pending_of(id).await?;
-                if undone.iter().all(|(_, given_up)| *given_up) {
+                // A question's deadline has nothing left to do once triage has stopped.
+                let is_idle = |pending: &Pending| matches!(pending.action, Action::StopWaiting { .. });
+                if undone.iter().all(|(pending, given_up)| *given_up || is_idle(pending)) {
                     // Read again: the last action's event may have come in between.
                     return Ok(Arc::new(known().await?));
                 }

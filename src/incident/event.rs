@@ -12,6 +12,9 @@ use crate::outcome::{CheckKind, Report, Role};
 use crate::profile::ServiceProfile;
 use crate::question::{Answer, QuestionId};
 
+/// Who gives the answer `unknown` to a question that waited long enough, as [`Event::AnswerGiven`] says it.
+pub const NOBODY: &str = "nobody, in time";
+
 /// A check that triage decided to run: the kind, whose endpoint, and everything the probe needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -180,6 +183,9 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         }
         Event::CheckReported { step, report } => format!("{step}: {}", report.outcome),
         Event::QuestionAsked { question, .. } => format!("asked: {question}"),
+        Event::AnswerGiven { question, by, .. } if by == NOBODY => {
+            format!("nobody answered {question} in time")
+        }
         Event::AnswerGiven { question, answer, by } => match answer {
             Answer::Text(_) => format!("{by} answered {question} in words"),
             Answer::Unknown | Answer::Picked(_) => format!("{by} answered {question}: {answer}"),

@@ -125,6 +125,8 @@ pub struct StopNumbers {
     pub questions: usize,
     /// Questions open at one time, at most.
     pub at_once: usize,
+    /// How long a question waits for a person, in seconds.
+    pub patience_s: u32,
 }
 
 /// How far the best boundary must stand out.

@@ -111,7 +111,7 @@ impl Desk {
                 self.filed += 1;
                 None
             }
-            Action::OpenThread => None,
+            Action::OpenThread | Action::StopWaiting { .. } => None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! the sender, the tracker or the process itself breaks.
 
 mod bot;
+mod patience;
 mod process;
 
 use std::time::Duration;

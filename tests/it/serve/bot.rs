@@ -20,7 +20,7 @@ use firstcheck::template::Templates;
 use firstcheck::tracker::{Tracker, folder};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -40,11 +40,18 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     pub(crate) doors: Doors,
     pub(crate) tracker: Option<Tracker>,
+    pub(crate) knowledge: Option<Knowledge>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { folder: None, policy: Policy::unrestricted(), doors: Doors::open(), tracker: None }
+        Self {
+            folder: None,
+            policy: Policy::unrestricted(),
+            doors: Doors::open(),
+            tracker: None,
+            knowledge: None,
+        }
     }
 }
 
@@ -63,7 +70,7 @@ impl Bot {
         let root = setup.folder.or_else(|| own.as_ref().map(|it| it.0.clone())).unwrap();
         let app = App::start(Parts {
             store: Store::open(&root.join("firstcheck.db")).await.unwrap(),
-            knowledge: Arc::new(Knowledge::builtin()),
+            knowledge: Arc::new(setup.knowledge.unwrap_or_else(Knowledge::builtin)),
             environment: Environment::new(setup.policy),
             chat: Ok(Chat::Console),
             inbound: None,
@@ -107,6 +114,11 @@ impl Bot {
             }
         })
         .await;
+    }
+
+    /// A connection on which nothing was said yet.
+    pub(crate) async fn connection(&self) -> TcpStream {
+        TcpSocket::new_v4().unwrap().connect(self.address).await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -21,6 +21,7 @@ use crate::app::App;
 
 mod alerts;
 mod check;
+mod connections;
 mod console;
 mod guard;
 mod health;
@@ -81,7 +82,7 @@ pub async fn serve(
     let is_loopback = listener.local_addr()?.ip().is_loopback();
     let deliveries = Arc::new(Semaphore::new(DELIVERIES_AT_ONCE));
     let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries };
-    axum::serve(listener, router(shared)).with_graceful_shutdown(shutdown).await
+    connections::serve(listener, router(shared), connections::Limits::default(), shutdown).await
 }
 
 fn router(shared: Shared) -> Router {

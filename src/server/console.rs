@@ -5,7 +5,7 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Serialize;
 
@@ -25,12 +25,19 @@ const KEPT_ON_BOARD: u32 = 10;
 struct Board {
     incidents: Vec<Summary>,
     kept: Vec<Kept>,
+    /// Where the reader reached us.
+    base: String,
+    /// The sources whose deliveries are taken.
+    sources: Vec<&'static str>,
 }
 
-pub(super) async fn board(State(shared): State<Shared>) -> Result<Html<String>, Problem> {
+pub(super) async fn board(State(shared): State<Shared>, headers: HeaderMap) -> Result<Html<String>, Problem> {
     let incidents = shared.app.incidents(Filter::All, ON_BOARD).await?;
     let kept = shared.app.kept(KEPT_ON_BOARD).await?;
-    Ok(Html(shared.app.render("console/board", &Board { incidents, kept })?))
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
+    let base = format!("http://{host}");
+    let sources = shared.doors.sources.keys().map(|source| source.id()).collect();
+    Ok(Html(shared.app.render("console/board", &Board { incidents, kept, base, sources })?))
 }
 
 #[derive(Serialize)]

@@ -69,7 +69,9 @@ pub struct Settings {
     pub services: Vec<ServiceProfile>,
     /// Values for `env:NAME` in the services, by name.
     pub secrets: BTreeMap<String, Secret>,
-    /// Runbooks that replace built-in ones or are added: name and text.
+    /// The folder of the user's own runbooks.
+    pub runbooks_folder: Option<PathBuf>,
+    /// Runbooks and catalogues that replace built-in ones: name and text.
     pub runbooks: Vec<(String, String)>,
     /// Templates that replace built-in ones: name and text.
     pub templates: Vec<(String, String)>,
@@ -209,6 +211,7 @@ impl Reader<'_> {
             checks: self.checks(written.checks)?,
             secrets: self.named_secrets(&services),
             services,
+            runbooks_folder: written.runbooks.as_deref().map(|folder| self.folder.join(folder)),
             runbooks: self.folder_of("runbooks", written.runbooks.as_deref(), "yaml")?,
             templates: self.folder_of("templates", written.templates.as_deref(), "hbs")?,
         };

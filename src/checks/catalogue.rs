@@ -12,9 +12,9 @@ mod mark;
 
 pub use mark::{Answer, Mark, Status};
 
-const GATEWAYS: (&str, &str) = ("runbooks/gateways.yaml", include_str!("../../runbooks/gateways.yaml"));
-const LIMITERS: (&str, &str) = ("runbooks/limiters.yaml", include_str!("../../runbooks/limiters.yaml"));
-const VENDORS: (&str, &str) = ("runbooks/vendors.yaml", include_str!("../../runbooks/vendors.yaml"));
+const GATEWAYS: (&str, &str) = ("gateways.yaml", include_str!("../../runbooks/gateways.yaml"));
+const LIMITERS: (&str, &str) = ("limiters.yaml", include_str!("../../runbooks/limiters.yaml"));
+const VENDORS: (&str, &str) = ("vendors.yaml", include_str!("../../runbooks/vendors.yaml"));
 
 /// The three catalogues.
 #[derive(Debug, Clone)]
@@ -34,7 +34,25 @@ impl Catalogues {
     /// Never in a released program: a test reads the same three files.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::parse(GATEWAYS, LIMITERS, VENDORS).expect("the shipped catalogues are read by a test")
+        Self::with_overrides(&[]).expect("the shipped catalogues are read by a test")
+    }
+
+    /// Whether a file of this name is one of the catalogues.
+    #[must_use]
+    pub fn is_one(name: &str) -> bool {
+        [GATEWAYS.0, LIMITERS.0, VENDORS.0].contains(&name)
+    }
+
+    /// The shipped catalogues, with those of the same name replaced. Other files are not looked at.
+    ///
+    /// # Errors
+    /// The first thing that does not fit, with its file, line and column.
+    pub fn with_overrides(overrides: &[(String, String)]) -> Result<Self, Problem> {
+        let own = |builtin: (&'static str, &'static str)| {
+            let own = overrides.iter().find(|(name, _)| name == builtin.0);
+            (builtin.0, own.map_or(builtin.1, |(_, text)| text.as_str()))
+        };
+        Self::parse(own(GATEWAYS), own(LIMITERS), own(VENDORS))
     }
 
     /// Reads catalogues from (file name, text) pairs.

@@ -1,10 +1,11 @@
 //! From checked settings to the parts of a running bot: what `serve`, `triage` and `doctor` build alike.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::checks::Environment;
+use crate::checks::{BadAuthorities, Catalogues, Environment};
 use crate::config::{self, Settings};
 use crate::egress::Policy;
 use crate::runbook::Knowledge;
@@ -18,6 +19,9 @@ pub(super) enum Broken {
     /// Runbooks that do not read: every problem, with its place.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Runbooks(Vec<Problem>),
+    /// A file of authorities without any.
+    #[error("{}: {}", .0.display(), .1)]
+    Authorities(PathBuf, BadAuthorities),
     /// A template that does not compile, or that replaces nothing.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -28,7 +32,30 @@ pub(super) enum Broken {
 /// # Errors
 /// [`Broken::Runbooks`].
 pub(super) fn knowledge(settings: &Settings) -> Result<Knowledge, Broken> {
-    Knowledge::with_overrides(&settings.runbooks).map_err(Broken::Runbooks)
+    let (_, runbooks): (Vec<_>, Vec<_>) =
+        settings.runbooks.iter().cloned().partition(|(name, _)| Catalogues::is_one(name));
+    let placed = |problem| in_folder(settings, problem);
+    Knowledge::with_overrides(&runbooks)
+        .map_err(|problems| Broken::Runbooks(problems.into_iter().map(placed).collect()))
+}
+
+/// What is known of gateways, limiters and vendors: the shipped catalogues with the user's own, which live beside the
+/// runbooks.
+///
+/// # Errors
+/// [`Broken::Runbooks`].
+pub(super) fn catalogues(settings: &Settings) -> Result<Catalogues, Broken> {
+    Catalogues::with_overrides(&settings.runbooks)
+        .map_err(|problem| Broken::Runbooks(vec![in_folder(settings, problem)]))
+}
+
+/// A problem of the user's own file is told with the path that an editor opens.
+fn in_folder(settings: &Settings, problem: Problem) -> Problem {
+    let is_own = settings.runbooks.iter().any(|(name, _)| *name == problem.file);
+    match settings.runbooks_folder.as_ref().filter(|_| is_own) {
+        Some(folder) => Problem { file: folder.join(&problem.file).display().to_string(), ..problem },
+        None => problem,
+    }
 }
 
 /// The wording: the shipped templates with the user's own.
@@ -43,15 +70,17 @@ pub(super) fn templates(settings: &Settings) -> Result<Templates, Broken> {
 /// What checks run with, under this egress policy.
 ///
 /// # Errors
-/// When the file of extra authorities holds none.
-pub(super) fn environment(settings: &Settings, policy: Policy) -> anyhow::Result<Environment> {
+/// [`Broken`] when the user's own catalogues do not read, or the file of extra authorities holds none.
+pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environment, Broken> {
     let secrets: BTreeMap<String, String> =
         settings.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
-    let environment =
-        Environment::new(policy).with_resolvers(settings.checks.resolvers.clone()).with_secrets(secrets);
+    let environment = Environment::new(policy)
+        .with_resolvers(settings.checks.resolvers.clone())
+        .with_secrets(secrets)
+        .with_catalogues(catalogues(settings)?);
     match &settings.checks.authorities {
         Some((file, pem)) => {
-            environment.with_ca_file(pem).with_context(|| format!("reading {}", file.display()))
+            environment.with_ca_file(pem).map_err(|error| Broken::Authorities(file.clone(), error))
         }
         None => Ok(environment),
     }

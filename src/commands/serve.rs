@@ -18,6 +18,7 @@ use super::{NOT_RUN, WRONG_USAGE, parts, say};
 use crate::app::{App, Parts};
 use crate::chat::discord::{self, Discord};
 use crate::chat::{Chat, ChatError, Inbound};
+use crate::checks::Environment;
 use crate::config::{self, Settings};
 use crate::incident::Retry;
 use crate::runbook::Knowledge;
@@ -47,7 +48,7 @@ const REFUSED_PAUSE: Duration = Duration::from_mins(5);
 /// # Errors
 /// When the store cannot be opened or the address is taken.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (settings, knowledge, templates) = match read(&args) {
+    let Read { settings, knowledge, templates, environment } = match read(&args) {
         Ok(read) => read,
         Err(problem) => {
             say(format_args!("{problem}"));
@@ -74,7 +75,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let parts = Parts {
         store,
         knowledge: Arc::new(knowledge),
-        environment: parts::environment(&settings, settings.egress.clone())?,
+        environment,
         chat,
         inbound: Some(inbound),
         tracker: parts::tracker(&settings)?,
@@ -99,12 +100,22 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Everything people wrote.
+struct Read {
+    settings: Settings,
+    knowledge: Knowledge,
+    templates: Arc<Templates>,
+    environment: Environment,
+}
+
 /// Everything people wrote, or what is wrong with it.
-fn read(args: &Args) -> Result<(Settings, Knowledge, Arc<Templates>), String> {
+fn read(args: &Args) -> Result<Read, String> {
     let settings = Settings::load(args.config.as_deref()).map_err(|problem| problem.to_string())?;
     let knowledge = parts::knowledge(&settings).map_err(|broken| broken.to_string())?;
     let templates = parts::templates(&settings).map_err(|broken| broken.to_string())?;
-    Ok((settings, knowledge, Arc::new(templates)))
+    let environment =
+        parts::environment(&settings, settings.egress.clone()).map_err(|broken| broken.to_string())?;
+    Ok(Read { settings, knowledge, templates: Arc::new(templates), environment })
 }
 
 fn doors(settings: &Settings) -> Doors {

@@ -12,18 +12,23 @@ use serde_json::Value;
 use url::Url;
 
 use super::desk::{self, Desk, Ended, Setup};
-use super::{NOT_RUN, WRONG_USAGE, parts, say};
+use super::parts::{self, Broken};
+use super::{NOT_RUN, WRONG_USAGE, say};
 use crate::alert::{Alert, Source};
+use crate::checks::Environment;
 use crate::config::Settings;
 use crate::egress::Policy;
 use crate::incident::IncidentId;
 use crate::profile::ServiceProfile;
 use crate::question::{Answer, QuestionId};
+use crate::runbook::Knowledge;
+use crate::template::Templates;
 
 /// Triage a failing endpoint from this terminal.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The endpoint that fails, as its callers write it.
+    /// The endpoint that fails, as its callers write it, such as `https://api.example.com/v1/orders`.
+    #[arg(value_parser = parse_url)]
     url: Option<Url>,
     /// The alert that reported it: a file with the payload, or `-`.
     #[arg(long, value_name = "FILE")]
@@ -43,6 +48,19 @@ pub struct Args {
     /// Another configuration file than `firstcheck.yaml`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(url) if text.contains("://") => Err(format!("`{}` is not http or https", url.scheme())),
+        Err(error) if text.contains("://") => Err(error.to_string()),
+        Ok(_) | Err(_) => {
+            let name = text.split(['/', ':']).next().unwrap_or_default();
+            let scheme = if name == "localhost" || name.starts_with("127.") { "http" } else { "https" };
+            Err(format!("a URL begins with its scheme: {scheme}://{text}"))
+        }
+    }
 }
 
 fn parse_answer(text: &str) -> Result<(QuestionId, String), String> {
@@ -66,14 +84,26 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(alerts) => alerts,
         Err(error) => return Ok(wrong(&format_args!("{error:#}"))),
     };
+    let read = match read(&settings) {
+        Ok(read) => read,
+        Err(broken) => return Ok(wrong(&broken)),
+    };
     let folder = std::env::temp_dir().join(format!("firstcheck-triage-{}", uuid::Uuid::new_v4().simple()));
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let ended = triage(&args, settings, alerts, &folder).await;
+    let ended = triage(&args, settings, read, alerts, &folder).await;
     std::fs::remove_dir_all(&folder).ok();
     match ended? {
         Ended::Settled(document) => report(&document, args.json),
         Ended::Left => Ok(Ended::left()),
     }
+}
+
+/// What people wrote beside the settings.
+type Read = (Knowledge, Templates, Environment);
+
+fn read(settings: &Settings) -> Result<Read, Broken> {
+    let environment = parts::environment(settings, Policy::unrestricted())?;
+    Ok((parts::knowledge(settings)?, parts::templates(settings)?, environment))
 }
 
 fn wrong(message: &dyn std::fmt::Display) -> ExitCode {
@@ -118,6 +148,7 @@ fn read_alerts(file: &Path, source: &str) -> anyhow::Result<Vec<Alert>> {
 async fn triage(
     args: &Args,
     mut settings: Settings,
+    (knowledge, templates, environment): Read,
     alerts: Vec<Alert>,
     folder: &Path,
 ) -> anyhow::Result<Ended> {
@@ -126,10 +157,10 @@ async fn triage(
     }
     let setup = Setup {
         store: folder.join("firstcheck.db"),
-        environment: parts::environment(&settings, Policy::unrestricted())?,
+        environment,
         tracker: parts::tracker(&settings)?,
-        knowledge: parts::knowledge(&settings)?,
-        templates: parts::templates(&settings)?,
+        knowledge,
+        templates,
         check_timeout: settings.checks.timeout,
         services: settings.services,
         input: desk::input(args.no_input, args.answers.iter().cloned().collect()),

@@ -12,4 +12,5 @@ mod fakes;
 mod github;
 mod serve;
 mod stories;
+mod triage_command;
 mod worlds;

@@ -2,6 +2,7 @@
 
 mod properties;
 mod traps;
+mod unalerted;
 mod worlds;
 
 use std::collections::BTreeMap;

@@ -262,7 +262,7 @@ pub enum Filter {
 pub struct Figures {
     /// Incidents by stage.
     pub incidents: Vec<(String, i64)>,
-    /// Actions by state (`waiting`, `given_up`).
+    /// Actions by state (`scheduled` for later, `waiting`, `given_up`).
     pub actions: Vec<(String, i64)>,
     /// Kept deliveries by source and verdict.
     pub kept: Vec<(String, String, i64)>,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::alert::{Alert, Severity};
 use crate::app::{App, AppError, Filter, Kept, Summary, Unavailable, perform};
 use crate::bucket::Bucket;
+use crate::clock;
 use crate::evidence::{self, Pack};
 use crate::incident::{
     Conclusion, Hypothesis, Incident, IncidentId, Reason, Stage, StepState, Stopped, TimelineEntry,
@@ -415,7 +416,7 @@ impl App {
     /// # Errors
     /// [`Unavailable`] when the store cannot be read.
     pub async fn figures(&self) -> Result<Figures, Unavailable> {
-        self.store.figures().await
+        self.store.figures(clock::now()).await
     }
 
     /// Counters since the start: name, labels, count.

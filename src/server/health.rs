@@ -30,7 +30,12 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoRes
     let incidents = figures.incidents.iter().map(|(state, count)| (labelled("state", state), *count));
     gauge(&mut text, "firstcheck_incidents", "Incidents in the store, by state.", incidents);
     let actions = figures.actions.iter().map(|(state, count)| (labelled("state", state), *count));
-    gauge(&mut text, "firstcheck_actions_undone", "Actions waiting or given up.", actions);
+    gauge(
+        &mut text,
+        "firstcheck_actions_undone",
+        "Actions scheduled for later, waiting (due, or tried and failed) or given up.",
+        actions,
+    );
     let kept = figures.kept.iter();
     let kept =
         kept.map(|(source, verdict, count)| (format!("source=\"{source}\",verdict=\"{verdict}\""), *count));

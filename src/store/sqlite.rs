@@ -214,9 +214,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn figures(&self) -> Result<Figures, Unavailable> {
+    pub async fn figures(&self, now: Timestamp) -> Result<Figures, Unavailable> {
         let incidents = sqlx::query_as("SELECT stage, count(*) FROM incidents GROUP BY stage ORDER BY stage");
-        let actions = sqlx::query_as("SELECT state, count(*) FROM actions GROUP BY state ORDER BY state");
+        let actions = sqlx::query_as(
+            "SELECT iif(state = 'waiting' AND attempts = 0 AND due_ms > ?, 'scheduled', state), count(*)
+             FROM actions GROUP BY 1 ORDER BY 1",
+        )
+        .bind(now.as_millisecond());
         let kept = sqlx::query_as(
             "SELECT source, verdict, count(*) FROM deliveries GROUP BY source, verdict ORDER BY 1, 2",
         );

@@ -150,7 +150,7 @@ async fn kept_bodies_are_bounded() {
     let kept = store.kept(10).await.unwrap().remove(0);
     assert!(kept.body.len() <= KEPT_BODY_BYTES && kept.body.starts_with('é'));
     assert_eq!(kept.size_bytes, size_bytes);
-    assert_eq!(store.figures().await.unwrap().kept, [("generic".to_owned(), "bad".to_owned(), 1)]);
+    assert_eq!(store.figures(now()).await.unwrap().kept, [("generic".to_owned(), "bad".to_owned(), 1)]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! The first line on standard error says where it listens. A broken configuration, runbook or template is told with file, line
 //! and column, and ends with status 2. A chat that cannot be reached is none of that: the bot starts, takes alerts, and keeps
 //! trying. The surprise: on SIGTERM it stops accepting first, then finishes what it is performing; the rest is carried on with
-//! at the next start.
+//! at the next start; a second signal skips that.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,10 +26,27 @@ use crate::server::{self, Doors};
 use crate::store::Store;
 use crate::template::Templates;
 
+const MORE: &str = "\
+Without a file it listens on http://127.0.0.1:8080, keeps its state in firstcheck.db, files issues into the folder
+`issues`, and asks its questions on the console, which is the page at /. A file that says more:
+
+  listen: 127.0.0.1:8080
+  egress: {allow: [loopback, 10.1.0.0/16]}           # probed besides public addresses
+  tracker: {github: {repository: acme/orders, token_env: GITHUB_TOKEN}}
+  chat: {discord: {channel: 1100000000000000000, token_env: DISCORD_TOKEN}}
+  services: {orders: {url: https://api.example.com/v1/orders}}
+  runbooks: runbooks                                 # a folder of your own, by file name
+
+Try it:
+  curl -d '{\"title\": \"504s on /v1/reports\", \"service\": \"reports\"}' http://127.0.0.1:8080/alerts/generic
+
+Exit status: 0 stopped by SIGTERM or Ctrl-C, 2 wrong usage or configuration, 3 it could not be run.";
+
 /// Run the bot: alert webhooks, chat, checks, issues, and the console.
 #[derive(Debug, clap::Args)]
+#[command(after_help = MORE)]
 pub struct Args {
-    /// The configuration; without it `firstcheck.yaml`, if there is one, else defaults that need nothing but this machine.
+    /// The configuration; without it `firstcheck.yaml`, if there is one, else defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -92,7 +109,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     serve_until_told(listener, &app, doors(&settings)).await?;
-    app.stop(PATIENCE).await;
+    tokio::select! {
+        () = app.stop(PATIENCE) => {}
+        () = stop_signal() => {}
+    }
     if let Some(connecting) = connecting {
         connecting.abort();
     }
@@ -197,8 +217,9 @@ async fn serve_until_told(listener: TcpListener, app: &Arc<App>, doors: Doors) -
     };
     let signal = async {
         stop_signal().await;
+        say(format_args!("firstcheck is stopping; once more stops it at once"));
         told.send_replace(true);
-        std::future::pending::<()>().await;
+        stop_signal().await;
     };
     tokio::select! {
         served = serving => served.context("serving"),

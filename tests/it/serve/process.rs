@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
 
 use super::bot::{Folder, send, within};
 use super::webhook;
@@ -82,6 +84,21 @@ async fn a_killed_bot_carries_on_and_one_told_to_stop_ends_with_success() {
     signal(&process, "TERM");
     let status = tokio::task::spawn_blocking(move || process.child.wait().unwrap());
     assert!(within(Duration::from_secs(30), "it ends", status).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn open_connections_hold_up_no_stop() {
+    let folder = Folder::new("stop");
+    let mut process = start(&folder.0);
+    let connect = || TcpSocket::new_v4().unwrap().connect(process.address);
+    let idle = connect().await.unwrap();
+    let mut half = connect().await.unwrap();
+    half.write_all(b"POST /alerts/generic HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+    assert_eq!(send(process.address, "GET", "/readyz", &[], "").await.status, 200);
+    signal(&process, "TERM");
+    let status = tokio::task::spawn_blocking(move || process.child.wait().unwrap());
+    assert!(within(Duration::from_secs(30), "it ends", status).await.unwrap().success());
+    drop((idle, half));
 }
 
 #[track_caller]

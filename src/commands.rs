@@ -25,9 +25,18 @@ pub const WRONG_USAGE: u8 = 2;
 /// Exit status of something that could not be run.
 pub const NOT_RUN: u8 = 3;
 
+const FIRST_STEPS: &str = "\
+First steps:
+  firstcheck drill                                    the whole job on this machine, no account needed
+  firstcheck triage https://api.example.com/v1/orders the same for an endpoint of yours
+  firstcheck serve                                    the bot: alert webhooks in, issues out
+
+Exit status: 0 healthy or done; 1 a fault was found, a scenario missed, a lint error;
+2 wrong usage or configuration; 3 the thing asked for could not be run.";
+
 /// Which boundary failed first, the best hypotheses, and the next experiment.
 #[derive(Debug, Parser)]
-#[command(name = "firstcheck", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "firstcheck", version, arg_required_else_help = true, max_term_width = 100, after_help = FIRST_STEPS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

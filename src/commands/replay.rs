@@ -16,6 +16,7 @@ use crate::scenario::{Replay, Scenario, Scored, Summary, is_correct, replay, sum
 
 /// Replay scenario files without a network, and score them.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 all are right, 1 a scenario is missed, 2 a file cannot be read.")]
 pub struct Args {
     /// Scenario files, or directories of them.
     #[arg(required = true, value_name = "FILE-or-DIR")]

@@ -24,8 +24,20 @@ use crate::question::{Answer, QuestionId};
 use crate::runbook::Knowledge;
 use crate::template::Templates;
 
+const MORE: &str = "\
+Examples:
+  firstcheck triage https://api.example.com/v1/orders
+  firstcheck triage https://api.example.com/v1/orders --alert alert.json --source generic
+  firstcheck triage https://api.example.com/v1/orders --no-input --answer change_at_start=deploy --json
+
+The questions and their answers: firstcheck runbook show questions.
+The issue goes where `tracker:` in firstcheck.yaml says, without one into the folder `issues`; its path is printed.
+
+Exit status: 0 the issue is filed, 2 wrong usage or configuration, 3 it could not be run, 130 left with Ctrl-C.";
+
 /// Triage a failing endpoint from this terminal.
 #[derive(Debug, clap::Args)]
+#[command(after_help = MORE)]
 pub struct Args {
     /// The endpoint that fails, as its callers write it, such as `https://api.example.com/v1/orders`.
     #[arg(value_parser = parse_url)]
@@ -36,7 +48,7 @@ pub struct Args {
     /// Which monitoring system's payload it is.
     #[arg(long, value_name = "NAME", default_value = "alertmanager", requires = "alert")]
     source: String,
-    /// What is already known, as `QUESTION=ANSWER`; may be given again.
+    /// What is already known; may be given again.
     #[arg(long = "answer", value_name = "ID=VALUE", value_parser = parse_answer)]
     answers: Vec<(QuestionId, String)>,
     /// Ask nobody: what is not given with --answer is `unknown`.

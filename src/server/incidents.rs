@@ -119,7 +119,9 @@ pub(super) async fn answer(
     let id = id(&name)?;
     let reply: Reply = json_body(body).await?;
     let question: QuestionId = reply.question.parse().map_err(|_| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("unknown question `{}`", reply.question))
+        let known = QuestionId::ALL.map(QuestionId::id).join(", ");
+        let detail = format!("unknown question `{}`; the questions are {known}", reply.question);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     })?;
     let words = words(&reply.answer).ok_or_else(|| {
         Problem::bad_request("`answer` is a text, a number, true or false, or a list of texts")

@@ -10,6 +10,7 @@ mod discord;
 mod drills;
 mod fakes;
 mod github;
+mod help;
 mod serve;
 mod stories;
 mod triage_command;

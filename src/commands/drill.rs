@@ -189,7 +189,8 @@ fn conclude(world: &World, document: &mut Value, json: bool) -> anyhow::Result<E
     let issue = fields.get("issue").and_then(Value::as_str).map(str::to_owned);
     if json {
         writeln!(io::stdout(), "{document}")?;
-    } else if let Some(issue) = &issue {
+    } else if let Some(issue) = issue.as_ref().filter(|_| !io::stdout().is_terminal()) {
+        // On a terminal the thread has just said it.
         writeln!(io::stdout(), "{issue}")?;
     }
     if issue.is_none() {

@@ -107,8 +107,20 @@ pub(super) fn find_at(text: &str, depth: u8) -> Vec<Span> {
     personal::find(&text, &mut spans);
     encoded::find(&text, depth, &mut spans);
     // What our own layout puts between shapes is no secret: `[..]:[..]`, `a=[..]; b=[..]`.
-    spans.retain(|span| text[span.start..span.end].contains(char::is_alphanumeric));
+    spans.retain(|span| {
+        let found = &text[span.start..span.end];
+        found.contains(char::is_alphanumeric) && !is_placeholder(found)
+    });
     merged(spans, &text)
+}
+
+/// `<token>`: what our own commands say instead of a secret, and every manual.
+fn is_placeholder(found: &str) -> bool {
+    let name = found.trim().strip_prefix('<').and_then(|it| it.strip_suffix('>'));
+    name.is_some_and(|name| {
+        (2..=30).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_'))
+    })
 }
 
 /// The text with each shape blotted out, at its length: nothing in a shape is looked at again.

@@ -49,9 +49,9 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     cookies(text, spans);
     pairs(text, spans);
     for captures in NAME_VALUE.captures_iter(text) {
-        if names::is_secret(&captures[1])
-            || names::header(&captures[1]) == names::Showing::Shape && looks_like_header(&captures[1])
-        {
+        let hides = names::is_secret(&captures[1])
+            || names::header(&captures[1]) == names::Showing::Shape && looks_like_header(&captures[1]);
+        if hides && !is_blotted_credential(&captures[2]) {
             push(spans, captures.get(2), "secret");
         }
     }
@@ -68,6 +68,17 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             push(spans, captures.get(2), kind_of(&captures[1]));
         }
     }
+}
+
+/// `Bearer [~~~~]`: a credential that is a shape already; its scheme is no secret.
+fn is_blotted_credential(value: &str) -> bool {
+    const SCHEMES: [&str; 7] = ["bearer", "basic", "digest", "token", "apikey", "negotiate", "dpop"];
+    let blot = char::from(MASK);
+    value.split_once(' ').is_some_and(|(scheme, rest)| {
+        let inside = rest.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        SCHEMES.contains(&scheme.to_ascii_lowercase().as_str())
+            && inside.is_some_and(|it| !it.is_empty() && it.chars().all(|c| c == blot))
+    })
 }
 
 fn push(spans: &mut Vec<Span>, secret: Option<Match<'_>>, kind: &'static str) {

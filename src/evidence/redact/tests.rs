@@ -191,6 +191,20 @@ fn a_har_entry_goes_by_the_names_in_it() {
 }
 
 #[test]
+fn nothing_is_seen_any_more_in_a_redacted_document() {
+    let har = json!({"log": {"version": "1.2", "entries": [{
+        "request": {"method": "GET", "url": "https://api.example.com/v1/a?key=AKIAIOSFODNN7EXAMPLE",
+            "headers": [{"name": "Authorization", "value": "Bearer tok-secret-1"}, {"name": "Accept", "value": "*/*"}],
+            "queryString": [{"name": "key", "value": "AKIAIOSFODNN7EXAMPLE"}],
+            "cookies": [{"name": "sid", "value": "s3cr3t"}]},
+        "response": {"status": 401, "headers": [], "content": {"text": "{\"email\":\"jane@example.com\"}"}}}]}});
+    let out = gate().document(&har.to_string());
+    let seen: Vec<_> =
+        scan(&out).into_iter().map(|it| (it.kind.clone(), out[it.start..it.end].to_owned())).collect();
+    assert!(seen.is_empty(), "{seen:?} in {out}");
+}
+
+#[test]
 fn a_curl_command_in_a_thread_keeps_its_shape() {
     let text = "this one fails:\n$ curl -X POST https://api.example.com/v1/users/4711/cards \\\n  -H 'Authorization: Bearer abcdef123456' -H 'Content-Type: application/json' \\\n  -d '{\"holder\":\"Jane Doe\",\"amount\":12}'\nsince 10:02, region eu-west-1";
     let out = gate().document(text);

@@ -125,7 +125,8 @@ fn judge(target: &str, record: &str, expectation: &Expectation<'_>) -> Report {
         (None, last) => {
             let last = last.map_or_else(String::new, |last| {
                 facts.insert("last_before".to_owned(), describe(last, expectation.at));
-                format!("; the last one was {} min earlier", minutes_before(last, expectation.at))
+                let ago = expectation.at.duration_since(last.at).unsigned_abs();
+                format!("; the last one was {} earlier", super::with::show_duration(ago))
             });
             let window = minutes(expectation.window);
             (Outcome::NoneNear, format!("No change within {window} min before the start{last}."))

@@ -192,7 +192,11 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         },
         Event::Concluded { conclusion } => match conclusion.stopped {
             Stopped::Clarity => {
-                format!("clarity: {} ({:.0} %)", conclusion.bucket, conclusion.probability * 100.0)
+                format!(
+                    "clarity: {} ({:.0} %)",
+                    conclusion.bucket,
+                    (conclusion.probability * 100.0).min(99.0)
+                )
             }
             Stopped::Unclear => format!("unclear; best guess {}", conclusion.bucket),
         },

@@ -19,6 +19,8 @@ use crate::question::QuestionId;
 mod collect;
 pub mod redact;
 pub mod render;
+mod reproduce;
+mod response;
 mod shape;
 mod specific;
 
@@ -46,6 +48,8 @@ pub struct Pack {
     pub stage: Stage,
     /// One representative failing request.
     pub request: Option<Request>,
+    /// A curl command that sends the request again, with placeholders for what is redacted or unknown.
+    pub reproduce: Option<String>,
     /// What came back.
     pub response: Option<Response>,
     /// How long what took.
@@ -112,8 +116,12 @@ pub struct Response {
     pub origin: Option<String>,
     /// Headers.
     pub headers: Vec<Fact>,
-    /// The start of the body.
+    /// The start of the body; of a JSON body the shape (`"string"`, `"number"`), with the values of its error alone.
     pub snippet: Option<String>,
+    /// By what a log finds the exchange: the trace id that the http check sent.
+    pub trace_id: Option<String>,
+    /// What else must be known to read these facts, e.g. that the http check got another status.
+    pub note: Option<String>,
 }
 
 /// A named value, as text.
@@ -135,6 +143,8 @@ impl Fact {
 /// How long what took.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
+    /// Who measured: `the http check, which got 504`.
+    pub source: Option<String>,
     /// The whole, as a client saw it, in milliseconds.
     pub client_ms: Option<f64>,
     /// Its phases, in milliseconds.

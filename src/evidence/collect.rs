@@ -6,23 +6,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    Answered, Check, Classification, Environment, Fact, Impact, Pack, Reclassified, Request, Response,
-    SCHEMA, Timeline, Timing, specific,
+    Answered, Check, Classification, Environment, Fact, Impact, Pack, Reclassified, Request, SCHEMA,
+    Timeline, Timing, reproduce, response, specific,
 };
 use crate::incident::{Incident, StepRecord, StepState};
 use crate::outcome::{CheckKind, Outcome, Report, Role};
 use crate::question::{Answer, QuestionId};
-use crate::request::{Body, FailingRequest};
+use crate::request::{Body, FailingRequest, Form};
 
-/// How much of a response's body is evidence; more is a page of HTML. In characters.
-const SNIPPET_CHARS: usize = 500;
+/// Headers in which a server says how long it took.
+const SERVER_TIMES: [&str; 5] =
+    ["server-timing", "x-runtime", "x-response-time", "x-envoy-upstream-service-time", "x-process-time"];
 
 /// The pack, without its hash.
 pub(super) fn pack(incident: &Incident) -> Pack {
     let failing = failing_request(incident);
     let request = request(incident, failing.as_ref());
-    let response = response(incident, failing.as_ref());
-    let timing = timing(incident);
+    let response = response::response(incident, failing.as_ref());
+    let timing = timing(incident, failing.as_ref());
+    let reproduce = request.as_ref().map(|it| reproduce::command(it, failing.as_ref(), incident));
     let environment = environment(incident);
     let journey = label(incident, "journey flow scenario step transaction user_action");
     let impact = impact(incident);
@@ -38,6 +40,7 @@ pub(super) fn pack(incident: &Incident) -> Pack {
         severity: incident.severity(),
         stage: incident.stage,
         request,
+        reproduce,
         response,
         timing,
         environment,
@@ -65,9 +68,51 @@ fn failing_request(incident: &Incident) -> Option<FailingRequest> {
         Answer::Unknown | Answer::Picked(_) => None,
     });
     answered.or_else(|| {
+        // What is configured is a file's name as a rule, which reads as a line of a log; what the file says comes from the
+        // contract check.
         let configured = incident.profile.contract.as_ref()?.request.as_deref()?;
-        FailingRequest::parse(configured).ok()
+        FailingRequest::parse(configured).ok().filter(|it| it.form != Form::Line)
     })
+}
+
+/// The method that stands before the path in an alert's own words: `500 on POST /v1/checkout`.
+fn told_method(incident: &Incident, path: &str) -> Option<String> {
+    const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let texts = incident.alerts.iter().flat_map(|it| [Some(&it.title), it.summary.as_ref()]).flatten();
+    texts.into_iter().find_map(|text| {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let said = words.windows(2).find(|two| {
+            METHODS.contains(&two[0]) && two[1].trim_end_matches([',', '.', ':', ';', ')']) == path
+        });
+        said.map(|two| two[0].to_owned())
+    })
+}
+
+/// The configured request as the contract check read it.
+fn compared_request(incident: &Incident) -> Option<Request> {
+    let facts = &report(incident, CheckKind::Contract, Role::Service)?.facts;
+    let fact = |name: &str| facts.get(name).and_then(text_of);
+    let headers = fact("content_type").map(|value| Fact::new("Content-Type", value));
+    Some(Request {
+        source: "contract check".to_owned(),
+        method: fact("method"),
+        host: public_url(incident).and_then(|url| host_of(&url)),
+        path: fact("path")?,
+        query: Vec::new(),
+        headers: headers.into_iter().collect(),
+        body: None,
+    })
+}
+
+/// Where the service answers: the alert's endpoint where it is a URL, else what is configured.
+pub(super) fn public_url(incident: &Incident) -> Option<String> {
+    let alerted = incident.endpoint().filter(|it| it.contains("://")).map(str::to_owned);
+    alerted.or_else(|| incident.profile.url.as_ref().map(ToString::to_string))
+}
+
+fn host_of(url: &str) -> Option<String> {
+    let rest = url.split_once("://")?.1;
+    rest.split(['/', '?']).next().filter(|it| !it.is_empty()).map(str::to_owned)
 }
 
 fn request(incident: &Incident, failing: Option<&FailingRequest>) -> Option<Request> {
@@ -92,6 +137,9 @@ fn request(incident: &Incident, failing: Option<&FailingRequest>) -> Option<Requ
             body,
         });
     }
+    if let Some(compared) = compared_request(incident) {
+        return Some(compared);
+    }
     let endpoint = incident.endpoint()?;
     let (host, path) = match endpoint.split_once("://") {
         Some((_, rest)) => {
@@ -103,7 +151,7 @@ fn request(incident: &Incident, failing: Option<&FailingRequest>) -> Option<Requ
     let path = path.split('?').next().unwrap_or(path);
     Some(Request {
         source: "alert".to_owned(),
-        method: label(incident, "method http_method request_method"),
+        method: label(incident, "method http_method request_method").or_else(|| told_method(incident, path)),
         host: host.map(str::to_owned),
         path: path.to_owned(),
         query: Vec::new(),
@@ -112,87 +160,7 @@ fn request(incident: &Incident, failing: Option<&FailingRequest>) -> Option<Requ
     })
 }
 
-fn response(incident: &Incident, failing: Option<&FailingRequest>) -> Option<Response> {
-    let http = report(incident, CheckKind::Http, Role::Service);
-    let said = failing.and_then(|it| it.response.as_ref());
-    let first = incident.alerts.first();
-    let fact = |name: &str| http.and_then(|it| it.facts.get(name)).and_then(text_of);
-    let status_now = http
-        .and_then(|it| it.facts.get("status"))
-        .and_then(Value::as_u64)
-        .and_then(|it| u16::try_from(it).ok());
-    let alerted = incident.alerts.iter().find_map(|it| it.http_status);
-    let headers = match said {
-        Some(said) if !said.headers.is_empty() => {
-            said.headers.iter().map(|(name, value)| Fact::new(name, value)).collect()
-        }
-        _ => http.map(|it| header_facts(&it.facts)).unwrap_or_default(),
-    };
-    let body = said.and_then(|it| it.body.clone()).or_else(|| fact("snippet")).or_else(|| fact("body"));
-    let sources = [
-        (said.is_some(), "failing request"),
-        (http.is_some_and(|it| it.outcome != Outcome::Error), "http check"),
-        (alerted.is_some() || first.is_some_and(|it| it.error.is_some()), "alert"),
-    ];
-    let source: Vec<&str> = sources.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
-    if source.is_empty() {
-        return None;
-    }
-    Some(Response {
-        source: source.join(", "),
-        status: said.and_then(|it| it.status).or(alerted).or(status_now),
-        transport_error: incident.alerts.iter().find_map(|it| it.error).map(|it| it.id().to_owned()),
-        error_code: fact("error_code").or_else(|| body.as_deref().and_then(error_code)),
-        origin: fact("origin").filter(|it| it != "unknown"),
-        headers,
-        snippet: body.map(|it| clipped(&it, SNIPPET_CHARS)).filter(|it| !it.trim().is_empty()),
-    })
-}
-
-/// The headers among a check's facts: one object or list, or facts of their own.
-fn header_facts(facts: &crate::outcome::Facts) -> Vec<Fact> {
-    let mut out = Vec::new();
-    for (_, value) in facts.iter().filter(|(name, _)| name.ends_with("headers") || name.as_str() == "marks") {
-        match value {
-            Value::Object(fields) => {
-                out.extend(fields.iter().filter_map(|(name, value)| Some(Fact::new(name, text_of(value)?))));
-            }
-            Value::Array(items) => out.extend(items.iter().filter_map(|item| match item {
-                Value::Array(pair) => Some(Fact::new(pair.first()?.as_str()?, text_of(pair.get(1)?)?)),
-                Value::String(line) => line.split_once(": ").map(|(name, value)| Fact::new(name, value)),
-                _ => None,
-            })),
-            _ => {}
-        }
-    }
-    let alone =
-        ["server", "via", "retry_after", "proxy_status", "cf_ray", "content_type", "www_authenticate", "age"];
-    for name in alone {
-        let known = out.iter().any(|it| it.name.eq_ignore_ascii_case(&name.replace('_', "-")));
-        if let (false, Some(value)) = (known, facts.get(name).and_then(text_of)) {
-            out.push(Fact::new(name.replace('_', "-"), value));
-        }
-    }
-    out
-}
-
-/// `code`, `error_code` or `error.code` of a JSON body, or the `type` of an RFC 9457 problem.
-fn error_code(body: &str) -> Option<String> {
-    let value: Value = serde_json::from_str(body.trim()).ok()?;
-    let places = [
-        "/error_code",
-        "/errorCode",
-        "/error/code",
-        "/code",
-        "/error/type",
-        "/errors/0/code",
-        "/type",
-        "/error",
-    ];
-    places.iter().find_map(|place| value.pointer(place).and_then(text_of)).filter(|it| it != "about:blank")
-}
-
-fn timing(incident: &Incident) -> Timing {
+fn timing(incident: &Incident, failing: Option<&FailingRequest>) -> Timing {
     let http = report(incident, CheckKind::Http, Role::Service).filter(|it| it.outcome != Outcome::Error);
     let deadlines = incident.profile.deadlines.as_ref();
     let mut thresholds: Vec<Fact> = Vec::new();
@@ -206,20 +174,32 @@ fn timing(incident: &Incident) -> Timing {
             .extend(said.into_iter().filter_map(|(name, value)| Some(Fact::new(name, value.as_deref()?))));
     }
     if let Some(it) = report(incident, CheckKind::Deadline, Role::Service) {
-        let observed =
-            it.facts.iter().filter(|(name, _)| name.contains("observed") || name.contains("boundary"));
-        thresholds.extend(
-            observed.filter_map(|(name, value)| Some(Fact::new(name.replace('_', " "), text_of(value)?))),
-        );
+        let measured = [
+            ("observed_ms", "the failing request took"),
+            ("gave_up_after_ms", "measured: it gave up after"),
+            ("answered_after_ms", "measured: it answered after"),
+            ("held_for_ms", "measured: it held on for at least"),
+        ];
+        thresholds.extend(measured.into_iter().filter_map(|(fact, name)| {
+            Some(Fact::new(name, crate::template::millis(Some(it.facts.get(fact)?.as_f64()?))))
+        }));
     }
+    let said = failing.and_then(|it| it.response.as_ref());
+    let server = said.and_then(|it| {
+        let header = it
+            .headers
+            .iter()
+            .find(|(name, _)| SERVER_TIMES.iter().any(|known| name.eq_ignore_ascii_case(known)));
+        header.map(|(name, value)| format!("{name}: {value}"))
+    });
     Timing {
+        source: http.map(|it| match it.facts.get("status") {
+            Some(status) => format!("the http check, which got {status}"),
+            None => format!("the http check, which ended with {}", it.outcome),
+        }),
         client_ms: http.map(|it| it.took_ms).filter(|it| *it > 0.0),
         phases_ms: http.map(|it| it.phases_ms.clone()).unwrap_or_default(),
-        server: http.and_then(|it| {
-            ["server_timing", "server_ms", "x_runtime"]
-                .iter()
-                .find_map(|name| it.facts.get(*name).and_then(text_of))
-        }),
+        server: server.or_else(|| http.and_then(|it| it.facts.get("server_timing").and_then(text_of))),
         thresholds,
     }
 }
@@ -228,22 +208,22 @@ fn environment(incident: &Incident) -> Environment {
     let first =
         |field: fn(&crate::alert::Alert) -> Option<&String>| incident.alerts.iter().find_map(field).cloned();
     let deploys = report(incident, CheckKind::Deploys, Role::Service);
-    let near = deploys.and_then(|it| {
-        let place = it.facts.get("nearest").or_else(|| it.facts.get("last_before"))?;
-        place.get("what").and_then(text_of).or_else(|| text_of(place))
-    });
     let http = report(incident, CheckKind::Http, Role::Service);
     let http_fact = |name: &str| http.and_then(|it| it.facts.get(name)).and_then(text_of);
+    let by_gateway = http_fact("origin").as_deref() == Some("gateway");
     let changes =
         incident.answer(QuestionId::ChangeAtStart).filter(|it| !it.is_unknown()).map(ToString::to_string);
     Environment {
         name: first(|it| it.environment.as_ref()),
         region: first(|it| it.region.as_ref()),
         release: label(incident, "release version app_version service_version commit sha git_sha build tag")
-            .or(near),
-        flags: label(incident, "flag flags feature_flag feature_flags"),
-        gateway: http_fact("gateway")
-            .or_else(|| http_fact("server").filter(|_| http_fact("origin").as_deref() == Some("gateway"))),
+            .or_else(|| deploys.and_then(|it| deployed(it, incident.service()))),
+        flags: label(incident, "flag flags feature_flag feature_flags")
+            .or_else(|| deploys.and_then(|it| recorded(it, "flag").next())),
+        gateway: http_fact("server")
+            .filter(|_| by_gateway)
+            .or_else(|| http_fact("maker").filter(|_| by_gateway))
+            .or_else(|| http_fact("via")),
         changes: match (changes, deploys) {
             (Some(said), Some(it)) if it.outcome != Outcome::Error => Some(format!("{said}; {}", it.summary)),
             (None, Some(it)) if it.outcome != Outcome::Error => {
@@ -252,6 +232,23 @@ fn environment(incident: &Incident) -> Environment {
             (said, _) => said,
         },
     }
+}
+
+/// The release in force: the newest deploy on record that is the service's own, by its name or by being a bare version. A
+/// client's release or a job's is a change near the start and no version of the service.
+fn deployed(report: &Report, service: Option<&str>) -> Option<String> {
+    let is_version =
+        |what: &str| what.split(' ').next().is_some_and(|it| it.contains(|c: char| c.is_ascii_digit()));
+    recorded(report, "deploy").find(|what| service.is_some_and(|it| what.starts_with(it)) || is_version(what))
+}
+
+/// What the record says of changes of this kind, nearest first.
+fn recorded<'a>(report: &'a Report, kind: &'a str) -> impl Iterator<Item = String> + 'a {
+    let changes = report.facts.get("changes").and_then(Value::as_array);
+    let near = report.facts.get("nearest").into_iter().chain(changes.into_iter().flatten());
+    near.chain(report.facts.get("last_before"))
+        .filter(move |it| it.get("kind").and_then(Value::as_str) == Some(kind))
+        .filter_map(|it| it.get("what").and_then(text_of))
 }
 
 fn impact(incident: &Incident) -> Impact {
@@ -349,6 +346,8 @@ fn timeline(incident: &Incident) -> Timeline {
 fn missing(pack: &Pack, incident: &Incident, specifics: &[String]) -> Vec<String> {
     let mut missing: Vec<String> =
         incident.conclusion.as_ref().map(|it| it.missing.clone()).unwrap_or_default();
+    let is_said = |said: &[String], start: &str| said.iter().any(|it| it.starts_with(start));
+    let has_request = is_said(&missing, QuestionId::FailingRequest.id());
     let mut miss = |is: bool, what: &str| {
         if is {
             missing.push(what.to_owned());
@@ -356,17 +355,19 @@ fn missing(pack: &Pack, incident: &Incident, specifics: &[String]) -> Vec<String
     };
     let pasted = pack.request.as_ref().is_some_and(|it| it.source != "alert");
     miss(
-        !pasted,
+        !pasted && !has_request,
         "one representative failing request (a curl command, a HAR entry, a raw HTTP request or a log line)",
     );
-    miss(pack.response.is_none(), "response facts: status, error code, headers");
+    let response = pack.response.as_ref();
+    miss(response.is_none(), "response facts: status, error code, headers");
     miss(
-        pack.response.as_ref().is_some_and(|it| it.error_code.is_none()),
-        "the error code in the response's body",
+        response.is_some_and(|it| it.headers.is_empty() && it.snippet.is_none()),
+        "headers and body of the failing response",
     );
+    miss(response.is_some_and(|it| it.error_code.is_none()), "the error code in the response's body");
     miss(pack.timing.client_ms.is_none(), "client-observed latency by phase");
     miss(pack.timing.server.is_none(), "server processing time");
-    miss(pack.timing.thresholds.is_empty(), "timeout thresholds of client, gateway and backend");
+    miss(pack.timing.thresholds.is_empty(), specific::THRESHOLDS);
     miss(pack.environment.region.is_none(), "region");
     miss(pack.environment.release.is_none(), "service version, commit or release");
     miss(pack.environment.flags.is_none(), "feature flags");
@@ -379,6 +380,9 @@ fn missing(pack: &Pack, incident: &Incident, specifics: &[String]) -> Vec<String
     miss(pack.impact.rate.is_none(), "current error rate");
     missing.extend_from_slice(specifics);
     for check in &pack.checks {
+        if is_said(&missing, &check.key) {
+            continue;
+        }
         if check.outcome == Some(Outcome::Error) {
             missing.push(format!("the {} check could not be run: {}", check.key, check.summary));
         } else if check.outcome.is_none() {
@@ -391,7 +395,7 @@ fn missing(pack: &Pack, incident: &Incident, specifics: &[String]) -> Vec<String
 }
 
 /// The first label of the first alert with one of these names.
-fn label(incident: &Incident, names: &str) -> Option<String> {
+pub(super) fn label(incident: &Incident, names: &str) -> Option<String> {
     let all: Vec<&BTreeMap<String, String>> = incident.alerts.iter().map(|it| &it.labels).collect();
     names
         .split_ascii_whitespace()
@@ -416,6 +420,7 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
             Some(items.iter().filter_map(text_of).collect::<Vec<_>>().join(", ")).filter(|it| !it.is_empty())
         }
         Value::Object(fields) if fields.is_empty() => None,
+        Value::Number(number) => Some(number.to_string().trim_end_matches(".0").to_owned()),
         other => Some(other.to_string()),
     }
 }

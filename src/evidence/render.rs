@@ -134,6 +134,9 @@ fn section(templates: &Templates, pack: &Pack) -> Result<String, TemplateError> 
     }
 }
 
+/// The phases of an exchange, in the order in which they happen.
+const PHASES: [&str; 6] = ["dns", "connect", "tls", "send", "first_byte", "transfer"];
+
 /// What goes first when a section is too long, and in what words that is said.
 type Cut = (&'static str, fn(&mut Pack));
 const CUTS: &[Cut] = &[
@@ -184,12 +187,14 @@ fn each_text(pack: &mut Pack, chars: usize) {
     if let Some(request) = &mut pack.request {
         request.body.iter_mut().for_each(clip);
         clip(&mut request.path);
+        // A command of which the end is missing is none.
+        pack.reproduce = pack.reproduce.take().filter(|it| it.chars().count() <= chars.max(1000));
         facts(&mut request.headers);
         facts(&mut request.query);
     }
     if let Some(response) = &mut pack.response {
         response.snippet.iter_mut().for_each(clip);
-        response.error_code.iter_mut().for_each(clip);
+        response.error_code.iter_mut().chain(&mut response.note).for_each(clip);
         facts(&mut response.headers);
     }
     for answer in &mut pack.answers {
@@ -259,8 +264,10 @@ fn view(pack: &Pack, left_out: &[String]) -> Value {
         view["timeline"][has] = json!(view["timeline"][measure].is_number());
     }
     view["timing"]["has_client"] = json!(pack.timing.client_ms.is_some());
+    let mut phases: Vec<(&String, &f64)> = pack.timing.phases_ms.iter().collect();
+    phases.sort_by_key(|(name, _)| PHASES.iter().position(|known| known == name).unwrap_or(PHASES.len()));
     view["timing"]["phases"] =
-        pack.timing.phases_ms.iter().map(|(name, ms)| json!({"name": name, "ms": ms})).collect();
+        phases.iter().map(|(name, ms)| json!({"name": name.replace('_', " "), "ms": ms})).collect();
     view["impact"]["one_alert"] = json!(pack.impact.alerts == 1);
     view
 }

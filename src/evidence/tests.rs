@@ -300,3 +300,126 @@ proptest! {
         prop_assert_eq!(issue.body.matches("<!--").count(), 2);
     }
 }
+
+/// A secret of some kind, and the words around it that make it one.
+fn planted() -> impl Strategy<Value = (String, String)> {
+    prop_oneof![
+        "[A-Z2-7]{16}".prop_map(|it| (format!("AKIA{it}"), it)),
+        "[A-Za-z0-9]{36}".prop_map(|it| (format!("ghp_{it}"), it)),
+        "[a-z]{4,10}[.][a-z]{4,10}".prop_map(|it| (format!("{it}@example.com"), it)),
+        "[A-Za-z0-9_-]{20,40}".prop_map(|it| (format!("eyJhbGciOiJub25lIn0.{it}.{it}"), it)),
+        "[a-z0-9]{5,12}[0-9][a-z0-9]{2,8}".prop_map(|it| (format!("password={it}"), it)),
+        "[A-Za-z0-9]{12,40}[0-9]".prop_map(|it| (format!("Authorization: Bearer {it}"), it)),
+    ]
+}
+
+/// The incident with this text in every place that somebody else writes.
+fn incident_with(text: &str) -> Incident {
+    let mut incident = incident();
+    let mut alert = Alert::titled("generic", &format!("it fails with {text} again"));
+    alert.summary = Some(format!("first line\n{text}\nlast line"));
+    alert.service = Some(format!("api {text}"));
+    alert.region = Some(text.to_owned());
+    alert.endpoint = Some("https://api.example.com/v1/reports?token=".to_owned() + &text.replace(' ', "%20"));
+    alert.labels =
+        BTreeMap::from([("note".to_owned(), text.to_owned()), ("pod".to_owned(), format!("a {text}"))]);
+    alert.links =
+        BTreeMap::from([("run".to_owned(), format!("https://x.example/?q={}", text.replace(' ', "+")))]);
+    alert.raw = json!({"annotations": {"description": text, "deep": [{"message": format!("x {text} y")}]}});
+    incident.record(Event::AlertReceived { alert }, at(2));
+    let steps = [
+        step(CheckKind::Http, Role::Dependency, Some("vendor"), "https://vendor.example/x"),
+        step(CheckKind::Tcp, Role::Dependency, Some("vendor"), "vendor.example:443"),
+    ];
+    incident.record(Event::ChecksPlanned { steps: steps.to_vec() }, at(3));
+    let facts = json!({
+        "challenge": format!("Bearer realm=\"x\", error_description=\"{text}\""), "reason": text, "violations": [format!("/a: {text}")],
+        "body": {"type": "json", "shape": {"message": "string"}, "error": {"message": text}}, "incidents": [{"title": text}],
+    });
+    let report = report(&steps[0], Outcome::ServerError, &format!("answered 500: {text}"), facts);
+    incident.record(Event::CheckReported { step: steps[0].key(), report }, at(4));
+    let error = Report::error(CheckKind::Tcp, "vendor.example:443", format!("cannot read {text}"));
+    incident.record(Event::CheckReported { step: steps[1].key(), report: error }, at(4));
+    let answered = |question, answer| Event::AnswerGiven { question, answer, by: "jane".into() };
+    let curl = format!(
+        "curl 'https://api.example.com/v1/x?q=1' -H 'X-Note: {text}' -d '{{\"note\":\"{text}\"}}'\n-> 500 {{\"message\":\"{text}\"}}"
+    );
+    incident.record(answered(QuestionId::FailingRequest, Answer::Text(curl)), at(90));
+    incident.record(answered(QuestionId::SpikeStart, Answer::Text(format!("since {text} came"))), at(91));
+    incident.record(Event::Refused { reason: format!("no place for {text} here") }, at(92));
+    incident
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_planted_secret_survives_nowhere((text, secret) in planted()) {
+        let incident = redacted(&incident_with(&text));
+        let pack = pack(&incident);
+        let templates = Templates::builtin();
+        let issue = render::issue(&templates, &pack).unwrap();
+        let news: String = issue.news.iter().map(|it| it.text.as_str()).collect();
+        for (place, told) in [
+            ("incident", serde_json::to_string(&incident).unwrap()),
+            ("pack", serde_json::to_string(&pack).unwrap()),
+            ("issue", format!("{} {} {:?} {news}", issue.title, issue.body, issue.labels)),
+            ("Markdown", render::markdown(&templates, &pack).unwrap()),
+        ] {
+            prop_assert!(!told.contains(&secret), "{}: {}", place, told);
+        }
+        prop_assert!(!issue.body.contains("(withheld)"), "the gate before has done it: {}", issue.body);
+    }
+}
+
+#[test]
+fn a_probe_that_succeeds_lends_no_facts_to_the_failure() {
+    let mut incident = Incident::new(IncidentId::from_seed(3));
+    let mut alert = Alert::titled("generic", "415 on POST /v1/orders");
+    alert.http_status = Some(415);
+    alert.endpoint = Some("https://api.example.com/v1/orders".into());
+    incident.record(Event::AlertReceived { alert }, at(0));
+    let step = step(CheckKind::Http, Role::Service, None, "https://api.example.com/v1/orders");
+    incident.record(Event::ChecksPlanned { steps: vec![step.clone()] }, at(1));
+    let facts = json!({"status": 200, "origin": "app", "server": "edge", "body": {"type": "json", "shape": {"orders": []}}});
+    let report = report(&step, Outcome::Ok, "answered 200 in 3 ms", facts);
+    incident.record(Event::CheckReported { step: step.key(), report }, at(2));
+    let pack = pack(&incident);
+    assert_eq!(
+        pack.reproduce.as_deref(),
+        Some(
+            "curl --globoff --include --max-time 60 -X 'POST' 'https://api.example.com/v1/orders' \\\n  --data-raw '<body>'"
+        )
+    );
+    let response = pack.response.unwrap();
+    assert_eq!((response.status, response.source.as_str()), (Some(415), "alert"));
+    assert!(response.headers.is_empty() && response.snippet.is_none() && response.error_code.is_none());
+    assert_eq!(
+        response.note.as_deref(),
+        Some("The http check got 200: a plain probe does not meet the failure.")
+    );
+    assert!(pack.missing.contains(&"headers and body of the failing response".to_owned()));
+}
+
+#[test]
+fn a_client_s_release_is_a_change_and_no_version_of_the_service() {
+    #[track_caller]
+    fn check(kind: &str, what: &str, release: Option<&str>) {
+        let mut incident = Incident::new(IncidentId::from_seed(4));
+        let mut alert = Alert::titled("generic", "500s");
+        alert.service = Some("orders-api".into());
+        incident.record(Event::AlertReceived { alert }, at(0));
+        let step = step(CheckKind::Deploys, Role::Service, None, "releases.jsonl");
+        incident.record(Event::ChecksPlanned { steps: vec![step.clone()] }, at(1));
+        let facts = json!({"nearest": {"kind": kind, "what": what, "minutes_before": 3.0}});
+        let report = report(&step, Outcome::DeployNear, "A deploy came 3 min before the start.", facts);
+        incident.record(Event::CheckReported { step: step.key(), report }, at(2));
+        let environment = pack(&incident).environment;
+        assert_eq!(environment.release.as_deref(), release, "{kind} {what}");
+        assert_eq!(environment.changes.as_deref(), Some("A deploy came 3 min before the start."));
+    }
+    check("deploy", "orders-api 2.14.0", Some("orders-api 2.14.0"));
+    check("deploy", "v2.14.0", Some("v2.14.0"));
+    check("deploy", "orders-mobile 4.2.0", None);
+    check("config", "gateway: header allow-list", None);
+}

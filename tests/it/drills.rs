@@ -75,3 +75,46 @@ fn a_world_nobody_knows_is_wrong_usage() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("drill --list"));
     assert!(output.stdout.is_empty());
 }
+
+/// A token of the world is for its servers alone: it, its signature and its parts stand nowhere else.
+#[test]
+fn a_token_stands_in_no_issue_document_transcript_log_or_store() {
+    let folder = Folder::new("drills");
+    let output = Command::new(env!("CARGO_BIN_EXE_firstcheck"))
+        .args(["drill", "wrong-audience", "--no-input", "--json"])
+        .env("TMPDIR", &folder.0)
+        .env("RUST_LOG", "debug")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let mut places =
+        vec![("standard output".to_owned(), output.stdout), ("standard error".to_owned(), output.stderr)];
+    files(&folder.0, &mut places);
+    for kind in [".db", ".md"] {
+        assert!(places.iter().any(|(name, _)| name.contains(kind)), "a {kind} file is looked into");
+    }
+    for (name, bytes) in places {
+        let text = String::from_utf8_lossy(&bytes);
+        // Headers and claims are JSON objects, which begin so in base64; a signature of ES256 is 86 characters of it.
+        assert!(!text.contains("eyJ"), "{name} holds a part of a token");
+        let long = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').find(|it| {
+            it.len() >= 80
+                && it.contains(|c: char| c.is_ascii_uppercase())
+                && it.contains(|c: char| c.is_ascii_digit())
+        });
+        assert_eq!(long, None, "{name} holds what looks like a signature");
+    }
+}
+
+/// Every file below a folder, but for what the world itself publishes.
+fn files(folder: &std::path::Path, out: &mut Vec<(String, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, out);
+        } else {
+            out.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+}

@@ -17,6 +17,7 @@ use crate::outcome::{CheckKind, Facts, Outcome, Role};
 use crate::question::QuestionId;
 
 mod collect;
+mod reading;
 pub mod redact;
 pub mod render;
 mod reproduce;

@@ -99,3 +99,14 @@ fn values_that_cannot_be_used_are_refused_with_what_to_write() {
     refused("checks: {ca_file: nowhere.pem}\n", "nowhere.pem");
     refused("chat: {discord: {channel: 1}}\n", "discord needs a token");
 }
+
+#[test]
+fn the_readmes_example_is_read() {
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```yaml\n").find(|block| block.starts_with("listen:")).unwrap();
+    let example = example.split("```").next().unwrap();
+    let set = |_: &str| Some("s3cret".to_owned());
+    let settings = Settings::read(Path::new("firstcheck.yaml"), example, &set).unwrap();
+    assert_eq!(settings.services.len(), 1);
+    assert!(matches!(settings.tracker, Tracker::GitHub(_)));
+}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::reading::{public_url, report, text_of};
 use super::{
     Answered, Check, Classification, Environment, Fact, Impact, Pack, Reclassified, Request, SCHEMA,
     Timeline, Timing, reproduce, response, specific,
@@ -102,12 +103,6 @@ fn compared_request(incident: &Incident) -> Option<Request> {
         headers: headers.into_iter().collect(),
         body: None,
     })
-}
-
-/// Where the service answers: the alert's endpoint where it is a URL, else what is configured.
-pub(super) fn public_url(incident: &Incident) -> Option<String> {
-    let alerted = incident.endpoint().filter(|it| it.contains("://")).map(str::to_owned);
-    alerted.or_else(|| incident.profile.url.as_ref().map(ToString::to_string))
 }
 
 fn host_of(url: &str) -> Option<String> {
@@ -402,33 +397,4 @@ pub(super) fn label(incident: &Incident, names: &str) -> Option<String> {
         .find_map(|name| all.iter().find_map(|labels| labels.get(name)))
         .filter(|it| !it.is_empty())
         .cloned()
-}
-
-/// The report of the first check of this kind and role.
-pub(super) fn report(incident: &Incident, check: CheckKind, role: Role) -> Option<&Report> {
-    let mut records = incident.steps.iter().filter(|it| it.step.check == check && it.step.role == role);
-    records.find_map(StepRecord::report)
-}
-
-/// A value as text on one line; `None` for what is empty.
-pub(super) fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Array(items) if items.iter().all(|it| !it.is_array() && !it.is_object()) => {
-            Some(items.iter().filter_map(text_of).collect::<Vec<_>>().join(", ")).filter(|it| !it.is_empty())
-        }
-        Value::Object(fields) if fields.is_empty() => None,
-        Value::Number(number) => Some(number.to_string().trim_end_matches(".0").to_owned()),
-        other => Some(other.to_string()),
-    }
-}
-
-/// At most so many characters; what was cut is said.
-pub(super) fn clipped(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}… ({} more characters)", &text[..end], text[end..].chars().count()),
-        None => text.to_owned(),
-    }
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::collect::clipped;
+use super::reading::clipped;
 use super::redact::withhold;
 use crate::bucket::Bucket;
 use crate::evidence::{Classification, Fact, Pack};

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::collect::public_url;
+use super::reading::public_url;
 use super::{Request, shape};
 use crate::incident::Incident;
 use crate::outcome::{CheckKind, Role};

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::collect::{clipped, text_of};
+use super::reading::{clipped, text_of};
 use super::{Fact, Response};
 use crate::incident::{Incident, StepRecord};
 use crate::outcome::{CheckKind, Facts, Outcome, Report, Role};

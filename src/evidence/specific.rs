@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Fact;
-use super::collect::{clipped, report, text_of};
+use super::reading::{clipped, report, text_of};
 use crate::bucket::Bucket;
 use crate::incident::Incident;
 use crate::outcome::{CheckKind, Outcome, Report, Role};

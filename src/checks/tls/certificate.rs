@@ -211,7 +211,7 @@ impl Leaf<'_> {
     }
 
     fn facts(&self) -> Facts {
-        let days_left = (self.not_after().as_second() - self.expected.now.as_second()).div_euclid(86_400);
+        let days_left = (self.not_after().as_second() - self.expected.now.as_second()) / 86_400;
         let fingerprint: Vec<String> =
             Sha256::digest(&self.chain[0]).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut facts = Facts::from([

@@ -11,6 +11,7 @@ mod lint;
 mod schema;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +144,31 @@ pub struct Runbook {
     pub checks: Vec<CheckOf>,
 }
 
+/// Patterns that are compiled when they are first used.
+#[derive(Debug, Clone)]
+pub struct Words {
+    patterns: Vec<String>,
+    set: OnceLock<regex::RegexSet>,
+}
+
+impl Words {
+    pub(crate) fn new(patterns: &[String]) -> Self {
+        Self { patterns: patterns.to_vec(), set: OnceLock::new() }
+    }
+
+    /// Whether any of them stands in the text; case does not matter.
+    pub(crate) fn is_match(&self, text: &str) -> bool {
+        self.set
+            .get_or_init(|| self.compile().expect("checked when it was read, or by a test"))
+            .is_match(text)
+    }
+
+    /// Compiles them.
+    pub(crate) fn compile(&self) -> Result<regex::RegexSet, regex::Error> {
+        regex::RegexSetBuilder::new(&self.patterns).case_insensitive(true).build()
+    }
+}
+
 /// A compiled signal: which value of which variable a text sets.
 #[derive(Debug, Clone)]
 pub struct Signal {
@@ -153,7 +179,7 @@ pub struct Signal {
     /// Where it is read.
     pub places: Vec<Place>,
     /// What it looks for.
-    pub any: regex::RegexSet,
+    pub any: Words,
 }
 
 /// A compiled rule about a fact.
@@ -281,6 +307,13 @@ pub fn is_healthy(kind: CheckKind, outcome: Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_shipped_signal_compiles() {
+        for signal in Knowledge::builtin().signals {
+            assert!(signal.any.compile().is_ok(), "{}", signal.id);
+        }
+    }
 
     #[test]
     fn every_question_has_its_wording_and_a_label_for_every_answer() {

@@ -11,6 +11,7 @@ mod drills;
 mod fakes;
 mod github;
 mod help;
+mod programs;
 mod redact_command;
 mod serve;
 mod stories;

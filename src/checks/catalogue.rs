@@ -469,7 +469,7 @@ pub struct Vendor {
 }
 
 /// Who makes a status page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "product names")]
 pub enum Provider {
@@ -483,7 +483,12 @@ pub enum Provider {
     Slack,
     Heroku,
     Salesforce,
+    Cachet,
+    UptimeKuma,
+    Feed,
     Plain,
+    /// Whatever its usual places show.
+    Auto,
     None,
 }
 

@@ -5,145 +5,102 @@
 //! page rules nothing out, because posts lag by minutes to hours.
 
 use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
 
-use super::catalogue::{Catalogues, Provider, Vendor};
 use super::fetch::{self, FetchError};
-use super::http::wire;
 use super::{Environment, NotRun, Request};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 mod page;
+mod places;
 
 use page::{Component, Page, State};
+use places::Places;
 
 /// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["component"];
+pub(super) const KEYS: &[&str] = &["component", "at", "window", "ca_file"];
 
 /// A large vendor's summary is a few hundred KiB; Google's list of incidents is the largest known.
 const MAX_DOCUMENT_BYTES: usize = 2 * 1024 * 1024;
 
+/// How far apart an incident and the failure it explains may begin: posts lag (checks.md §5).
+const WINDOW: SignedDuration = SignedDuration::from_mins(30);
+
 /// Incidents that are told, the first ones of the page, which are the newest.
 const MOST_INCIDENTS: usize = 10;
-
-/// Where providers put the machine-readable page, below the page people read.
-const USUAL_PLACES: [&str; 4] =
-    ["/api/v2/summary.json", "/summary.json", "/index.json", "/api/v2/status.json"];
 
 /// Probes and judges.
 pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
     let places = Places::of(&env.catalogues, &request.target)?;
     let component = request.with.get("component");
+    let around = Around::read(request)?;
     if let Some(why) = &places.unreadable {
         return Ok(unreachable(&request.target, &format!("the page cannot be read by a program: {why}")));
     }
-    let found = match probe(env, &places, deadline).await {
+    let env = super::document::trusting(env, &request.with).await?;
+    let found = match probe(&env, &places, component.is_some(), request.now, deadline).await {
         Ok(found) => found,
         Err(FetchError::Refused(refusal)) => return Err(NotRun::Refused(refusal)),
         Err(error) => {
             return Ok(unreachable(&request.target, &format!("the status page cannot be read: {error}")));
         }
     };
-    let (url, mut page) = found;
-    if component.is_some() && page.components.is_empty() && page.provider == "instatus" {
-        page.components = instatus_components(env, &url, deadline).await;
-    }
-    let mut report = judge(&request.target, &page, component);
+    let (url, page) = found;
+    let mut report = judge(&request.target, &page, component, &around);
     report.facts.insert("url".to_owned(), url.as_str().into());
     report.facts.insert("vendor".to_owned(), places.vendor.map_or(Value::Null, Value::from));
     report.facts.retain(|_, value| !value.is_null());
     Ok(report)
 }
 
-/// Where to look.
-#[derive(Debug, Default)]
-struct Places {
-    vendor: Option<String>,
-    urls: Vec<Url>,
-    unreadable: Option<String>,
-    /// A bare empty list means calm only where the vendor is known to publish one.
-    empty_is_calm: bool,
+/// When the failure began that the page may explain.
+#[derive(Debug, Clone, Copy)]
+struct Around {
+    at: Timestamp,
+    window: SignedDuration,
+    /// Whether somebody said when; else it is now.
+    is_told: bool,
 }
 
-impl Places {
-    fn of(catalogues: &Catalogues, target: &str) -> Result<Self, NotRun> {
-        if let Some(vendor) = catalogues.vendor(target) {
-            return Ok(Self::of_vendor(vendor));
-        }
-        if !target.contains("://") {
-            let hint = "is no vendor that is known; give the URL of its status page";
-            return Err(NotRun::Usage(format!("`{target}` {hint}")));
-        }
-        let url = wire::target(target)?;
-        let by_page = catalogues.vendors.iter().find(|it| it.page.host_str() == url.host_str());
-        match by_page.filter(|_| url.path() == "/") {
-            Some(vendor) => Ok(Self::of_vendor(vendor)),
-            None => Ok(Self { urls: around(&url), ..Self::default() }),
-        }
+impl Around {
+    fn read(request: &Request) -> Result<Self, NotRun> {
+        let at: Option<Timestamp> = request.with.parsed("at", "an instant such as `2026-11-01T10:02:00Z`")?;
+        let window = request.with.duration("window")?.and_then(|it| SignedDuration::try_from(it).ok());
+        Ok(Self { at: at.unwrap_or(request.now), window: window.unwrap_or(WINDOW), is_told: at.is_some() })
     }
 
-    fn of_vendor(vendor: &Vendor) -> Self {
-        let usual: &[&str] = match vendor.provider {
-            Provider::Statuspage => &USUAL_PLACES[..1],
-            Provider::Instatus => &USUAL_PLACES[1..2],
-            Provider::BetterStack => &USUAL_PLACES[2..3],
-            _ => &[],
-        };
-        let mut urls: Vec<Url> = vendor.endpoint.iter().cloned().collect();
-        urls.extend(
-            usual.iter().filter(|_| vendor.endpoint.is_none()).filter_map(|path| vendor.page.join(path).ok()),
-        );
-        if urls.is_empty() {
-            urls = around(&vendor.page);
-        }
-        Self {
-            vendor: Some(vendor.id.clone()),
-            urls,
-            unreadable: vendor.unreadable.clone(),
-            empty_is_calm: matches!(
-                vendor.provider,
-                Provider::Aws | Provider::Salesforce | Provider::GoogleCloud
-            ),
-        }
+    /// Whether an incident may explain the failure: it had begun by then, and was not over.
+    fn holds(&self, incident: &page::Incident) -> bool {
+        let instant = |text: &Option<String>| text.as_deref().and_then(|it| it.parse::<Timestamp>().ok());
+        let begun = instant(&incident.started_at).is_none_or(|it| it.duration_since(self.at) <= self.window);
+        let ended = instant(&incident.ended_at).is_some_and(|it| self.at.duration_since(it) > self.window);
+        begun && !ended
     }
 }
 
-/// The URL itself when it names a document, then the usual places on its host.
-fn around(url: &Url) -> Vec<Url> {
-    let mut urls = Vec::new();
-    let is_document = url.path() != "/" || url.query().is_some();
-    urls.extend(is_document.then(|| url.clone()));
-    let base = url.path().trim_end_matches('/').to_owned();
-    let is_file = base.rsplit('/').next().is_some_and(|last| last.contains('.'));
-    if is_file {
-        return urls;
-    }
-    let native = url.host_str().map(|host| format!("/proxy/{host}"));
-    for path in native.iter().map(String::as_str).chain(USUAL_PLACES) {
-        let below = Some(format!("{base}{path}")).filter(|_| !base.is_empty());
-        urls.extend(below.iter().map(String::as_str).chain([path]).filter_map(|path| url.join(path).ok()));
-    }
-    urls
-}
-
-/// Asks all places at once; the first in order whose document has a known shape counts.
-async fn probe(env: &Environment, places: &Places, deadline: Instant) -> Result<(Url, Page), FetchError> {
-    let asked = places.urls.iter().map(|url| fetch::document(env, url, MAX_DOCUMENT_BYTES, deadline));
+/// Asks all places of a round at once; the first in order whose document has a known shape counts.
+async fn probe(
+    env: &Environment,
+    places: &Places,
+    wants_component: bool,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<(Url, Page), FetchError> {
     let mut failures = Vec::new();
-    for answer in join_all(asked).await {
-        match answer {
-            Ok(document) if (200..300).contains(&document.status) => {
-                let is_empty_list = document.bytes.trim_ascii() == b"[]";
-                let page = page::read(&document.bytes).filter(|_| !is_empty_list || places.empty_is_calm);
-                if let Some(page) = page {
-                    return Ok((document.url, page));
-                }
-                failures.push(FetchError::Unavailable("it has no shape that is known".to_owned()));
-            }
-            Ok(document) => failures.push(FetchError::Unavailable(format!("it answers {}", document.status))),
-            Err(error) => failures.push(error),
+    for round in &places.rounds {
+        if let Some(found) = ask(env, places, round, wants_component, now, deadline, &mut failures).await {
+            return Ok(found);
+        }
+    }
+    if let Some(page) = &places.page
+        && let Ok(document) = fetch::document(env, page, MAX_DOCUMENT_BYTES, deadline).await
+    {
+        let links = places::linked(&document.url, &String::from_utf8_lossy(&document.bytes));
+        if let Some(found) = ask(env, places, &links, wants_component, now, deadline, &mut failures).await {
+            return Ok(found);
         }
     }
     // A refusal by the policy is said first; else the first place is the likeliest, and its failure the most telling.
@@ -151,13 +108,56 @@ async fn probe(env: &Environment, places: &Places, deadline: Instant) -> Result<
     Err(failures.into_iter().next().unwrap_or(FetchError::Late))
 }
 
-/// Instatus keeps the components in a document of their own.
-async fn instatus_components(env: &Environment, summary: &Url, deadline: Instant) -> Vec<Component> {
-    let Ok(url) = summary.join("components.json") else { return Vec::new() };
-    let Ok(document) = fetch::document(env, &url, MAX_DOCUMENT_BYTES, deadline).await else {
-        return Vec::new();
-    };
-    page::read(&document.bytes).map(|page| page.components).unwrap_or_default()
+async fn ask(
+    env: &Environment,
+    places: &Places,
+    urls: &[Url],
+    wants_component: bool,
+    now: Timestamp,
+    deadline: Instant,
+    failures: &mut Vec<FetchError>,
+) -> Option<(Url, Page)> {
+    let asked = urls.iter().map(|url| fetch::document(env, url, MAX_DOCUMENT_BYTES, deadline));
+    for answer in join_all(asked).await {
+        match answer {
+            Ok(document) if (200..300).contains(&document.status) => {
+                let is_empty_list = document.bytes.trim_ascii() == b"[]";
+                let page =
+                    page::read(&document.bytes, now).filter(|_| !is_empty_list || places.empty_is_calm);
+                if let Some(mut page) = page {
+                    complete(env, &document.url, &mut page, wants_component, now, deadline).await;
+                    if !page.is_incomplete {
+                        return Some((document.url, page));
+                    }
+                }
+                failures.push(FetchError::Unavailable("it has no shape that is known".to_owned()));
+            }
+            Ok(document) => failures.push(FetchError::Unavailable(format!("it answers {}", document.status))),
+            Err(error) => failures.push(error),
+        }
+    }
+    None
+}
+
+/// Reads what belongs to a page and stands beside it.
+async fn complete(
+    env: &Environment,
+    url: &Url,
+    page: &mut Page,
+    wants_component: bool,
+    now: Timestamp,
+    deadline: Instant,
+) {
+    let beside = page.companions(url.path(), wants_component);
+    let urls: Vec<Url> = beside.iter().filter_map(|path| url.join(path).ok()).collect();
+    let asked = urls.iter().map(|url| fetch::document(env, url, MAX_DOCUMENT_BYTES, deadline));
+    for answer in join_all(asked).await {
+        if let Ok(document) = answer
+            && (200..300).contains(&document.status)
+        {
+            page.take_in(&document.bytes, now);
+        }
+    }
 }
 
 fn unreachable(target: &str, why: &str) -> Report {
@@ -167,7 +167,7 @@ fn unreachable(target: &str, why: &str) -> Report {
 }
 
 /// Judges a page, or one component of it.
-fn judge(target: &str, page: &Page, component: Option<&str>) -> Report {
+fn judge(target: &str, page: &Page, component: Option<&str>, around: &Around) -> Report {
     let verdict = match component {
         Some(name) => of_component(page, name),
         None => Some((of_page(page), Value::Null)),
@@ -186,7 +186,7 @@ fn judge(target: &str, page: &Page, component: Option<&str>) -> Report {
         check: CheckKind::StatusPage,
         target: target.to_owned(),
         outcome,
-        facts: facts(page, named),
+        facts: facts(page, named, around),
         summary: summary(page, component, outcome),
         took_ms: 0.0,
         phases_ms: std::collections::BTreeMap::new(),
@@ -223,36 +223,55 @@ fn of_components(page: &Page) -> State {
     }
 }
 
-/// A component's state, by its whole name or id, else by the only name that contains the word.
+/// A component's state, by its whole name or id, else by the only name that contains the word or all of its parts.
 fn of_component(page: &Page, wanted: &str) -> Option<(State, Value)> {
     let plain = |text: &str| text.trim().to_lowercase();
     let wanted = plain(wanted);
     let exact = |it: &&Component| plain(&it.name) == wanted || plain(&it.id) == wanted;
     let mut by_name: Vec<_> = page.components.iter().filter(exact).collect();
     by_name.sort_by_key(|it| it.is_group);
-    let part: Vec<_> = page.components.iter().filter(|it| plain(&it.name).contains(&wanted)).collect();
-    let found =
-        by_name.first().copied().or_else(|| if part.len() == 1 { part.first().copied() } else { None });
+    let only = |fits: &dyn Fn(&str) -> bool| {
+        let mut fitting = page.components.iter().filter(|it| fits(&plain(&it.name)));
+        fitting.next().filter(|_| fitting.next().is_none())
+    };
+    let found = by_name.first().copied();
+    let found = found.or_else(|| only(&|name| name.contains(&wanted)));
+    let found = found.or_else(|| only(&|name| has_all_parts(name, &wanted)));
     if let Some(component) = found {
         return Some((component.state, component.name.clone().into()));
     }
     if !page.lists_only_trouble {
         return None;
     }
-    let concerned = |it: &&page::Incident| it.components.iter().any(|name| plain(name).contains(&wanted));
+    let concerned = |it: &&page::Incident| {
+        it.components.iter().any(|name| plain(name).contains(&wanted) || has_all_parts(&plain(name), &wanted))
+            || has_all_parts(&it.components.join(" ").to_lowercase(), &wanted)
+            || !it.text.is_empty() && has_all_parts(&it.text, &wanted)
+    };
     let worst = page.incidents.iter().filter(concerned).filter_map(|it| it.impact).max();
-    Some((worst.unwrap_or(State::Operational), wanted.into()))
+    let at_work = page.maintenances.iter().any(|it| has_all_parts(&plain(it), &wanted));
+    let calm = if at_work { State::Maintenance } else { State::Operational };
+    Some((worst.unwrap_or(calm), wanted.into()))
 }
 
-fn facts(page: &Page, component: Value) -> Facts {
+/// Whether a text has all words of another, in any order: `s3 us-east-1` is in `s3-us-east-1`.
+fn has_all_parts(text: &str, wanted: &str) -> bool {
+    let parts = |text: &str| -> Vec<String> {
+        text.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+    };
+    let (have, want) = (parts(text), parts(wanted));
+    !want.is_empty() && want.iter().all(|it| have.contains(it))
+}
+
+fn facts(page: &Page, component: Value, around: &Around) -> Facts {
     let affected: Vec<_> = page
         .components
         .iter()
         .filter(|it| it.state > State::Operational && !it.is_group)
         .map(|it| json!({"name": it.name, "state": outcome(it.state).id()}))
         .collect();
-    let incidents = page.incidents.iter().take(MOST_INCIDENTS).map(|it| {
-        let mut told = json!({"title": it.title});
+    let told = |it: &page::Incident| {
+        let mut told = json!({"title": it.title, "in_window": around.holds(it)});
         let mut put = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 told[name] = value.into();
@@ -261,17 +280,34 @@ fn facts(page: &Page, component: Value) -> Facts {
         put("impact", it.impact.map(|impact| outcome(impact).id().to_owned()));
         put("status", it.status.clone());
         put("started_at", it.started_at.clone());
+        put("ended_at", it.ended_at.clone());
         if !it.components.is_empty() {
             told["components"] = json!(it.components);
         }
         told
-    });
+    };
+    let past: Vec<Value> = page
+        .past
+        .iter()
+        .filter(|it| around.is_told && around.holds(it))
+        .take(MOST_INCIDENTS)
+        .map(told)
+        .collect();
+    let in_window = page.incidents.iter().any(|it| around.holds(it));
+    let diagnosis = match (page.incidents.is_empty(), in_window, past.is_empty()) {
+        _ if !around.is_told => None,
+        (false, false, true) => Some("incident_started_later"),
+        (true, _, false) => Some("was_in_window_and_is_over"),
+        _ => None,
+    };
     Facts::from([
         ("provider".to_owned(), page.provider.into()),
         ("indicator".to_owned(), page.indicator.as_ref().map_or(Value::Null, |(word, _)| json!(word))),
         ("component".to_owned(), component),
         ("components_affected".to_owned(), affected.into()),
-        ("incidents".to_owned(), incidents.collect()),
+        ("incidents".to_owned(), page.incidents.iter().take(MOST_INCIDENTS).map(told).collect()),
+        ("past_incidents".to_owned(), if past.is_empty() { Value::Null } else { past.into() }),
+        ("diagnosis".to_owned(), diagnosis.map_or(Value::Null, Value::from)),
         ("open_incidents".to_owned(), page.incidents.len().into()),
         ("maintenances".to_owned(), json!(page.maintenances)),
     ])

@@ -3,7 +3,13 @@
 //! A shape is recognised by what only it has, never by where it was found, and what is recognised by nothing is `None`: a page
 //! that cannot be read is neither up nor down.
 
+use jiff::Timestamp;
 use serde_json::Value;
+
+mod feed;
+mod hosted;
+mod own;
+mod self_hosted;
 
 /// How well something works, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,10 +64,14 @@ pub(super) struct Page {
     pub(super) indicator: Option<(String, State)>,
     pub(super) components: Vec<Component>,
     pub(super) incidents: Vec<Incident>,
+    /// Incidents that are over, as far as the document still lists them.
+    pub(super) past: Vec<Incident>,
     /// Titles of maintenances that are going on.
     pub(super) maintenances: Vec<String>,
     /// Whether a component that is not listed is simply well: some feeds only list what is not.
     pub(super) lists_only_trouble: bool,
+    /// Whether the states of its components are in another document, which must be read first.
+    pub(super) is_incomplete: bool,
 }
 
 /// A part of what the vendor offers.
@@ -74,33 +84,80 @@ pub(super) struct Component {
     pub(super) is_group: bool,
 }
 
-/// An incident that is not over.
+/// An incident.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Incident {
     pub(super) title: String,
     pub(super) impact: Option<State>,
     pub(super) status: Option<String>,
     pub(super) started_at: Option<String>,
+    pub(super) ended_at: Option<String>,
     pub(super) components: Vec<String>,
+    /// All that a feed says of it, in lower case: its only hint at components.
+    pub(super) text: String,
 }
 
-/// Reads a document; `None` when it is of no known shape.
-pub(super) fn read(bytes: &[u8]) -> Option<Page> {
-    let value: Value = serde_json::from_str(&text(bytes)?).ok()?;
-    let shapes: [fn(&Value) -> Option<Page>; 11] = [
-        statuspage,
-        incident_io,
-        instatus,
-        better_stack,
-        status_io,
-        google_cloud,
-        aws,
-        slack,
-        heroku,
-        salesforce,
-        plain,
+/// Reads a document; `None` when it is of no known shape. `now` is for feeds, which say when, not whether.
+pub(super) fn read(bytes: &[u8], now: Timestamp) -> Option<Page> {
+    let text = text(bytes)?;
+    if let Some(page) = feed::read(&text, now) {
+        return Some(page);
+    }
+    let value: Value = serde_json::from_str(&text).ok()?;
+    let shapes: [fn(&Value, Timestamp) -> Option<Page>; 19] = [
+        |it, _| hosted::statuspage(it),
+        |it, _| hosted::statuspage_incidents(it),
+        |it, _| hosted::incident_io(it),
+        |it, _| hosted::incident_io_widget(it),
+        hosted::instatus,
+        hosted::better_stack,
+        hosted::status_io,
+        |it, _| hosted::sorry(it),
+        |it, _| own::google_cloud(it),
+        |it, _| own::aws(it),
+        |it, _| own::slack(it),
+        |it, _| own::heroku(it),
+        |it, _| own::salesforce(it),
+        |it, _| own::stripe(it),
+        |it, _| self_hosted::cachet(it),
+        |it, _| self_hosted::cachet_status(it),
+        |it, _| self_hosted::uptime_kuma(it),
+        |it, _| self_hosted::uptime_robot(it),
+        |it, _| plain(it),
     ];
-    shapes.iter().find_map(|shape| shape(&value))
+    shapes.iter().find_map(|shape| shape(&value, now))
+}
+
+impl Page {
+    /// Where the rest of it stands, beside the document it was read from: paths relative to that document.
+    pub(super) fn companions(&self, path: &str, wants_component: bool) -> Vec<String> {
+        match self.provider {
+            "instatus" if wants_component && self.components.is_empty() => vec!["components.json".to_owned()],
+            "cachet" if path.ends_with("/components") => vec!["incidents".to_owned(), "schedules".to_owned()],
+            "cachet" if self.components.is_empty() => vec!["components".to_owned()],
+            "uptime_kuma" => {
+                let slug = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                vec![format!("heartbeat/{slug}")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes in what a companion says.
+    pub(super) fn take_in(&mut self, bytes: &[u8], now: Timestamp) {
+        let Some(value) = text(bytes).and_then(|text| serde_json::from_str::<Value>(&text).ok()) else {
+            return;
+        };
+        match self.provider {
+            "uptime_kuma" => self_hosted::uptime_kuma_adds(self, &value),
+            "cachet" if !self.components.is_empty() => self_hosted::cachet_adds(self, &value),
+            _ => {
+                if let Some(other) = hosted::instatus_components(&value).or_else(|| read(bytes, now)) {
+                    self.components = other.components;
+                }
+            }
+        }
+    }
 }
 
 /// UTF-8, or UTF-16 with its mark (AWS publishes big-endian UTF-16).
@@ -143,271 +200,41 @@ fn component(value: &Value, state: State) -> Option<Component> {
 }
 
 fn incident(value: &Value, title: &str, impact: Option<&str>) -> Incident {
-    let started = ["started_at", "created_at", "started", "date_created", "begin", "datetime_open"];
+    let started = [
+        "started_at",
+        "starts_at",
+        "created_at",
+        "started",
+        "date_created",
+        "begin",
+        "datetime_open",
+        "occurred_at",
+        "createdDate",
+    ];
+    let ended = ["resolved_at", "ends_at", "end", "datetime_resolved"];
     Incident {
         title: title.to_owned(),
         impact: impact.and_then(State::read),
         status: word(value, "status").map(str::to_owned),
         started_at: started.iter().find_map(|name| word(value, name)).map(str::to_owned),
+        ended_at: ended.iter().find_map(|name| word(value, name)).map(str::to_owned),
         components: names(value, "components"),
+        text: String::new(),
     }
+}
+
+/// An instant that a document writes, in any of the ways JSON documents do.
+fn moment(value: &Value, name: &str) -> Option<Timestamp> {
+    let text = word(value, name)?;
+    text.parse().ok().or_else(|| text.replacen(' ', "T", 1).parse().ok())
 }
 
 fn is_over(status: Option<&str>) -> bool {
     let status = status.unwrap_or_default().to_ascii_lowercase();
-    matches!(status.as_str(), "resolved" | "postmortem" | "completed" | "fixed")
-}
-
-/// Atlassian Statuspage, and everybody who speaks its `/api/v2/summary.json`.
-fn statuspage(value: &Value) -> Option<Page> {
-    let indicator = word(value.get("status")?, "indicator")?;
-    let state_of = |it: &Value| word(it, "status").and_then(State::read).unwrap_or(State::Operational);
-    let open = list(value, "incidents").filter(|it| !is_over(word(it, "status")));
-    let going_on = |it: &&Value| matches!(word(it, "status"), Some("in_progress" | "verifying"));
-    Some(Page {
-        provider: "statuspage",
-        indicator: Some((indicator.to_owned(), State::read(indicator)?)),
-        components: list(value, "components").filter_map(|it| component(it, state_of(it))).collect(),
-        incidents: open
-            .map(|it| incident(it, word(it, "name").unwrap_or_default(), word(it, "impact")))
-            .collect(),
-        maintenances: list(value, "scheduled_maintenances")
-            .filter(going_on)
-            .filter_map(|it| word(it, "name").map(str::to_owned))
-            .collect(),
-        lists_only_trouble: false,
-    })
-}
-
-/// incident.io's own `/proxy/<host>`: a component that is not affected is well.
-fn incident_io(value: &Value) -> Option<Page> {
-    let summary = value.get("summary")?;
-    summary.get("components")?.as_array()?;
-    let affected = |id: &str| {
-        list(summary, "affected_components")
-            .find(|it| word(it, "component_id") == Some(id))
-            .and_then(|it| word(it, "status").or_else(|| word(it, "current_status")))
-            .and_then(State::read)
-            .unwrap_or(State::Operational)
-    };
-    let open = list(summary, "ongoing_incidents").filter(|it| !is_over(word(it, "status")));
-    let worst = |it: &Value| {
-        list(it, "affected_components")
-            .filter_map(|it| word(it, "current_status").or_else(|| word(it, "status")))
-            .filter_map(State::read)
-            .max()
-    };
-    Some(Page {
-        provider: "incident_io",
-        components: list(summary, "components")
-            .filter_map(|it| component(it, affected(word(it, "id").unwrap_or_default())))
-            .collect(),
-        incidents: open
-            .map(|it| Incident {
-                impact: worst(it),
-                ..incident(it, word(it, "name").unwrap_or_default(), None)
-            })
-            .collect(),
-        maintenances: names(summary, "in_progress_maintenances"),
-        ..Page::default()
-    })
-}
-
-/// Instatus: the summary has no components; `/components.json` alone has.
-fn instatus(value: &Value) -> Option<Page> {
-    let with_state = |it: &Value| component(it, word(it, "status").and_then(State::read)?);
-    let components: Vec<_> = list(value, "components").filter_map(with_state).collect();
-    let indicator = match value.get("page") {
-        Some(page) => {
-            let status = word(page, "status")?;
-            Some((status.to_owned(), State::read(status)?))
-        }
-        None => return None,
-    };
-    let open = list(value, "activeIncidents").filter(|it| !is_over(word(it, "status")));
-    Some(Page {
-        provider: "instatus",
-        indicator,
-        components,
-        incidents: open
-            .map(|it| incident(it, word(it, "name").unwrap_or_default(), word(it, "impact")))
-            .collect(),
-        maintenances: names(value, "activeMaintenances"),
-        lists_only_trouble: false,
-    })
-}
-
-/// Better Stack's `/index.json` (JSON:API).
-fn better_stack(value: &Value) -> Option<Page> {
-    let attributes = value.get("data")?.get("attributes")?;
-    let word_for_all = word(attributes, "aggregate_state")?;
-    let of_type = |wanted: &'static str| {
-        list(value, "included")
-            .filter(move |it| word(it, "type") == Some(wanted))
-            .filter_map(|it| it.get("attributes"))
-    };
-    let components: Vec<_> = of_type("status_page_resource")
-        .filter_map(|it| {
-            let state = word(it, "status").and_then(State::read)?;
-            let name = word(it, "public_name")?.to_owned();
-            Some(Component { id: String::new(), name, state, is_group: false })
-        })
-        .collect();
-    let open = of_type("status_report").filter(|it| {
-        it.get("ends_at").is_none_or(Value::is_null) && word(it, "report_type") != Some("maintenance")
-    });
-    let state = match State::read(word_for_all)? {
-        // "downtime" is said as soon as one resource is down.
-        State::MajorOutage if components.iter().any(|it| !it.state.is_out()) => State::PartialOutage,
-        state => state,
-    };
-    Some(Page {
-        provider: "better_stack",
-        indicator: Some((word_for_all.to_owned(), state)),
-        incidents: open
-            .map(|it| incident(it, word(it, "title").unwrap_or_default(), word(it, "aggregate_state")))
-            .map(|it| Incident { impact: it.impact.map(|impact| impact.min(state)), ..it })
-            .collect(),
-        components,
-        ..Page::default()
-    })
-}
-
-fn status_io(value: &Value) -> Option<Page> {
-    let result = value.get("result")?;
-    let code = |it: &Value| it.get("status_code").and_then(Value::as_u64).map(|it| it.to_string());
-    let overall = result.get("status_overall")?;
-    let open = list(result, "incidents").filter(|it| it.get("datetime_resolved").is_none_or(Value::is_null));
-    Some(Page {
-        provider: "status_io",
-        indicator: Some((
-            word(overall, "status").unwrap_or_default().to_owned(),
-            State::read(&code(overall)?)?,
-        )),
-        components: list(result, "status").filter_map(|it| component(it, State::read(&code(it)?)?)).collect(),
-        incidents: open.map(|it| incident(it, word(it, "name").unwrap_or_default(), None)).collect(),
-        ..Page::default()
-    })
-}
-
-/// Google Cloud's `incidents.json`: a bare list of everything, open is what has no end.
-fn google_cloud(value: &Value) -> Option<Page> {
-    let all = value.as_array()?;
-    all.iter().any(|it| it.get("status_impact").is_some()).then_some(())?;
-    let open = all.iter().filter(|it| it.get("end").is_none_or(Value::is_null));
-    let impact = |it: &Value| match word(it, "status_impact") {
-        // One of a hundred products: never all of Google Cloud.
-        Some("SERVICE_OUTAGE") => Some(State::PartialOutage),
-        Some("SERVICE_DISRUPTION") => Some(State::Degraded),
-        _ => None,
-    };
-    Some(Page {
-        provider: "google_cloud",
-        incidents: open
-            .map(|it| Incident {
-                impact: impact(it),
-                components: names(it, "affected_products"),
-                ..incident(it, word(it, "external_desc").unwrap_or_default(), None)
-            })
-            .collect(),
-        lists_only_trouble: true,
-        ..Page::default()
-    })
-}
-
-/// AWS Health's public events; an empty list is calm.
-fn aws(value: &Value) -> Option<Page> {
-    let all = value.as_array()?;
-    all.iter().all(|it| it.get("arn").is_some() && it.get("region_name").is_some()).then_some(())?;
-    let impact = |it: &Value| match word(it, "status") {
-        Some("1") => Some(State::Degraded),
-        Some("2" | "3") => Some(State::PartialOutage),
-        _ => None,
-    };
-    Some(Page {
-        provider: "aws",
-        incidents: all
-            .iter()
-            .filter(|it| word(it, "status") != Some("0"))
-            .map(|it| Incident {
-                impact: impact(it),
-                components: word(it, "service").map(str::to_owned).into_iter().collect(),
-                ..incident(it, word(it, "summary").unwrap_or_default(), None)
-            })
-            .collect(),
-        lists_only_trouble: true,
-        ..Page::default()
-    })
-}
-
-fn slack(value: &Value) -> Option<Page> {
-    let status = word(value, "status")?;
-    value.get("active_incidents")?.as_array()?;
-    let impact = |it: &Value| match word(it, "type") {
-        Some("outage") => Some("partial_outage"),
-        Some("incident") => Some("degraded"),
-        _ => None,
-    };
-    let open = list(value, "active_incidents").filter(|it| !is_over(word(it, "status")));
-    Some(Page {
-        provider: "slack",
-        indicator: (status == "ok").then(|| (status.to_owned(), State::Operational)),
-        incidents: open
-            .map(|it| Incident {
-                components: names(it, "services"),
-                ..incident(it, word(it, "title").unwrap_or_default(), impact(it))
-            })
-            .collect(),
-        lists_only_trouble: true,
-        ..Page::default()
-    })
-}
-
-fn heroku(value: &Value) -> Option<Page> {
-    let systems = value.get("status")?.as_array()?;
-    let components: Option<Vec<_>> = systems
-        .iter()
-        .map(|it| {
-            let name = word(it, "system")?.to_owned();
-            Some(Component {
-                id: String::new(),
-                name,
-                state: State::read(word(it, "status")?)?,
-                is_group: false,
-            })
-        })
-        .collect();
-    Some(Page {
-        provider: "heroku",
-        components: components?,
-        incidents: list(value, "incidents")
-            .map(|it| incident(it, word(it, "title").unwrap_or_default(), None))
-            .collect(),
-        ..Page::default()
-    })
-}
-
-/// Salesforce Trust's active incidents, a bare list.
-fn salesforce(value: &Value) -> Option<Page> {
-    let all = value.as_array()?;
-    all.iter().all(|it| it.get("IncidentImpacts").is_some()).then_some(())?;
-    let impact = |it: &Value| {
-        list(it, "IncidentImpacts").filter_map(|it| word(it, "severity")).filter_map(State::read).max()
-    };
-    let title = |it: &Value| names(it, "serviceKeys").join(", ");
-    Some(Page {
-        provider: "salesforce",
-        incidents: all
-            .iter()
-            .map(|it| Incident {
-                impact: impact(it),
-                components: names(it, "instanceKeys"),
-                ..incident(it, &title(it), None)
-            })
-            .collect(),
-        lists_only_trouble: true,
-        ..Page::default()
-    })
+    matches!(
+        status.as_str(),
+        "resolved" | "postmortem" | "completed" | "complete" | "fixed" | "closed" | "cancelled"
+    )
 }
 
 /// A page of no provider: a word for the whole, or components with a word each.

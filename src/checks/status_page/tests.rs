@@ -74,20 +74,6 @@ async fn a_target_that_is_neither_a_page_nor_a_vendor_is_wrong_usage() {
     assert!(matches!(&error, NotRun::Usage(text) if text.contains("is no vendor")), "{error}");
 }
 
-#[test]
-fn a_vendors_name_leads_to_its_document() {
-    let catalogues = Catalogues::builtin();
-    let urls = |name: &str| {
-        let places = Places::of(&catalogues, name).unwrap();
-        places.urls.iter().map(Url::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(urls("GitHub"), ["https://www.githubstatus.com/api/v2/summary.json"]);
-    assert_eq!(urls("https://www.githubstatus.com/"), ["https://www.githubstatus.com/api/v2/summary.json"]);
-    assert_eq!(urls("gitlab"), ["https://api.status.io/1.0/status/5b36dc6502d06804c08349f7"]);
-    assert_eq!(urls("openai")[0], "https://status.openai.com/proxy/status.openai.com");
-    assert_eq!(urls("https://status.example.com/a.json"), ["https://status.example.com/a.json"]);
-}
-
 fn page_of(indicator: Option<State>, parts: &[State], impacts: &[State]) -> Page {
     Page {
         indicator: indicator.map(|state| ("word".to_owned(), state)),
@@ -107,7 +93,9 @@ fn page_of(indicator: Option<State>, parts: &[State], impacts: &[State]) -> Page
                 impact: Some(*impact),
                 status: None,
                 started_at: None,
+                ended_at: None,
                 components: Vec::new(),
+                text: String::new(),
             })
             .collect(),
         ..Page::default()
@@ -124,4 +112,139 @@ fn an_open_incident_raises_a_green_page_and_components_decide_without_an_indicat
     assert_eq!(of_page(&page_of(None, &[MajorOutage, Operational], &[])), PartialOutage);
     assert_eq!(of_page(&page_of(None, &[Degraded, Operational], &[])), Degraded);
     assert_eq!(of_page(&page_of(None, &[], &[])), Operational);
+}
+
+/// A server that answers these paths with these documents, and anything else with 404.
+async fn publishing(documents: &[(&'static str, &'static str, String)]) -> HttpServer {
+    let documents = documents.to_vec();
+    HttpServer::plain(move |request: hyper::Request<hyper::body::Bytes>| {
+        let found = documents.iter().find(|(path, ..)| *path == request.uri().path()).cloned();
+        async move {
+            match found {
+                Some((_, kind, text)) => Reply::body(200, kind, text),
+                None => Reply::html(404, "<h1>Not found</h1>"),
+            }
+        }
+    })
+    .await
+    .unwrap()
+}
+
+const JSON: &str = "application/json";
+
+#[tokio::test]
+async fn uptime_kumas_page_is_read_together_with_its_heartbeats() {
+    let page = json!({"config": {"slug": "main", "title": "x"}, "incident": null, "maintenanceList": [],
+        "publicGroupList": [{"id": 1, "name": "g", "monitorList": [{"id": 7, "name": "API"}, {"id": 8, "name": "Site"}]}]});
+    let beats = |api: u8| {
+        json!({"heartbeatList": {"7": [{"status": 0}, {"status": api}], "8": [{"status": 1}]}, "uptimeList": {}}).to_string()
+    };
+    for (api, whole, part) in
+        [(1, Outcome::Operational, Outcome::Operational), (0, Outcome::PartialOutage, Outcome::MajorOutage)]
+    {
+        let server = publishing(&[
+            ("/status/main", "text/html", "<html></html>".to_owned()),
+            ("/api/status-page/main", JSON, page.to_string()),
+            ("/api/status-page/heartbeat/main", JSON, beats(api)),
+        ])
+        .await;
+        let url = server.url("/status/main");
+        assert_eq!(check(&url, None).await.unwrap().outcome, whole);
+        assert_eq!(check(&url, Some("API")).await.unwrap().outcome, part);
+    }
+    let silent = publishing(&[("/api/status-page/main", JSON, page.to_string())]).await;
+    assert_eq!(check(&silent.url("/status/main"), None).await.unwrap().outcome, Outcome::Unreachable);
+}
+
+#[tokio::test]
+async fn cachets_incidents_and_schedules_are_read_beside_its_components() {
+    let component = |id: u8, status: u8| json!({"id": id.to_string(), "type": "components", "attributes": {"name": format!("c{id}"), "status": {"human": "x", "value": status}}});
+    let schedules =
+        json!({"data": [{"attributes": {"name": "Move", "scheduled_at": {}, "status": {"value": 1}}}]});
+    let server = publishing(&[
+        (
+            "/api/components",
+            JSON,
+            json!({"data": [component(1, 1), component(2, 1), component(3, 5)]}).to_string(),
+        ),
+        (
+            "/api/incidents",
+            JSON,
+            json!({"data": [{"attributes": {"name": "Old", "status": {"value": 4}}}]}).to_string(),
+        ),
+        ("/api/schedules", JSON, schedules.to_string()),
+    ])
+    .await;
+    let report = check(&server.url("/"), None).await.unwrap();
+    assert_eq!((report.outcome, &report.facts["maintenances"]), (Outcome::Maintenance, &json!(["Move"])));
+    assert_eq!(report.facts["open_incidents"], 0);
+    let old = json!({"data": [{"id": 1, "name": "API", "status": 4, "status_name": "Major"}, {"id": 2, "name": "Site", "status": 1, "status_name": "Ok"}]});
+    let server = publishing(&[("/api/v1/components", JSON, old.to_string())]).await;
+    assert_eq!(check(&server.url("/"), None).await.unwrap().outcome, Outcome::PartialOutage);
+    assert_eq!(check(&server.url("/"), Some("API")).await.unwrap().outcome, Outcome::MajorOutage);
+}
+
+#[tokio::test]
+async fn a_feed_is_found_at_its_usual_place_or_by_the_pages_link() {
+    let feed = |label: &str| {
+        let now = crate::clock::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        format!(
+            "<?xml version=\"1.0\"?><rss><channel><title>Acme Status</title><item><title>Search outage</title><pubDate>{now}</pubDate><description>&lt;strong&gt;{label}&lt;/strong&gt;</description></item></channel></rss>"
+        )
+    };
+    let server = publishing(&[("/history.rss", "application/rss+xml", feed("Investigating"))]).await;
+    let report = check(&server.url("/"), None).await.unwrap();
+    assert_eq!((report.outcome, &report.facts["provider"]), (Outcome::PartialOutage, &json!("feed")));
+    assert_eq!(check(&server.url("/"), Some("search")).await.unwrap().outcome, Outcome::PartialOutage);
+    assert_eq!(check(&server.url("/"), Some("Mail")).await.unwrap().outcome, Outcome::Operational);
+    let html = "<html><head><link rel=\"alternate\" type=\"application/rss+xml\" href=\"/x/updates.xml\"></head></html>";
+    let server =
+        publishing(&[("/", "text/html", html.to_owned()), ("/x/updates.xml", "text/xml", feed("Resolved"))])
+            .await;
+    assert_eq!(check(&server.url("/"), None).await.unwrap().outcome, Outcome::Operational);
+}
+
+#[tokio::test]
+async fn an_incident_is_compared_with_the_time_of_the_failure() {
+    let incident = |status: &str, from: &str, to: Option<&str>| json!({"name": "x", "status": status, "impact": "minor", "started_at": from, "resolved_at": to});
+    let page = json!({"page": {"id": "a"}, "status": {"indicator": "minor"}, "components": [], "scheduled_maintenances": [],
+        "incidents": [incident("investigating", "2026-03-01T12:00:00Z", None), incident("resolved", "2026-03-01T08:00:00Z", Some("2026-03-01T10:10:00Z"))]});
+    let at = |at: &str| {
+        let with = With::from([("at", at)]);
+        let request = Request {
+            check: CheckKind::StatusPage,
+            target: "-".into(),
+            with,
+            timeout: Duration::from_secs(1),
+            now: crate::clock::now(),
+        };
+        let page = page::read(page.to_string().as_bytes(), request.now).unwrap();
+        judge("-", &page, None, &Around::read(&request).unwrap()).facts
+    };
+    let early = at("2026-03-01T10:00:00Z");
+    assert_eq!(
+        (&early["incidents"][0]["in_window"], early["past_incidents"].as_array().map(Vec::len)),
+        (&json!(false), Some(1))
+    );
+    assert_eq!(at("2026-03-01T11:00:00Z")["diagnosis"], "incident_started_later");
+    assert_eq!(at("2026-03-01T12:00:00Z")["incidents"][0]["in_window"], true);
+}
+
+#[test]
+fn a_component_is_found_by_all_its_words() {
+    let page = Page {
+        incidents: vec![page::Incident {
+            title: "x".into(),
+            impact: Some(State::Degraded),
+            status: None,
+            started_at: None,
+            ended_at: None,
+            components: vec!["s3-us-east-1".into()],
+            text: String::new(),
+        }],
+        lists_only_trouble: true,
+        ..Page::default()
+    };
+    assert_eq!(of_component(&page, "S3 us-east-1").unwrap().0, State::Degraded);
+    assert_eq!(of_component(&page, "ec2 us-east-1").unwrap().0, State::Operational);
 }

@@ -269,6 +269,12 @@ impl FailingRequest {
     }
 }
 
+/// The first response message in a text: the output of `curl -i` or `curl -v`, or a saved HTTP message.
+#[must_use]
+pub fn response(text: &str) -> Option<Response> {
+    message::response(text)
+}
+
 /// The first header of this name, in any case.
 fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())

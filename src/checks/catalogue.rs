@@ -12,6 +12,42 @@ mod mark;
 
 pub use mark::{Answer, Mark, Status};
 
+/// A struct that is written as a mark with fields of its own beside it. A key that is neither's is an error, which
+/// `#[serde(flatten)]` would swallow: a misspelt key would make a mark that holds for too much.
+macro_rules! marked {
+    ($(#[$about:meta])* $name:ident { $($(#[$note:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            $($(#[$note])* pub $field: $kind,)*
+            /// When it holds.
+            pub mark: Mark,
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                #[derive(Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Written {
+                    $($field: $kind,)*
+                    #[serde(default)]
+                    status: Status,
+                    host: Option<String>,
+                    header: Option<String>,
+                    value: Option<String>,
+                    #[serde(default)]
+                    any_header: Vec<String>,
+                    absent: Option<String>,
+                    #[serde(default)]
+                    body: Vec<String>,
+                }
+                let Written { $($field,)* status, host, header, value, any_header, absent, body } = Written::deserialize(from)?;
+                Ok(Self { $($field,)* mark: Mark { status, host, header, value, any_header, absent, body } })
+            }
+        }
+    };
+}
+
 const GATEWAYS: (&str, &str) = ("gateways.yaml", include_str!("../../runbooks/gateways.yaml"));
 const LIMITERS: (&str, &str) = ("limiters.yaml", include_str!("../../runbooks/limiters.yaml"));
 const VENDORS: (&str, &str) = ("vendors.yaml", include_str!("../../runbooks/vendors.yaml"));
@@ -148,17 +184,14 @@ pub enum Place {
     Cdn,
 }
 
-/// One mark of a product.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ProductMark {
-    /// Whom it proves to have answered.
-    pub made: Made,
-    /// When it holds.
-    #[serde(flatten)]
-    pub mark: Mark,
-    /// What went wrong, when the mark says so.
-    #[serde(default)]
-    pub means: Option<Means>,
+marked! {
+    /// One mark of a product.
+    ProductMark {
+        /// Whom it proves to have answered.
+        made: Made,
+        /// What went wrong, when the mark says so.
+        means: Option<Means>,
+    }
 }
 
 /// Whom a mark proves to have answered.
@@ -197,14 +230,12 @@ pub enum Means {
     Upstream,
 }
 
-/// A header that only an application sends.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ApplicationMark {
-    /// The framework or server.
-    pub id: String,
-    /// When it holds.
-    #[serde(flatten)]
-    pub mark: Mark,
+marked! {
+    /// A header that only an application sends.
+    ApplicationMark {
+        /// The framework or server.
+        id: String,
+    }
 }
 
 /// How an application says that somebody it depends on failed.
@@ -300,15 +331,12 @@ pub enum Hop {
     App,
 }
 
-/// What is a refusal of a limiter.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Refused {
-    /// When it holds.
-    #[serde(flatten)]
-    pub mark: Mark,
-    /// The rule it names.
-    #[serde(default)]
-    pub policy: Option<String>,
+marked! {
+    /// What is a refusal of a limiter.
+    Refused {
+        /// The rule it names.
+        policy: Option<String>,
+    }
 }
 
 /// How one quota is written. `{}` in the header names is filled from `each`.
@@ -339,6 +367,12 @@ pub struct Quota {
     /// Where the reset stands.
     #[serde(default)]
     pub reset: Option<String>,
+    /// Where the units regained a second stand, of a bucket that leaks (`form: json`).
+    #[serde(default)]
+    pub restores: Option<String>,
+    /// Where the units that the call wanted stand (`form: json`).
+    #[serde(default)]
+    pub wanted: Option<String>,
     /// The unit of the reset.
     #[serde(default)]
     pub unit: Unit,
@@ -391,6 +425,9 @@ pub struct Keys {
     /// The reset.
     #[serde(default)]
     pub reset: Option<String>,
+    /// A value such as `18/5000`: used of limit.
+    #[serde(default)]
+    pub fraction: Option<String>,
 }
 
 /// How long to wait, as a header or in the body says.
@@ -522,6 +559,24 @@ mod tests {
         for mark in of_products.chain(of_limiters).chain(of_refusals) {
             assert!(!mark.is_empty(), "{mark:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_a_mark_does_not_have_is_an_error_with_its_place() {
+        let limiters =
+            "limiters:\n  - id: a\n    name: A\n    hop: app\n    when:\n      - {header: x, vlaue: y}\n";
+        let problem = Catalogues::parse(GATEWAYS, ("limiters.yaml", limiters), VENDORS).unwrap_err();
+        assert!(
+            problem.to_string().contains("vlaue") && problem.to_string().starts_with("limiters.yaml:6:"),
+            "{problem}"
+        );
+        let limited = limiters.replace("{header: x, vlaue: y}", "{header: x}")
+            + "    limited:\n      - {status: [503], polcy: a}\n";
+        let problem = Catalogues::parse(GATEWAYS, ("limiters.yaml", &limited), VENDORS).unwrap_err();
+        assert!(problem.to_string().contains("polcy"), "{problem}");
+        let gateways = GATEWAYS.1.replacen("{made: here", "{mads: x, made: here", 1);
+        let problem = Catalogues::parse(("gateways.yaml", &gateways), LIMITERS, VENDORS).unwrap_err();
+        assert!(problem.to_string().contains("mads"), "{problem}");
     }
 
     #[test]

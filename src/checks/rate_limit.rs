@@ -1,6 +1,6 @@
 //! Is a limiter at work, which one, and when does it let us through again? One request, and every dialect of `limiters.yaml`.
 //!
-//! It never tries a limit out: one answer must do, and the answer of a host that asked to be left alone is remembered instead of
+//! A recorded answer (`-`, a file, or the pasted text) is judged without any request. It never tries a limit out: one answer must do, and the answer of a host that asked to be left alone is remembered instead of
 //! asked for again. The surprise: limiters do not always say 429. GitHub says 403, nginx and Amazon 503, Slack and GraphQL 200.
 
 use jiff::Timestamp;
@@ -14,6 +14,9 @@ use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 pub(super) mod moment;
 mod quota;
+mod recorded;
+
+use recorded::Recorded;
 
 /// The keys of `with:`.
 pub(super) const KEYS: &[&str] = &["method", "header.NAME", "bearer", "connect_to", "ca_file"];
@@ -21,8 +24,15 @@ pub(super) const KEYS: &[&str] = &["method", "header.NAME", "bearer", "connect_t
 /// At most this share left is near the limit.
 const NEAR_SHARE: f64 = 0.1;
 
-/// Probes and judges.
+/// What stands in the report for a target that is the answer itself.
+const PASTED: &str = "the recorded answer";
+
+/// Probes, where there is a URL, and judges.
 pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    let target = request.target.trim();
+    if !target.starts_with("http://") && !target.starts_with("https://") {
+        return recorded(env, request, deadline).await;
+    }
     let ask = wire::ask(env, request).await?;
     let heard = match super::manners::ask(env, &ask, true, deadline).await {
         Ok(heard) => heard,
@@ -49,6 +59,48 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
         summary: verdict.summary,
         took_ms: 0.0,
         phases_ms: exchange.phases_ms,
+    })
+}
+
+/// Judges an answer that somebody recorded.
+async fn recorded(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    let target = request.target.as_str();
+    let is_pasted = target.contains('\n') || target.starts_with("HTTP/") || target.starts_with('{');
+    let text = if target == "-" {
+        let missing = "there is no standard input here; name a file with the recorded answer, or a URL";
+        env.secrets.get("-").cloned().ok_or_else(|| NotRun::Usage(missing.to_owned()))?
+    } else if is_pasted {
+        target.to_owned()
+    } else if tokio::fs::metadata(target).await.is_ok() {
+        let limit = crate::request::MAX_BYTES;
+        match super::document::read(env, "the recorded answer", target, limit, deadline).await {
+            Ok(text) => text,
+            Err(unreadable) => {
+                return Ok(Report::error(CheckKind::RateLimit, target, unreadable.to_string()));
+            }
+        }
+    } else {
+        let hint = "is no URL and no file; write a URL such as https://api.example.com/v1/orders, a file with a recorded answer, or `-`";
+        return Err(NotRun::Usage(format!("`{target}` {hint}")));
+    };
+    let shown = if is_pasted { PASTED } else { target };
+    let Some(recorded) = Recorded::read(&text) else {
+        let why = "no answer found in the text; header lines, an HTTP message as `curl -i` shows it, or a HAR entry is understood";
+        return Ok(Report::error(CheckKind::RateLimit, shown, why));
+    };
+    let mut verdict = judge(&env.catalogues, &recorded.answer(), request.now);
+    verdict.facts.insert("recorded".to_owned(), true.into());
+    if !recorded.has_status {
+        verdict.facts.remove("status");
+    }
+    Ok(Report {
+        check: CheckKind::RateLimit,
+        target: shown.to_owned(),
+        outcome: verdict.outcome,
+        facts: verdict.facts,
+        summary: verdict.summary,
+        took_ms: 0.0,
+        phases_ms: std::collections::BTreeMap::new(),
     })
 }
 
@@ -83,7 +135,10 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
         }
     };
     let retry_after = retry_after(limiter, answer, now);
-    let resets_in = tightest.and_then(|it| it.resets_in).or(retry_after);
+    // A refusal while a quota has something left is another limiter's, and only its own word counts (checks.md §6, L4).
+    let is_another = is_limited && tightest.is_some_and(|it| it.remaining.is_some_and(|left| left > 0.0));
+    let own_word = retry_after.filter(|_| is_another);
+    let resets_in = own_word.or_else(|| tightest.and_then(|it| it.resets_in)).or(retry_after);
     let resets_in = resets_in.or_else(|| tightest.filter(|_| is_limited).and_then(|it| it.window));
     put("limiter", limiter.map(|it| it.id.clone().into()).or_else(|| is_limited.then(|| "unknown".into())));
     put("limiter_name", limiter.map(|it| it.name.clone().into()));

@@ -118,7 +118,7 @@ fn secrets(
             secrets.insert(name.to_owned(), value);
         }
     }
-    if target == "-" && matches!(kind, CheckKind::Token | CheckKind::Contract) {
+    if target == "-" && matches!(kind, CheckKind::Token | CheckKind::Contract | CheckKind::RateLimit) {
         let mut bytes = Vec::new();
         io::stdin().lock().take(STDIN_MAX_BYTES).read_to_end(&mut bytes).context("reading standard input")?;
         secrets.insert("-".to_owned(), String::from_utf8_lossy(&bytes).into_owned());

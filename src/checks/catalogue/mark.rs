@@ -70,6 +70,7 @@ pub struct Status(Vec<u16>);
 
 /// What must be true of an answer. Nothing given holds for everything, which a catalogue must not contain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mark {
     /// Any of these statuses.
     #[serde(default)]
@@ -120,6 +121,16 @@ impl Mark {
     #[must_use]
     pub fn is_double(&self) -> bool {
         (self.header.is_some() && !self.body.is_empty()) || self.body.len() > 1
+    }
+
+    /// An answer for which it holds and that says nothing else: status, host, headers, body.
+    #[cfg(test)]
+    pub(in crate::checks) fn example(&self) -> (u16, String, Vec<(String, String)>, String) {
+        let named = |name: &str, value: &str| (name.replace('*', "x"), value.to_owned());
+        let header = self.header.iter().map(|name| named(name, self.value.as_deref().unwrap_or("1")));
+        let headers = header.chain(self.any_header.first().map(|name| named(name, "1"))).collect();
+        let host = self.host.clone().unwrap_or_else(|| "api.example.com".to_owned());
+        (self.status.0.first().copied().unwrap_or(200), host, headers, self.body.join(" "))
     }
 
     /// Whether nothing is asked.

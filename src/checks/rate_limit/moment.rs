@@ -54,7 +54,7 @@ fn by_looks(text: &str, now: Timestamp) -> Option<f64> {
         };
     }
     let at = text.parse::<Timestamp>().ok().or_else(|| http_date(text));
-    at.map(|at| epoch(at) - epoch(now)).or_else(|| go_duration(text))
+    at.map(|at| epoch(at) - epoch(now)).or_else(|| go_duration(text)).or_else(|| other_duration(text))
 }
 
 /// A plain number, of which the first is taken when there are several (`10, 10;w=60`).
@@ -85,18 +85,38 @@ fn go_duration(text: &str) -> Option<f64> {
         let (unit, tail) = tail.split_at(end);
         let amount: f64 = amount.parse().ok()?;
         seconds += amount
-            * match unit {
+            * match unit.trim_end() {
                 "ns" => 1e-9,
                 "us" | "µs" => 1e-6,
                 "ms" => 1e-3,
                 "s" => 1.0,
                 "m" => 60.0,
                 "h" => 3600.0,
+                "d" => 86_400.0,
                 _ => return None,
             };
-        rest = tail;
+        rest = tail.trim_start();
     }
     if text.is_empty() { None } else { Some(seconds) }
+}
+
+/// `PT1M30S` (ISO 8601) and `90 seconds`, `2 minutes`.
+fn other_duration(text: &str) -> Option<f64> {
+    if text.starts_with(['P', 'p']) {
+        let span: jiff::SignedDuration = text.parse().ok()?;
+        return Some(span.as_secs_f64());
+    }
+    let (amount, unit) = text.split_once(' ')?;
+    let amount = number(amount)?;
+    let factor = match unit.trim().trim_end_matches('s') {
+        "m" | "millisecond" | "milli" => 1e-3,
+        "" | "sec" | "second" => 1.0,
+        "min" | "minute" => 60.0,
+        "hour" | "hr" => 3600.0,
+        "day" => 86_400.0,
+        _ => return None,
+    };
+    Some(amount * factor)
 }
 
 #[cfg(test)]
@@ -135,6 +155,12 @@ mod tests {
         check("1772359260", Unit::Auto, Some(60.0));
         check("1772359260000", Unit::Auto, Some(60.0));
         check("6m0s", Unit::Auto, Some(360.0));
+        check("1m30s", Unit::Auto, Some(90.0));
+        check("6ms", Unit::Auto, Some(0.006));
+        check("1h 2m 3s", Unit::Auto, Some(3723.0));
+        check("PT1M30S", Unit::Auto, Some(90.0));
+        check("90 seconds", Unit::Auto, Some(90.0));
+        check("2 minutes", Unit::Auto, Some(120.0));
         check("2026-03-01T10:01:00Z", Unit::Auto, Some(60.0));
         check("Sun, 01 Mar 2026 10:01:00 GMT", Unit::Auto, Some(60.0));
     }

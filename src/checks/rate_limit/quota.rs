@@ -80,10 +80,20 @@ fn by_headers(quota: &Quota, answer: &Answer<'_>, now: Timestamp) -> Vec<Told> {
             limit,
             remaining,
             resets_in: header(&quota.reset).and_then(|text| moment::seconds_until(text, quota.unit, now)),
-            window: window.or_else(|| named.as_deref().and_then(window_of)),
+            window: window
+                .or_else(|| header(&quota.limit).and_then(window_parameter))
+                .or_else(|| named.as_deref().and_then(window_of)),
         }
     };
     dimensions.iter().map(of).collect()
+}
+
+/// `100;w=21600`: the window behind a limit, as Docker Hub, Envoy and the drafts up to -06 write it.
+fn window_parameter(text: &str) -> Option<f64> {
+    // `10, 10;w=60` names the limit and then its policies; of several policies the window is nobody's.
+    let mut windows = text.split([',', ';']).filter_map(|part| part.trim().strip_prefix("w="));
+    let window = windows.next().and_then(quantity);
+    window.filter(|_| windows.next().is_none())
 }
 
 /// The windows that are named by their unit, in seconds.
@@ -154,11 +164,18 @@ fn pairs(quota: &Quota, answer: &Answer<'_>, now: Timestamp) -> Vec<Told> {
                 let mut pairs = part.split(';').filter_map(|pair| pair.trim().split_once('='));
                 pairs.find(|(known, _)| Some(*known) == key.as_deref()).map(|(_, value)| value.trim())
             };
+            let (used, of) = find(&quota.keys.fraction).and_then(|it| it.split_once('/')).unzip();
+            let (used, of) = (used.and_then(quantity), of.and_then(quantity));
             quotas.push(Told {
-                policy: find(&quota.keys.name).map(|it| short(it.trim_matches('"'))).or_else(|| tail(name)),
+                policy: find(&quota.keys.name)
+                    .map(|it| short(it.trim_matches('"')))
+                    .or_else(|| tail(name))
+                    .or_else(|| quota.policy.clone()),
                 scope: quota.scope.clone(),
-                limit: find(&quota.keys.limit).and_then(quantity),
-                remaining: find(&quota.keys.remaining).and_then(quantity),
+                limit: find(&quota.keys.limit).and_then(quantity).or(of),
+                remaining: find(&quota.keys.remaining)
+                    .and_then(quantity)
+                    .or_else(|| Some((of? - used?).max(0.0))),
                 resets_in: find(&quota.keys.reset)
                     .and_then(|text| moment::seconds_until(text, quota.unit, now)),
                 window: None,
@@ -198,12 +215,12 @@ fn by_pointers(quota: &Quota, answer: &Answer<'_>) -> Vec<Told> {
             .and_then(Value::as_f64)
             .filter(|it| *it >= 0.0)
     };
-    vec![Told {
-        policy: quota.policy.clone(),
-        limit: number(&quota.limit),
-        remaining: number(&quota.remaining),
-        ..Told::default()
-    }]
+    let (limit, remaining) = (number(&quota.limit), number(&quota.remaining));
+    // A leaky bucket is ready when it holds what the call wants, or, where that is not told, when it is full.
+    let rate = number(&quota.restores).filter(|it| *it > 0.0);
+    let goal = number(&quota.wanted).or(limit);
+    let resets_in = rate.zip(goal).zip(remaining).map(|((rate, goal), left)| ((goal - left) / rate).max(0.0));
+    vec![Told { policy: quota.policy.clone(), limit, remaining, resets_in, ..Told::default() }]
 }
 
 /// A count. A negative one means "not reported" (Azure OpenAI has sent -1).

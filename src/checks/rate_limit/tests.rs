@@ -362,3 +362,132 @@ fn the_summary_reads_alone() {
         "limited by X-RateLimit headers of no known vendor: 0 of 100 left, whole again in 7 s"
     );
 }
+
+/// A row of `fixtures.yaml`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture {
+    limiter: String,
+    status: u16,
+    #[serde(default)]
+    host: Option<String>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, Value>,
+    #[serde(default)]
+    body: String,
+    outcome: String,
+    facts: serde_json::Map<String, Value>,
+}
+
+impl Fixture {
+    fn headers(&self) -> Vec<(String, String)> {
+        self.headers.iter().map(|(name, value)| (name.clone(), text_of(value))).collect()
+    }
+}
+
+fn fixtures() -> Vec<Fixture> {
+    crate::yaml::read("fixtures.yaml", include_str!("fixtures.yaml")).unwrap()
+}
+
+#[test]
+fn every_limiters_answer_is_read_as_its_vendor_writes_it() {
+    let catalogues = Catalogues::builtin();
+    for fixture in fixtures() {
+        let headers = fixture.headers();
+        let host = fixture.host.as_deref().unwrap_or("api.example.com");
+        let answer = Answer::new(fixture.status, host, &headers, fixture.body.as_bytes());
+        let got = judge(&catalogues, &answer, NOW.parse().unwrap());
+        assert_eq!(got.outcome.id(), fixture.outcome, "{fixture:?}: {got:?}");
+        assert_eq!(got.facts["limiter"], fixture.limiter.as_str(), "{fixture:?}");
+        for (name, value) in &fixture.facts {
+            assert_eq!(got.facts.get(name), Some(value), "{name} of {fixture:?}: {got:?}");
+        }
+    }
+}
+
+#[test]
+fn every_row_of_the_catalogue_has_a_fixture() {
+    let fixtures = fixtures();
+    for limiter in Catalogues::builtin().limiters {
+        let of_limiter: Vec<_> = fixtures.iter().filter(|it| it.limiter == limiter.id).collect();
+        assert!(!of_limiter.is_empty(), "no answer of {} in fixtures.yaml", limiter.id);
+        for refused in &limiter.limited {
+            let holds = |fixture: &&&Fixture| {
+                let headers = fixture.headers();
+                let host = fixture.host.as_deref().unwrap_or("api.example.com");
+                refused.mark.holds(&Answer::new(fixture.status, host, &headers, fixture.body.as_bytes()))
+            };
+            assert!(
+                of_limiter.iter().any(|it| holds(&it)),
+                "no refusal {:?} of {} in fixtures.yaml",
+                refused.mark,
+                limiter.id
+            );
+        }
+    }
+}
+
+#[test]
+fn no_mark_of_a_limiter_is_in_the_shade_of_another() {
+    let catalogues = Catalogues::builtin();
+    for limiter in &catalogues.limiters {
+        for mark in &limiter.when {
+            let (status, host, headers, body) = mark.example();
+            let answer = Answer::new(status, &host, &headers, body.as_bytes());
+            assert!(mark.holds(&answer), "{}: {mark:?}", limiter.id);
+            let got = judge(&catalogues, &answer, NOW.parse().unwrap());
+            assert_eq!(got.facts["limiter"], limiter.id.as_str(), "{mark:?}");
+        }
+    }
+}
+
+async fn recorded_check(target: &str, stdin: Option<&str>) -> Result<Report, NotRun> {
+    let secrets = stdin.map(|it| ("-".to_owned(), it.to_owned())).into_iter().collect();
+    let env = Environment::new(crate::egress::Policy::public_only()).with_secrets(secrets);
+    let request = Request {
+        check: CheckKind::RateLimit,
+        target: target.to_owned(),
+        with: crate::checks::With::default(),
+        timeout: std::time::Duration::from_secs(2),
+        now: NOW.parse().unwrap(),
+    };
+    crate::checks::run(&env, &request).await
+}
+
+#[tokio::test]
+async fn a_recorded_answer_is_judged_without_a_request() {
+    let text = "HTTP/1.1 429 Too Many Requests\nX-RateLimit-Limit: 60\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1772359260\n\n";
+    let report = recorded_check("-", Some(text)).await.unwrap();
+    assert_eq!(
+        (report.outcome, &report.facts["resets_in"], &report.facts["recorded"]),
+        (Outcome::Limited, &json!(60), &json!(true))
+    );
+    let report = recorded_check(text, None).await.unwrap();
+    assert_eq!((report.outcome, report.target.as_str()), (Outcome::Limited, "the recorded answer"));
+    let path = std::env::temp_dir().join(format!("firstcheck-recorded-{}", std::process::id()));
+    std::fs::write(&path, "RateLimit: \"default\";r=50;t=30\nRateLimit-Policy: \"default\";q=100;w=60\n")
+        .unwrap();
+    let report = recorded_check(path.to_str().unwrap(), None).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        (report.outcome, &report.facts["limit"], report.facts.get("status")),
+        (Outcome::NotLimited, &json!(100), None)
+    );
+    assert_eq!(recorded_check("-", Some("it was slow")).await.unwrap().outcome, Outcome::Error);
+    assert!(matches!(recorded_check("-", None).await, Err(NotRun::Usage(_))));
+    assert!(matches!(recorded_check("api.example.com", None).await, Err(NotRun::Usage(_))));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_answer_gets_a_verdict(
+        status in 100u16..600,
+        headers in proptest::collection::vec(("(x-ratelimit-(limit|remaining|reset)|ratelimit(-policy)?|retry-after|x-shopify-shop-api-call-limit|date|age)", "[ -~]{0,30}"), 0..6),
+        body in "[ -~]{0,60}",
+    ) {
+        let answer = Answer::new(status, "api.example.com", &headers, body.as_bytes());
+        let got = judge(&Catalogues::builtin(), &answer, NOW.parse().unwrap());
+        let resets_in = got.facts.get("resets_in").and_then(Value::as_f64);
+        proptest::prop_assert!(resets_in.is_none_or(|it| (0.0..=31.0 * 86_400.0).contains(&it)), "{got:?}");
+    }
+}

@@ -318,15 +318,12 @@ fn unescaped(raw: &str) -> String {
         rest = &rest[at..];
         let end = rest.char_indices().take(10).find(|(_, it)| *it == ';').map(|(at, _)| at);
         let letter = end.and_then(|end| entity(&rest[1..end]));
-        match (letter, end) {
-            (Some(letter), Some(end)) => {
-                out.push(letter);
-                rest = &rest[end + 1..];
-            }
-            _ => {
-                out.push('&');
-                rest = &rest[1..];
-            }
+        if let (Some(letter), Some(end)) = (letter, end) {
+            out.push(letter);
+            rest = &rest[end + 1..];
+        } else {
+            out.push('&');
+            rest = &rest[1..];
         }
     }
     out.push_str(rest);

@@ -44,11 +44,11 @@ pub(super) fn cachet_status(value: &Value) -> Option<Page> {
     data.is_object().then_some(())?;
     let status = fields(data).get("status")?;
     let said = status.as_str().or_else(|| word(status, "value")).or_else(|| word(status, "human"))?;
-    let state = match State::read(said)? {
-        State::Operational => State::Operational,
-        other => other,
-    };
-    Some(Page { provider: "cachet", indicator: Some((said.to_owned(), state)), ..Page::default() })
+    Some(Page {
+        provider: "cachet",
+        indicator: Some((said.to_owned(), State::read(said)?)),
+        ..Page::default()
+    })
 }
 
 /// What Cachet's incidents and schedules add to its components.

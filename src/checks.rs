@@ -97,6 +97,13 @@ impl Environment {
         Ok(self)
     }
 
+    /// Gives a host this many connections instead of the default.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = Arc::new(budget);
+        self
+    }
+
     /// Knows these values for `env:NAME`.
     #[must_use]
     pub fn with_secrets(mut self, secrets: BTreeMap<String, String>) -> Self {

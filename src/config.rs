@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -134,6 +135,10 @@ pub struct Checks {
     pub authorities: Option<(PathBuf, String)>,
     /// The time one check may take.
     pub timeout: Duration,
+    /// Connections one host may get at once; `None` is the default.
+    pub burst_per_host: Option<u32>,
+    /// Connections one host may get a second after that; `None` is the default.
+    pub per_second_per_host: Option<u32>,
 }
 
 /// Reads an environment variable; blank counts as absent.
@@ -327,6 +332,8 @@ impl Reader<'_> {
             resolvers: written.resolvers.iter().map(resolver).collect::<Result<_, _>>()?,
             authorities: authorities.transpose()?,
             timeout: written.timeout.map_or(CHECK_TIMEOUT, |timeout| timeout.0),
+            burst_per_host: written.per_host.burst.map(NonZeroU32::get),
+            per_second_per_host: written.per_host.per_second.map(NonZeroU32::get),
         })
     }
 

@@ -1,15 +1,16 @@
 //! Does the port accept connections? Every address of the name, both families, at the same time.
 //!
 //! Refused, timeout, reset and unreachable are told apart, because each is another fault: nothing listens, something drops
-//! packets, something tears connections down, there is no way. A connection that opens is held for a moment: some
-//! middleboxes accept first and reset then.
+//! packets, something tears connections down, there is no way. Some middleboxes accept first and reset then, so an open connection
+//! is watched for a moment. The surprise: we say at once that we have nothing to send (FIN). A sound server ends its side too, and
+//! nobody waits; a reset may be its answer to that, and only counts when a second connection, left alone, is reset as well.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::{self, Addresses, DialError, Dialed, Failure};
@@ -142,7 +143,7 @@ async fn probe(
     let mut watched = Vec::new();
     for (addr, end) in addresses.addrs.iter().copied().zip(ends) {
         match end {
-            Ok(dialed) => watched.push(watch(dialed, deadline)),
+            Ok(dialed) => watched.push(watch(env, host, dialed, deadline)),
             Err(DialError::Refused(why)) => {
                 refusal = Some(why);
                 tried.push(Tried { addr, end: End::NotAllowed });
@@ -171,17 +172,48 @@ fn failed(addr: SocketAddr, error: &DialError) -> End {
     }
 }
 
-async fn watch(mut dialed: Dialed, deadline: Instant) -> Tried {
-    let mut greeting = [0; GREETING_BYTES];
+/// Watches an open connection until the server spoke, ended or reset it, or kept it long enough.
+async fn watch(env: &Environment, host: &str, mut dialed: Dialed, deadline: Instant) -> Tried {
+    let (addr, took) = (dialed.addr, dialed.took);
     let until = deadline.min(Instant::now() + WATCH);
-    let connected = |greeting, is_closed| End::Connected { took: dialed.took, greeting, is_closed };
-    let end = match timeout_at(until, dialed.stream.read(&mut greeting)).await {
-        Err(_) => connected(None, false),
-        Ok(Ok(0)) => connected(None, true),
-        Ok(Ok(size)) => connected(Some(printable(&greeting[..size])), false),
-        Ok(Err(error)) => End::Failed(Failure::from(&error)),
+    // Not a wait of zero, which the runtime's clock rounds up to a millisecond.
+    let mut seen = hear(&mut dialed, until).now_or_never().unwrap_or(Heard::Nothing);
+    if matches!(seen, Heard::Nothing) && dialed.stream.shutdown().await.is_ok() {
+        seen = match hear(&mut dialed, until).await {
+            // Whose end it is cannot be told now.
+            Heard::Closed => Heard::Nothing,
+            Heard::Failed(_) => match dial::connect(env, host, addr, deadline).await {
+                Ok(mut again) => hear(&mut again, deadline.min(Instant::now() + WATCH)).await,
+                Err(error) => return Tried { addr, end: failed(addr, &error) },
+            },
+            said => said,
+        };
+    }
+    let end = match seen {
+        Heard::Nothing => End::Connected { took, greeting: None, is_closed: false },
+        Heard::Closed => End::Connected { took, greeting: None, is_closed: true },
+        Heard::Said(greeting) => End::Connected { took, greeting: Some(greeting), is_closed: false },
+        Heard::Failed(failure) => End::Failed(failure),
     };
-    Tried { addr: dialed.addr, end }
+    Tried { addr, end }
+}
+
+/// What an open connection brought.
+enum Heard {
+    Nothing,
+    Closed,
+    Said(String),
+    Failed(Failure),
+}
+
+async fn hear(dialed: &mut Dialed, until: Instant) -> Heard {
+    let mut greeting = [0; GREETING_BYTES];
+    match timeout_at(until, dialed.stream.read(&mut greeting)).await {
+        Err(_) => Heard::Nothing,
+        Ok(Ok(0)) => Heard::Closed,
+        Ok(Ok(size)) => Heard::Said(printable(&greeting[..size])),
+        Ok(Err(error)) => Heard::Failed(Failure::from(&error)),
+    }
 }
 
 /// The first line of what a server said, without what a terminal would obey.
@@ -385,11 +417,41 @@ mod tests {
     async fn a_connection_that_is_taken_back_is_reset() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap().to_string();
-        let (report, ()) = tokio::join!(checked(&target, With::default()), async {
-            let (stream, _) = listener.accept().await.unwrap();
+        let resets = async {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_zero_linger().unwrap();
+            }
+        };
+        tokio::select! {
+            report = checked(&target, With::default()) => assert_eq!(report.unwrap().outcome, Outcome::Reset),
+            () = resets => unreachable!(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reset_in_answer_to_our_end_is_no_fault() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let (report, _kept) = tokio::join!(checked(&target, With::default()), async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
             stream.set_zero_linger().unwrap();
+            drop(stream);
+            listener.accept().await.unwrap()
         });
-        assert_eq!(report.unwrap().outcome, Outcome::Reset);
+        assert_eq!(report.unwrap().outcome, Outcome::Connects);
+    }
+
+    #[tokio::test]
+    async fn a_greeting_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let (report, ()) = tokio::join!(checked(&target, With::default()), async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await.unwrap();
+        });
+        assert_eq!(report.unwrap().facts["addresses"][0]["greeting"], "SSH-2.0-OpenSSH_9.2");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::checks::{BadAuthorities, Catalogues, Environment};
+use crate::checks::{BadAuthorities, Budget, Catalogues, Environment};
 use crate::config::{self, Settings};
 use crate::egress::Policy;
 use crate::runbook::Knowledge;
@@ -76,6 +76,7 @@ pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environ
         settings.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
     let environment = Environment::new(policy)
         .with_resolvers(settings.checks.resolvers.clone())
+        .with_budget(Budget::new(settings.checks.burst_per_host, settings.checks.per_second_per_host))
         .with_secrets(secrets)
         .with_catalogues(catalogues(settings)?);
     match &settings.checks.authorities {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -109,6 +110,16 @@ pub(super) struct ChecksSection {
     pub(super) resolvers: Vec<String>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) timeout: Option<Span>,
+    #[serde(default)]
+    pub(super) per_host: PerHostSection,
+}
+
+/// How many connections one host may get from the checks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PerHostSection {
+    pub(super) burst: Option<NonZeroU32>,
+    pub(super) per_second: Option<NonZeroU32>,
 }
 
 /// A secret written into the file: always refused, with what to do instead.

@@ -38,7 +38,7 @@ chat:
 tracker:
   github: {token_env: SET, repository: shop/incidents, timeout: 5s}
 egress: {allow: [loopback, 10.20.0.0/16]}
-checks: {resolvers: [127.0.0.1:5300, 9.9.9.9], timeout: 2500ms}
+checks: {resolvers: [127.0.0.1:5300, 9.9.9.9], timeout: 2500ms, per_host: {burst: 5, per_second: 1}}
 services:
   payments:
     url: https://api.shop.test/
@@ -49,6 +49,7 @@ services:
     .unwrap();
     assert_eq!(settings.checks.timeout, Duration::from_millis(2500));
     assert_eq!(settings.checks.resolvers[1].to_string(), "9.9.9.9:53");
+    assert_eq!((settings.checks.burst_per_host, settings.checks.per_second_per_host), (Some(5), Some(1)));
     assert_eq!(settings.services[0].name, "payments");
     assert_eq!(settings.secrets.keys().collect::<Vec<_>>(), ["SET"]);
     assert!(matches!(&settings.chat, Chat::Discord(it) if it.guild == Some(998_877_665_544_332_211)));
@@ -93,6 +94,7 @@ fn values_that_cannot_be_used_are_refused_with_what_to_write() {
     refused("egress: {allow: [everything]}\n", "`everything` is no network");
     refused("checks: {resolvers: [dns.example]}\n", "write `IP` or `IP:PORT`");
     refused("checks: {timeout: 1h}\n", "at most `10m`");
+    refused("checks: {per_host: {burst: 0}}\n", "nonzero");
     refused("checks: {timeout: 5}\n", "");
     refused("chat: {discord: {token_env: SET, channel: general}}\n", "a Discord id");
     refused("tracker: {folder: a, github: {token_env: SET}}\n", "not both");

@@ -1,11 +1,16 @@
-//! The TLS half of an exchange: verifies as an API client would, and remembers what it was shown when that fails.
+//! The TLS half of an exchange: keeps what it was shown, judges it before anything is sent, and says what is wrong in the words of the
+//! `tls` check.
 //!
-//! What is wrong with a chain is said in the words of the `tls` check, which judges it.
+//! The chain is judged once: a second verification inside the handshake would double its price. Only where the judge finds a fault is
+//! the ordinary verifier of an API client asked as well, so that no fault is told of a chain that clients take.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
@@ -38,23 +43,42 @@ pub(super) async fn handshake(
 ) -> Result<(TlsStream<TcpStream>, Facts), ExchangeError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(bare).map_err(|why| ExchangeError::Unsendable(why.to_string()))?;
-    let verifier = Arc::new(Recording::new(Arc::clone(&roots))?);
+    let verifier = Arc::new(Recording::default());
     let connector = TlsConnector::from(Arc::new(config(Arc::clone(&verifier))?));
     let shaken = connector.connect(name.clone(), stream).await;
-    let shown = verifier.shown();
-    let (faults, facts) = tls::faults(&shown.chain, &name, &roots, crate::clock::now());
-    match shaken {
-        Ok(stream) => Ok((stream, facts)),
-        Err(_) if shown.refused => Err(ExchangeError::Untrusted(untrusted(faults, facts))),
-        Err(error) => Err(unshaken(&error)),
+    let chain = verifier.shown();
+    let now = crate::clock::now();
+    let (faults, facts) = tls::faults(&chain, &name, &roots, now);
+    let stream = shaken.map_err(|error| unshaken(&error));
+    match untrusted(faults, &facts) {
+        Some(untrusted) if !is_taken_by_clients(&chain, &name, roots, now) => {
+            Err(ExchangeError::Untrusted(untrusted))
+        }
+        _ => Ok((stream?, facts)),
     }
 }
 
-fn untrusted(faults: Vec<(Outcome, String)>, facts: Facts) -> Untrusted {
+fn untrusted(faults: Vec<(Outcome, String)>, facts: &Facts) -> Option<Untrusted> {
     let mut faults = faults.into_iter().filter(|(outcome, _)| *outcome != Outcome::ExpiresSoon);
-    // The two verifiers cannot disagree; should they, the path is what nobody vouched for.
-    let (kind, why) = faults.next().unwrap_or((Outcome::UnknownIssuer, "nobody vouches for it".to_owned()));
-    Untrusted { kind, also: faults.map(|(outcome, _)| outcome).collect(), why, facts }
+    let (kind, why) = faults.next()?;
+    Some(Untrusted { kind, also: faults.map(|(outcome, _)| outcome).collect(), why, facts: facts.clone() })
+}
+
+/// What the verifier of an ordinary client says of the chain.
+fn is_taken_by_clients(
+    chain: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    roots: Arc<RootCertStore>,
+    now: Timestamp,
+) -> bool {
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let provider = Arc::clone(&PROVIDER);
+    chain.split_first().is_some_and(|(leaf, rest)| {
+        WebPkiServerVerifier::builder_with_provider(roots, provider)
+            .build()
+            .is_ok_and(|usual| usual.verify_server_cert(leaf, rest, name, &[], now).is_ok())
+    })
 }
 
 fn unshaken(error: &std::io::Error) -> ExchangeError {
@@ -67,7 +91,7 @@ fn unshaken(error: &std::io::Error) -> ExchangeError {
 }
 
 fn config(verifier: Arc<Recording>) -> Result<ClientConfig, ExchangeError> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_safe_default_protocol_versions()
         .map_err(|why| ExchangeError::Handshake(why.to_string()))?
         .dangerous()
@@ -77,30 +101,17 @@ fn config(verifier: Arc<Recording>) -> Result<ClientConfig, ExchangeError> {
     Ok(config)
 }
 
-/// Verifies as usual, and keeps what it was shown.
-#[derive(Debug)]
-struct Recording {
-    usual: Arc<WebPkiServerVerifier>,
-    shown: Mutex<Shown>,
-}
+/// One provider for all: it is made of tables only.
+static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
 
-#[derive(Debug, Clone, Default)]
-struct Shown {
-    chain: Vec<CertificateDer<'static>>,
-    refused: bool,
-}
+/// Keeps what it was shown, and lets the handshake go on: the chain is judged before anything is sent.
+#[derive(Debug, Default)]
+struct Recording(Mutex<Vec<CertificateDer<'static>>>);
 
 impl Recording {
-    fn new(roots: Arc<RootCertStore>) -> Result<Self, ExchangeError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let usual = WebPkiServerVerifier::builder_with_provider(roots, provider)
-            .build()
-            .map_err(|why| ExchangeError::Handshake(why.to_string()))?;
-        Ok(Self { usual, shown: Mutex::default() })
-    }
-
-    fn shown(&self) -> Shown {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn shown(&self) -> Vec<CertificateDer<'static>> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -109,15 +120,13 @@ impl ServerCertVerifier for Recording {
         &self,
         leaf: &CertificateDer<'_>,
         chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        stapled: &[u8],
-        now: UnixTime,
+        _name: &ServerName<'_>,
+        _stapled: &[u8],
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.usual.verify_server_cert(leaf, chain, name, stapled, now);
         let certificates = std::iter::once(leaf).chain(chain).map(|it| it.clone().into_owned());
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) =
-            Shown { chain: certificates.collect(), refused: verdict.is_err() };
-        verdict
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = certificates.collect();
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -126,7 +135,7 @@ impl ServerCertVerifier for Recording {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &PROVIDER.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -135,10 +144,10 @@ impl ServerCertVerifier for Recording {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &PROVIDER.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        PROVIDER.signature_verification_algorithms.supported_schemes()
     }
 }

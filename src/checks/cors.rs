@@ -1,6 +1,7 @@
 //! Would a browser at this origin be allowed to make the call? The preflight, sent exactly as a browser sends it.
 //!
-//! One `OPTIONS` without any credential, judged by the rules of the WHATWG Fetch standard. The surprise: `Authorization` is never
+//! One `OPTIONS` without any credential, judged by the rules of the WHATWG Fetch standard; where a page wants to GET, the answer
+//! itself is asked for too, because it must pass the same check. The surprise: `Authorization` is never
 //! covered by `Access-Control-Allow-Headers: *`, and an authentication layer that answers the preflight with 401 breaks every
 //! browser while every other client works.
 
@@ -18,7 +19,7 @@ use super::{Environment, NotRun, Request, manners};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["origin", "method", "headers", "connect_to", "ca_file"];
+pub(super) const KEYS: &[&str] = &["origin", "method", "headers", "credentials", "connect_to", "ca_file"];
 
 /// Request headers that need no permission (Fetch, CORS-safelisted request-headers). `content-type` is not among them here: who
 /// lists it means one that is not a form's.
@@ -34,6 +35,8 @@ struct Call {
     method: String,
     /// Lower case, sorted, each once, as a browser writes them.
     headers: Vec<String>,
+    /// Whether cookies are to be sent (Fetch, credentials mode "include").
+    with_credentials: bool,
 }
 
 /// Probes and judges.
@@ -52,6 +55,9 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
         Ok(heard) => {
             let answer = answer_of(&heard.exchange, ask.host());
             let mut verdict = judge(&call, &answer);
+            if verdict.outcome == Outcome::Ok && matches!(call.method.as_str(), "GET" | "HEAD") {
+                actual(env, &ask, &call, deadline, &mut verdict).await?;
+            }
             let made = origin::attribute(&env.catalogues, &answer);
             verdict.facts.insert("made_by".to_owned(), made.who.into());
             verdict.facts.extend(made.maker.map(|it| ("maker".to_owned(), it.into())));
@@ -65,10 +71,12 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
             (unanswered(&failed), failed.phases_ms.clone())
         }
     };
+    let needs_preflight = !call.headers.is_empty() || !SAFE_METHODS.contains(&call.method.as_str());
     let mut facts = verdict.facts;
     facts.insert("requested_method".to_owned(), call.method.into());
     facts.insert("requested_headers".to_owned(), json!(call.headers));
     facts.insert("requested_origin".to_owned(), call.origin.into());
+    facts.insert("preflight_needed".to_owned(), needs_preflight.into());
     Ok(Report {
         check: CheckKind::Cors,
         target: request.target.clone(),
@@ -96,7 +104,19 @@ impl Call {
         headers.retain(|it| !SAFELISTED.contains(&it.as_str()));
         headers.sort();
         headers.dedup();
-        Ok(Self { origin, method, headers })
+        // A page cannot set this header itself; who lists it means that the browser sends its cookies.
+        let has_cookie = headers.iter().any(|it| it == "cookie");
+        headers.retain(|it| it != "cookie");
+        let with_credentials = match request.with.get("credentials") {
+            None => has_cookie,
+            Some("include") => true,
+            Some("omit" | "same-origin") => false,
+            Some(other) => {
+                let hint = "write `include`, `same-origin` or `omit`";
+                return Err(NotRun::Usage(format!("`credentials` is `{other}`; {hint}")));
+            }
+        };
+        Ok(Self { origin, method, headers, with_credentials })
     }
 }
 
@@ -112,6 +132,46 @@ fn preflight(call: &Call) -> Vec<(String, String)> {
     }
     headers.extend(wire::identity());
     headers
+}
+
+/// Asks for what the page wants to read. An answer that cannot be had, and an error's answer, leave the verdict as it is: what
+/// hides behind a missing header there is a server's fault and no CORS rule (checks.md §10, X8).
+async fn actual(
+    env: &Environment,
+    preflight: &Ask,
+    call: &Call,
+    deadline: Instant,
+    verdict: &mut Verdict,
+) -> Result<(), NotRun> {
+    let mut headers =
+        vec![("accept".to_owned(), "*/*".to_owned()), ("origin".to_owned(), call.origin.clone())];
+    headers.extend(wire::identity());
+    let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::GET);
+    let ask = Ask { method, headers, ..preflight.clone() };
+    let exchange = match manners::ask(env, &ask, false, deadline).await {
+        Ok(heard) => heard.exchange,
+        Err(failed) => return wire::refused(&failed),
+    };
+    let answer = answer_of(&exchange, ask.host());
+    verdict.facts.insert("answer_status".to_owned(), answer.status.into());
+    let fault = origin_fault(call, &answer);
+    if answer.status >= 300 {
+        if fault.is_some() {
+            verdict.facts.insert("hidden_from_the_page".to_owned(), true.into());
+        }
+        return Ok(());
+    }
+    let echoes = answer.header("access-control-allow-origin").is_some_and(|it| it == call.origin);
+    let varies = answer.joined("vary").unwrap_or_default().to_ascii_lowercase();
+    if echoes && !list(&varies).any(|it| it == "origin" || it == "*") {
+        verdict.facts.insert("vary_lacks_origin".to_owned(), true.into());
+    }
+    if let Some((outcome, diagnosis, summary)) = fault {
+        verdict.outcome = outcome;
+        verdict.facts.insert("diagnosis".to_owned(), format!("answer_{diagnosis}").into());
+        verdict.summary = format!("the preflight is fine, but of the answer itself {summary}");
+    }
+    Ok(())
 }
 
 fn answer_of<'a>(exchange: &'a Exchange, host: &'a str) -> Answer<'a> {
@@ -141,6 +201,7 @@ type Fault = (Outcome, &'static str, String);
 fn judge(call: &Call, answer: &Answer<'_>) -> Verdict {
     let mut faults: Vec<Fault> = Vec::new();
     if (200..300).contains(&answer.status) {
+        faults.extend(malformed_fault(answer));
         faults.extend(method_fault(call, answer));
         faults.extend(header_faults(call, answer));
         faults.extend(origin_fault(call, answer));
@@ -155,6 +216,7 @@ fn judge(call: &Call, answer: &Answer<'_>) -> Verdict {
         "access-control-allow-origin",
         "access-control-allow-methods",
         "access-control-allow-headers",
+        "access-control-allow-credentials",
         "access-control-max-age",
     ] {
         let key = name.trim_start_matches("access-control-").replace('-', "_");
@@ -185,25 +247,45 @@ fn status_fault(status: u16) -> Fault {
     (Outcome::PreflightRejected, diagnosis, format!("the preflight answers {status}: {why}"))
 }
 
+/// A list of names that holds something else makes the whole answer a network error (Fetch, extract header list values).
+fn malformed_fault(answer: &Answer<'_>) -> Option<Fault> {
+    let is_token =
+        |name: &str| name.bytes().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it));
+    let bad = ["access-control-allow-methods", "access-control-allow-headers"]
+        .into_iter()
+        .find(|name| answer.joined(name).is_some_and(|text| !list(&text).all(is_token)))?;
+    let summary = format!("`{bad}` is no comma list of names, so browsers reject the whole answer");
+    Some((Outcome::PreflightRejected, "malformed_list", summary))
+}
+
 fn method_fault(call: &Call, answer: &Answer<'_>) -> Option<Fault> {
     let allowed = answer.joined("access-control-allow-methods").unwrap_or_default();
-    let is_listed = list(&allowed).any(|it| it == call.method || it == "*");
-    if is_listed || SAFE_METHODS.contains(&call.method.as_str()) {
+    let is_listed = list(&allowed).any(|it| it == call.method);
+    let is_open = !call.with_credentials && list(&allowed).any(|it| it == "*");
+    if is_listed || is_open || SAFE_METHODS.contains(&call.method.as_str()) {
         return None;
     }
+    let diagnosis = if list(&allowed).any(|it| it.eq_ignore_ascii_case(&call.method)) {
+        "method_in_another_case"
+    } else if list(&allowed).any(|it| it == "*") {
+        "wildcard_with_credentials"
+    } else {
+        "method_not_allowed"
+    };
     let summary = format!("`Access-Control-Allow-Methods` does not allow {}", call.method);
-    Some((Outcome::PreflightRejected, "method_not_allowed", summary))
+    Some((Outcome::PreflightRejected, diagnosis, summary))
 }
 
 fn header_faults(call: &Call, answer: &Answer<'_>) -> Vec<Fault> {
     let allowed = answer.joined("access-control-allow-headers").unwrap_or_default().to_ascii_lowercase();
     let is_listed = |name: &str| list(&allowed).any(|it| it == name);
-    let is_open = is_listed("*");
+    let has_star = is_listed("*");
+    let is_open = has_star && !call.with_credentials;
     let missing = call.headers.iter().filter(|name| !is_listed(name));
     missing
         .filter(|name| *name == "authorization" || !is_open)
         .map(|name| match name.as_str() {
-            "authorization" if is_open => (
+            "authorization" if has_star => (
                 Outcome::AuthorizationNotAllowed,
                 "wildcard_does_not_cover_authorization",
                 "`Access-Control-Allow-Headers: *` does not cover `Authorization`".to_owned(),
@@ -215,26 +297,42 @@ fn header_faults(call: &Call, answer: &Answer<'_>) -> Vec<Fault> {
             ),
             _ => (
                 Outcome::PreflightRejected,
-                "header_not_allowed",
+                if has_star { "wildcard_with_credentials" } else { "header_not_allowed" },
                 format!("`Access-Control-Allow-Headers` does not allow `{name}`"),
             ),
         })
         .collect()
 }
 
+/// The CORS check (Fetch §4.9): the same for the preflight's answer and for the answer itself.
 fn origin_fault(call: &Call, answer: &Answer<'_>) -> Option<Fault> {
     let lines = answer.fitting("access-control-allow-origin").count();
     let allowed = answer.joined("access-control-allow-origin");
-    let (diagnosis, summary) = match allowed.as_deref().map(str::trim) {
-        Some("*") => return None,
-        Some(it) if it == call.origin && lines == 1 => return None,
-        None => ("origin_missing", "the answer has no `Access-Control-Allow-Origin`".to_owned()),
-        Some(it) if lines > 1 || it.contains(',') => {
-            ("several_origins", format!("`Access-Control-Allow-Origin` holds several values: {it}"))
+    let fault = |diagnosis, summary| Some((Outcome::OriginNotAllowed, diagnosis, summary));
+    match allowed.as_deref().map(str::trim) {
+        Some("*") if call.with_credentials => fault(
+            "wildcard_with_credentials",
+            "`Access-Control-Allow-Origin: *` does not hold for a request with credentials".to_owned(),
+        ),
+        Some("*") => None,
+        Some(it) if it == call.origin && lines == 1 => {
+            let credentials = answer.joined("access-control-allow-credentials");
+            if !call.with_credentials || credentials.as_deref() == Some("true") {
+                return None;
+            }
+            fault(
+                "credentials_not_allowed",
+                "`Access-Control-Allow-Credentials` is not `true`, and the page sends credentials".to_owned(),
+            )
         }
-        Some(it) => ("other_origin", format!("`Access-Control-Allow-Origin` is {it}, not {}", call.origin)),
-    };
-    Some((Outcome::OriginNotAllowed, diagnosis, summary))
+        None => fault("origin_missing", "the answer has no `Access-Control-Allow-Origin`".to_owned()),
+        Some(it) if lines > 1 || it.contains(',') => {
+            fault("several_origins", format!("`Access-Control-Allow-Origin` holds several values: {it}"))
+        }
+        Some(it) => {
+            fault("other_origin", format!("`Access-Control-Allow-Origin` is {it}, not {}", call.origin))
+        }
+    }
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
@@ -258,6 +356,7 @@ mod tests {
             origin: "https://app.example.com".to_owned(),
             method: "PUT".to_owned(),
             headers: vec!["authorization".to_owned(), "content-type".to_owned()],
+            with_credentials: false,
         };
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let got = judge(&call, &Answer::new(status, "api.example.com", &headers, b""));
@@ -323,6 +422,107 @@ mod tests {
     fn a_method_must_be_listed_unless_it_is_simple() {
         let headers = [ORIGIN, ("access-control-allow-headers", "authorization, content-type")];
         check(204, &headers, Outcome::PreflightRejected, "method_not_allowed");
+    }
+
+    #[test]
+    fn with_credentials_no_star_counts_and_the_answer_must_say_true() {
+        let call = Call {
+            origin: "https://app.example.com".to_owned(),
+            method: "PUT".to_owned(),
+            headers: vec!["x-a".to_owned()],
+            with_credentials: true,
+        };
+        let told = |headers: &[(&str, &str)]| {
+            let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            let got = judge(&call, &Answer::new(204, "api.example.com", &headers, b""));
+            (got.outcome, got.facts.get("diagnosis").map(|it| it.as_str().unwrap().to_owned()))
+        };
+        let methods = |it| ("access-control-allow-methods", it);
+        let names = |it| ("access-control-allow-headers", it);
+        let credentials = |it| ("access-control-allow-credentials", it);
+        let is = |outcome, diagnosis: &str| (outcome, Some(diagnosis.to_owned()));
+        let good = [ORIGIN, methods("PUT"), names("x-a"), credentials("true")];
+        assert_eq!(told(&good), (Outcome::Ok, None));
+        assert_eq!(
+            told(&[ORIGIN, methods("PUT"), names("x-a")]),
+            is(Outcome::OriginNotAllowed, "credentials_not_allowed")
+        );
+        assert_eq!(
+            told(&[good[0], good[1], good[2], credentials("True")]),
+            is(Outcome::OriginNotAllowed, "credentials_not_allowed")
+        );
+        assert_eq!(
+            told(&[("access-control-allow-origin", "*"), good[1], good[2], good[3]]),
+            is(Outcome::OriginNotAllowed, "wildcard_with_credentials")
+        );
+        assert_eq!(
+            told(&[ORIGIN, methods("*"), good[2], good[3]]),
+            is(Outcome::PreflightRejected, "wildcard_with_credentials")
+        );
+        assert_eq!(
+            told(&[ORIGIN, good[1], names("*"), good[3]]),
+            is(Outcome::PreflightRejected, "wildcard_with_credentials")
+        );
+    }
+
+    #[test]
+    fn methods_are_case_sensitive_and_a_list_must_be_one() {
+        let names = ("access-control-allow-headers", "authorization, content-type");
+        check(
+            204,
+            &[ORIGIN, names, ("access-control-allow-methods", "put")],
+            Outcome::PreflightRejected,
+            "method_in_another_case",
+        );
+        let bad = ("access-control-allow-headers", "authorization; content-type");
+        check(
+            204,
+            &[ORIGIN, ("access-control-allow-methods", "PUT"), bad],
+            Outcome::PreflightRejected,
+            "malformed_list",
+        );
+    }
+
+    async fn page_wants(reply: impl Fn(&Method) -> Reply + Send + Sync + 'static) -> (Report, Vec<String>) {
+        let server = HttpServer::plain(move |asked: hyper::Request<Bytes>| {
+            let reply = reply(asked.method());
+            async move { reply }
+        })
+        .await
+        .unwrap();
+        let request = Request {
+            check: CheckKind::Cors,
+            target: server.url("/v1/orders"),
+            with: With::from([("origin", "https://app.example.com"), ("headers", "authorization")]),
+            timeout: Duration::from_secs(2),
+            now: crate::clock::now(),
+        };
+        let report = checks::run(&Environment::new(Policy::unrestricted()), &request).await.unwrap();
+        (report, server.requests().iter().map(|it| it.method.to_string()).collect())
+    }
+
+    #[tokio::test]
+    async fn the_answer_itself_must_pass_too_unless_it_is_an_error() {
+        let allowing = |reply: Reply| {
+            reply
+                .header("access-control-allow-origin", "https://app.example.com")
+                .header("access-control-allow-headers", "authorization")
+        };
+        let (report, asked) = page_wants(move |_| allowing(Reply::empty(204))).await;
+        assert_eq!((report.outcome, asked), (Outcome::Ok, vec!["OPTIONS".to_owned(), "GET".to_owned()]));
+        assert_eq!(report.facts["vary_lacks_origin"], true);
+        let only = move |status: u16| {
+            move |method: &Method| {
+                if method == Method::OPTIONS { allowing(Reply::empty(204)) } else { Reply::empty(status) }
+            }
+        };
+        let (report, _) = page_wants(only(200)).await;
+        assert_eq!(
+            (report.outcome, &report.facts["diagnosis"]),
+            (Outcome::OriginNotAllowed, &json!("answer_origin_missing"))
+        );
+        let (report, _) = page_wants(only(401)).await;
+        assert_eq!((report.outcome, &report.facts["hidden_from_the_page"]), (Outcome::Ok, &json!(true)));
     }
 
     #[tokio::test]

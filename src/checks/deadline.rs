@@ -145,7 +145,7 @@ fn judge(catalogues: &Catalogues, target: &str, limits: &Limits, face: Option<Fa
     if !known.is_empty() {
         facts.insert("known_limits".to_owned(), known.iter().map(|it| it.who.as_str()).collect());
     }
-    let mut faults: Vec<Fault> = gateway_fault(&limits, face).into_iter().collect();
+    let mut faults: Vec<Fault> = gateway_fault(&limits, face, &known).into_iter().collect();
     faults.extend(client_fault(&limits, face));
     let also: Vec<_> = faults.iter().skip(1).map(|it| it.0.id()).collect();
     if !also.is_empty() {
@@ -173,7 +173,7 @@ fn judge(catalogues: &Catalogues, target: &str, limits: &Limits, face: Option<Fa
 }
 
 /// The gateway gives up before the backend is done.
-fn gateway_fault(limits: &Limits, face: Option<Face>) -> Option<Fault> {
+fn gateway_fault(limits: &Limits, face: Option<Face>, known: &[&KnownTimeout]) -> Option<Fault> {
     let fault = |diagnosis, summary| Some((Outcome::GatewayShorterThanBackend, diagnosis, summary));
     if let (Some(gateway), Some(backend)) = (limits.gateway, limits.backend)
         && gateway < backend
@@ -191,7 +191,15 @@ fn gateway_fault(limits: &Limits, face: Option<Face>) -> Option<Fault> {
             format!("the gateway gave up after {took}, before the backend was done"),
         );
     }
-    let (gateway, observed) = (limits.gateway?, limits.observed?);
+    let observed = limits.observed?;
+    let Some(gateway) = limits.gateway else {
+        let who = ended_by_a_default(limits, observed, known)?;
+        let observed = show_duration(observed);
+        return fault(
+            "ended_at_a_known_limit",
+            format!("the request ended after {observed}, which is the default limit of {who}"),
+        );
+    };
     let client_was_first = limits.client.is_some_and(|it| it < gateway);
     if limits.backend.is_none() && is_near(observed, gateway) && !client_was_first {
         let (observed, gateway) = (show_duration(observed), show_duration(gateway));
@@ -201,6 +209,18 @@ fn gateway_fault(limits: &Limits, face: Option<Face>) -> Option<Fault> {
         );
     }
     None
+}
+
+/// Whose default limit ended the request, where nobody told the gateway's: the backend was not done, or the client was patient.
+fn ended_by_a_default(limits: &Limits, observed: Duration, known: &[&KnownTimeout]) -> Option<String> {
+    let shortest = Duration::from_secs(10);
+    let goes_on = |limit: Duration| limit > observed && !is_near(observed, limit);
+    let was_the_clients = limits.client.is_some_and(|it| it <= observed || is_near(observed, it));
+    let is_early = limits.backend.map_or_else(|| limits.client.is_some_and(goes_on), goes_on);
+    if observed < shortest || was_the_clients || !is_early || known.is_empty() {
+        return None;
+    }
+    Some(known.iter().map(|it| it.who.as_str()).collect::<Vec<_>>().join(", "))
 }
 
 /// The client gives up before the gateway does.
@@ -216,6 +236,19 @@ fn client_fault(limits: &Limits, face: Option<Face>) -> Option<Fault> {
         return fault(
             "limits_in_wrong_order",
             format!("the client gives up after {shown}, the gateway only after {gateway}"),
+        );
+    }
+    if let Some(backend) = limits.backend.filter(|it| client < *it) {
+        let backend = show_duration(backend);
+        return fault(
+            "client_shorter_than_backend",
+            format!("the client gives up after {shown}, the backend needs {backend}"),
+        );
+    }
+    if face.is_none() && limits.observed.is_some_and(|it| is_near(it, client)) {
+        return fault(
+            "ended_at_the_clients_limit",
+            format!("the request ended where the client's {shown} are up"),
         );
     }
     let held = match face? {
@@ -299,6 +332,32 @@ mod tests {
     async fn well_known_limits_are_named() {
         let report = check("-", &[("gateway", "30s"), ("observed", "30.1s")]).await.unwrap();
         assert!(report.facts["known_limits"].to_string().contains("Heroku"), "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn a_gateway_nobody_told_of_is_known_by_its_default() {
+        let known = "ended_at_a_known_limit";
+        for observed in ["29.1s", "30s", "60.2s", "100s"] {
+            is(&[("observed", observed), ("backend", "140s")], Outcome::GatewayShorterThanBackend, known)
+                .await;
+        }
+        is(&[("observed", "30s"), ("client", "60s")], Outcome::GatewayShorterThanBackend, known).await;
+        is(&[("observed", "30s"), ("backend", "20s")], Outcome::Within, "").await;
+        is(&[("observed", "41s"), ("backend", "60s")], Outcome::Within, "").await;
+        is(&[("observed", "2s"), ("client", "60s")], Outcome::Within, "").await;
+        is(
+            &[("observed", "10s"), ("client", "10s")],
+            Outcome::ClientShorterThanGateway,
+            "ended_at_the_clients_limit",
+        )
+        .await;
+        is(
+            &[("client", "10s"), ("backend", "31s")],
+            Outcome::ClientShorterThanGateway,
+            "client_shorter_than_backend",
+        )
+        .await;
+        is(&[("client", "40s"), ("backend", "31s")], Outcome::Within, "").await;
     }
 
     #[tokio::test]

@@ -43,6 +43,14 @@ struct Expectation {
     leeway: SignedDuration,
     now: Timestamp,
     server_date: Option<Timestamp>,
+    /// Whether anything is expected of claims or signature.
+    wants_claims: bool,
+}
+
+impl Expectation {
+    fn presented(&self, input: &str) -> Presented {
+        Presented::read(input, &self.scheme, self.wants_claims)
+    }
 }
 
 /// What was gathered: the text that holds the token, and the key set.
@@ -96,6 +104,7 @@ fn expectation(request: &Request) -> Result<Expectation, NotRun> {
         leeway,
         now: with.parsed("now", instant)?.unwrap_or(request.now),
         server_date: server_date(with.get("server_date"))?,
+        wants_claims: ["issuer", "audience", "scope", "jwks"].iter().any(|key| with.get(key).is_some()),
     })
 }
 
@@ -120,17 +129,29 @@ async fn probe(
     let keys = match request.with.get("jwks") {
         None => Keys::NotNamed,
         // Without a token that can be read there is nothing to verify, and no reason to ask the issuer.
-        Some(_) if Presented::read(&input, &expectation.scheme).jwt.is_none() => Keys::NotNamed,
+        Some(_) if expectation.presented(&input).jwt.is_none() => Keys::NotNamed,
         Some(place) => {
             let env = document::trusting(env, &request.with).await?;
-            match document::read(&env, "the key set", place, KEY_SET_MAX_BYTES, deadline).await {
-                Ok(text) => Keys::Text(text),
-                Err(document::Unreadable::Refused(refusal)) => return Err(refusal.into()),
-                Err(unreadable) => Keys::Missing(unreadable.to_string()),
-            }
+            keys(&env, place, deadline).await?
         }
     };
     Ok(Observation { input, keys })
+}
+
+/// The key set at this place, or the one that the issuer's metadata (RFC 8414, OpenID Connect Discovery) at this place names.
+async fn keys(env: &Environment, place: &str, deadline: Instant) -> Result<Keys, NotRun> {
+    let mut place = place.to_owned();
+    for _ in 0..2 {
+        match document::read(env, "the key set", &place, KEY_SET_MAX_BYTES, deadline).await {
+            Ok(text) => match key_set::location(&text) {
+                Some(next) => place = next,
+                None => return Ok(Keys::Text(text)),
+            },
+            Err(document::Unreadable::Refused(refusal)) => return Err(refusal.into()),
+            Err(unreadable) => return Ok(Keys::Missing(unreadable.to_string())),
+        }
+    }
+    Ok(Keys::Missing("the issuer's metadata names other metadata instead of a key set".to_owned()))
 }
 
 /// The text that holds the token; the command layer put it among the secrets.
@@ -155,7 +176,7 @@ fn input(env: &Environment, target: &str) -> Result<String, NotRun> {
 
 /// The verdict: of several findings the first in the table of outcomes is the outcome.
 fn judge(target: &str, observation: &Observation, expectation: &Expectation) -> Report {
-    let presented = Presented::read(&observation.input, &expectation.scheme);
+    let presented = expectation.presented(&observation.input);
     let mut facts = Facts::new();
     let mut fact = |name: &str, value: Value| {
         facts.insert(name.to_owned(), value);
@@ -184,6 +205,12 @@ fn judge(target: &str, observation: &Observation, expectation: &Expectation) -> 
         }
     } else if let Some(why) = presented.unreadable {
         unknown = Some(why);
+    } else if presented.is_opaque {
+        fact("opaque", json!(true));
+        if expectation.wants_claims {
+            unknown =
+                Some("These credentials carry no claims and no signature that could be compared.".to_owned());
+        }
     }
     conclude(target, facts, findings, unknown)
 }
@@ -227,6 +254,10 @@ fn conclude(target: &str, mut facts: Facts, mut findings: Vec<Finding>, unknown:
 }
 
 fn valid_summary(facts: &Facts) -> String {
+    if facts.contains_key("opaque") {
+        return "The credentials are well formed; what they are good for only the server can tell."
+            .to_owned();
+    }
     let good_for = match facts.get("expires_in_s").and_then(Value::as_i64) {
         Some(seconds) if seconds <= 0 => {
             ", though only by the leeway: it has expired for a verifier without one".to_owned()

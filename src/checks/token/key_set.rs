@@ -37,6 +37,16 @@ const NOT_VERIFIED_HERE: [&str; 4] = ["ES512", "ES256K", "Ed448", "Ed25519"];
 /// An issuer's public keys.
 pub(super) struct KeySet(Vec<Value>);
 
+/// Where the key set is, when a document is an issuer's metadata: its `jwks_uri`.
+pub(super) fn location(text: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let has_keys = value.get("keys").is_some() || value.get("kty").is_some();
+    let named = value.get("jwks_uri").and_then(Value::as_str);
+    // A stranger's document must not name a file of ours.
+    let named = named.filter(|it| it.starts_with("https://") || it.starts_with("http://"));
+    named.filter(|_| !has_keys).map(str::to_owned)
+}
+
 impl KeySet {
     /// Reads a key set, or a single key.
     pub(super) fn parse(text: &str) -> Result<Self, String> {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Finding;
 use crate::outcome::Outcome;
+use crate::request::{FailingRequest, Form};
 
 /// The longest token that is looked at, in bytes. Servers refuse headers beyond 8 to 64 KiB.
 const MAX_BYTES: usize = 64 * 1024;
@@ -25,21 +26,68 @@ pub(super) struct Presented {
     pub(super) jwt: Option<Jwt>,
     /// Why a well-formed token cannot be looked into.
     pub(super) unreadable: Option<String>,
+    /// Whether what was presented is well formed and says nothing by itself: user and password, an API key.
+    pub(super) is_opaque: bool,
     /// What is wrong with the form.
     pub(super) findings: Vec<Finding>,
 }
 
 impl Presented {
     /// Takes apart what a caller presents to an API that wants this scheme.
-    pub(super) fn read(input: &str, wanted: &str) -> Self {
+    ///
+    /// `expects_claims` tells whether anything was said of the token's claims or key, so that it must be one that has them.
+    pub(super) fn read(input: &str, wanted: &str, expects_claims: bool) -> Self {
         let mut presented = Self::default();
-        let value = presented.header_value(input.trim());
+        let from_request = authorization_of_request(input);
+        let value = match &from_request {
+            Some(Some(lines)) => presented.header_value(lines.trim()),
+            Some(None) => {
+                presented.found(Outcome::Missing, "no_header", "The request has no Authorization header.");
+                None
+            }
+            None => presented.header_value(input.trim()),
+        };
         let Some((value, in_header)) = value else { return presented };
-        let token = presented.without_scheme(value, wanted, in_header);
-        if let Some(token) = token {
+        let Some(token) = presented.without_scheme(value, wanted, in_header) else { return presented };
+        let has_scheme = presented.scheme.is_some();
+        if has_scheme && wanted.eq_ignore_ascii_case("basic") {
+            presented.basic(token);
+        } else if has_scheme && !carries_jwt(wanted) && token.split('.').count() != 3 {
+            presented.is_opaque = true;
+        } else if !expects_claims && is_opaque(token) {
+            presented.unreadable = Some(
+                "The token is opaque (no JSON Web Token): only its issuer can tell what it is good for."
+                    .to_owned(),
+            );
+        } else {
             presented.decode(token);
         }
         presented
+    }
+
+    /// User and password (RFC 7617 §2): base64 of both with a colon between them.
+    fn basic(&mut self, token: &str) {
+        use base64::engine::general_purpose::STANDARD;
+        let bare = token.trim_matches(['"', '\'', '`', '<', '>']);
+        if bare.len() != token.len() {
+            self.found(Outcome::Malformed, "quoted", "There are quotes or brackets around the credentials.");
+        }
+        match STANDARD.decode(bare) {
+            Err(_) => {
+                self.found(Outcome::Malformed, "encoding", "The credentials are no base64 (RFC 7617 §2).")
+            }
+            Ok(bytes) if !bytes.contains(&b':') => {
+                self.found(
+                    Outcome::Malformed,
+                    "no_colon",
+                    "The credentials hold no colon between user and password.",
+                );
+            }
+            Ok(bytes) if bytes.starts_with(b":") => {
+                self.found(Outcome::Malformed, "no_user", "The credentials have no user before the colon.");
+            }
+            Ok(_) => self.is_opaque = true,
+        }
     }
 
     fn found(&mut self, outcome: Outcome, diagnosis: &'static str, says: impl Into<String>) {
@@ -153,6 +201,44 @@ impl Presented {
             Err(Undecoded::Malformed { diagnosis, says }) => self.found(Outcome::Malformed, diagnosis, says),
         }
     }
+}
+
+/// The authorisation that a whole request carries, as header lines; `Some(None)` when it carries none, `None` when the text is
+/// no request.
+fn authorization_of_request(input: &str) -> Option<Option<String>> {
+    let text = input.trim();
+    let first = text.lines().next().unwrap_or_default();
+    let is_request =
+        text.starts_with("curl ") || text.starts_with('{') || first.trim_end().contains(" HTTP/");
+    let request = FailingRequest::parse(text).ok().filter(|it| is_request && it.form != Form::Line)?;
+    let lines: Vec<String> = request
+        .headers
+        .iter()
+        .filter(|(name, _)| is_authorization(name))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    if !lines.is_empty() {
+        return Some(Some(lines.join("\n")));
+    }
+    // RFC 6750 §2.3: discouraged, and still met.
+    let in_query = request.query.iter().find(|(name, _)| name == "access_token");
+    Some(in_query.map(|(_, value)| value.clone()))
+}
+
+/// Whether tokens of this scheme are usually JSON Web Tokens.
+fn carries_jwt(scheme: &str) -> bool {
+    ["bearer", "dpop", "jwt"].iter().any(|it| scheme.eq_ignore_ascii_case(it))
+}
+
+/// A random string of letters and digits, as issuers of opaque tokens make them; a piece of a JSON Web Token (`eyJ…`) is none.
+fn is_opaque(token: &str) -> bool {
+    let is_token = token.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_~+/=".contains(&it));
+    let has = |kind: fn(&u8) -> bool| token.bytes().any(|it| kind(&it));
+    is_token
+        && token.len() >= 20
+        && !token.starts_with("eyJ")
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic)
 }
 
 fn is_authorization(name: &str) -> bool {

@@ -21,6 +21,7 @@ fn expecting() -> Expectation {
         leeway: LEEWAY,
         now: now(),
         server_date: None,
+        wants_claims: true,
     }
 }
 
@@ -150,6 +151,94 @@ fn a_text_that_is_no_token_is_malformed() {
     check(&token_of(&json!({"typ": "JWT"}), &json!({})), Outcome::Malformed, "no_alg");
     check_claims(&json!({"exp": "2026-11-01"}), Outcome::Malformed, "time_is_no_number");
     check(&"a".repeat(70_000), Outcome::Malformed, "too_long");
+}
+
+#[test]
+fn the_token_of_a_failing_request_is_found() {
+    let token = token(&json!({}));
+    for request in [
+        format!("curl https://api.example.com/a -H 'Authorization: Bearer {token}'"),
+        format!("GET /a HTTP/1.1\nHost: api.example.com\nAuthorization: Bearer {token}\n"),
+        json!({"request": {"method": "GET", "url": "https://api.example.com/a", "headers": [{"name": "authorization", "value": format!("Bearer {token}")}]}}).to_string(),
+        format!("curl 'https://api.example.com/a?access_token={token}'"),
+    ] {
+        check(&request, Outcome::Valid, "");
+    }
+    check("curl https://api.example.com/a", Outcome::Missing, "no_header");
+    check(
+        &format!("curl https://api.example.com/a -H 'Authorization: {token}'"),
+        Outcome::WrongScheme,
+        "no_scheme",
+    );
+    check("curl -u me:do-not-show-me https://api.example.com/a", Outcome::WrongScheme, "other_scheme");
+}
+
+#[test]
+fn credentials_without_claims_are_looked_at_as_far_as_they_go() {
+    let basic = |input: &str| {
+        let wants = Expectation {
+            scheme: "Basic".into(),
+            wants_claims: false,
+            issuer: None,
+            audience: None,
+            scopes: vec![],
+            ..expecting()
+        };
+        let report = judged(input, Keys::NotNamed, &wants);
+        (report.outcome, report.facts.get("diagnosis").and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    let is = |outcome, diagnosis: &str| (outcome, diagnosis.to_owned());
+    assert_eq!(basic("Basic dXNlcjpwYXNzd29yZA=="), is(Outcome::Valid, ""));
+    assert_eq!(basic("Authorization: basic dXNlcjpwYXNzd29yZA=="), is(Outcome::Valid, ""));
+    assert_eq!(basic("Basic user:password"), is(Outcome::Malformed, "encoding"));
+    assert_eq!(basic("Basic dXNlcg=="), is(Outcome::Malformed, "no_colon"));
+    assert_eq!(basic("Basic"), is(Outcome::Missing, "empty_header"));
+    assert_eq!(basic(&format!("Bearer {}", token(&json!({})))), is(Outcome::WrongScheme, "other_scheme"));
+}
+
+#[test]
+fn an_opaque_token_is_neither_good_nor_bad() {
+    let unasked =
+        || Expectation { wants_claims: false, issuer: None, audience: None, scopes: vec![], ..expecting() };
+    for opaque in ["Bearer ghx_16C7e42F292c6912E7710c838347Ae178B4a", "4f9a0c1be2d37a5568f0aa11"] {
+        assert_eq!(judged(opaque, Keys::NotNamed, &unasked()).outcome, Outcome::Error, "{opaque}");
+        assert_eq!(judged(opaque, Keys::NotNamed, &expecting()).outcome, Outcome::Malformed, "{opaque}");
+    }
+    for broken in ["abc", "not-a-token-at-all-really", &token(&json!({}))[..60]] {
+        assert_eq!(judged(broken, Keys::NotNamed, &unasked()).outcome, Outcome::Malformed, "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_set_is_found_through_the_issuers_metadata() {
+    use crate::drill::http_server::{HttpServer, Reply};
+    let server = HttpServer::plain(move |asked: hyper::Request<hyper::body::Bytes>| async move {
+        let host = asked.headers()["host"].to_str().unwrap().to_owned();
+        match asked.uri().path() {
+            "/.well-known/openid-configuration" => {
+                Reply::json(200, &json!({"issuer": "x", "jwks_uri": format!("http://{host}/keys")}))
+            }
+            "/keys" => Reply::text(200, fixture_keys()),
+            _ => Reply::empty(404),
+        }
+    })
+    .await
+    .unwrap();
+    let secrets = std::collections::BTreeMap::from([("-".to_owned(), fixture_token("rs256"))]);
+    let env = Environment::new(crate::egress::Policy::unrestricted()).with_secrets(secrets);
+    let request = Request {
+        check: CheckKind::Token,
+        target: "-".to_owned(),
+        with: crate::checks::With::from([("jwks", server.url("/.well-known/openid-configuration"))]),
+        timeout: std::time::Duration::from_secs(2),
+        now: now(),
+    };
+    let report = crate::checks::run(&env, &request).await.unwrap();
+    assert_eq!(
+        (report.outcome, &report.facts["signature"]),
+        (Outcome::Valid, &json!("verified")),
+        "{report:?}"
+    );
 }
 
 #[test]

@@ -6,7 +6,10 @@
 //! A description drifts from its API, so the report says which version and text of it was used; and what the text of the
 //! request does not show is noted as not evaluated instead of being held against it.
 
+mod bundle;
 mod description;
+mod response;
+mod security;
 mod parts;
 mod routing;
 mod schema;
@@ -39,6 +42,8 @@ const LISTED: usize = 20;
 struct Observation {
     request: String,
     spec: String,
+    /// Places and texts of the documents that the description refers to, as far as they could be had.
+    others: Vec<(String, String)>,
 }
 
 pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
@@ -79,8 +84,41 @@ async fn probe(
     let env = document::trusting(env, &request.with).await?;
     match document::read(&env, "the description", spec, SPEC_MAX_BYTES, deadline).await {
         Err(document::Unreadable::Refused(refusal)) => Err(refusal.into()),
-        spec => Ok(spec.map(|spec| Observation { request: text, spec })),
+        Err(unreadable) => Ok(Err(unreadable)),
+        Ok(text_of_spec) => {
+            let others = others(&env, spec, &text_of_spec, deadline).await;
+            Ok(Ok(Observation { request: text, spec: text_of_spec, others }))
+        }
     }
+}
+
+/// The documents that a description refers to, and those that these refer to. One that cannot be had is left out: what it
+/// describes is then not evaluated.
+async fn others(env: &Environment, place: &str, text: &str, deadline: Instant) -> Vec<(String, String)> {
+    let references = |place: &str, text: &str| {
+        // A description without a `$ref` beyond itself need not be read twice.
+        let is_alone = !text.contains("$ref");
+        if is_alone {
+            Vec::new()
+        } else {
+            description::value_of(place, text).map(|it| bundle::foreign(place, &it)).unwrap_or_default()
+        }
+    };
+    let mut wanted = references(place, text);
+    let mut seen = std::collections::BTreeSet::from([place.to_owned()]);
+    let mut found = Vec::new();
+    while let Some(next) = wanted.pop() {
+        if !seen.insert(next.clone()) || seen.len() > bundle::MOST_DOCUMENTS {
+            continue;
+        }
+        if let Ok(text) =
+            document::read(env, "a part of the description", &next, SPEC_MAX_BYTES, deadline).await
+        {
+            wanted.extend(references(&next, &text));
+            found.push((next, text));
+        }
+    }
+    found
 }
 
 /// The verdict.
@@ -90,7 +128,7 @@ fn judge(target: &str, spec: &str, observation: &Observation) -> Report {
         Ok(request) => request,
         Err(problem) => return error(problem.to_string()),
     };
-    let description = match Description::parse(spec, &observation.spec) {
+    let description = match Description::parse(spec, &observation.spec, &observation.others) {
         Ok(description) => description,
         Err(why) => return error(why),
     };
@@ -157,6 +195,13 @@ fn verdict(
     fact("operation", json!(name.unwrap_or(&place)));
     if let Some(status) = request.status() {
         fact("response_documented", json!(is_documented(operation, status)));
+    }
+    let unmet = security::unmet(description, operation, request);
+    if !unmet.is_empty() {
+        fact("security_missing", json!(unmet));
+    }
+    if let Some(response) = &request.response {
+        response::compare(description, operation, response, fact);
     }
     if operation.get("deprecated").and_then(Value::as_bool) == Some(true) {
         fact("deprecated", json!(true));

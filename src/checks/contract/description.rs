@@ -1,6 +1,6 @@
 //! An OpenAPI 3.x description: its servers, its paths, and the operation a request means.
 //!
-//! Reads what comparison needs and leaves the rest alone; only references into the document itself are followed. Paths are
+//! Reads what comparison needs and leaves the rest alone; references into other documents are followed where those could be read. Paths are
 //! matched as the specification says: concrete before templated, and the path is appended to the server's URL.
 
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::super::document;
+use super::bundle;
 
 /// The methods of a path item (OpenAPI 3.2 adds `query`).
 pub(super) const METHODS: [&str; 9] =
@@ -56,16 +57,12 @@ pub(super) struct Route<'a> {
 }
 
 impl Description {
-    /// Reads a description; JSON and YAML are told apart by the first character.
-    pub(super) fn parse(place: &str, text: &str) -> Result<Self, String> {
+    /// Reads a description and the documents it refers to.
+    pub(super) fn parse(place: &str, text: &str, others: &[(String, String)]) -> Result<Self, String> {
         let text = text.trim_start_matches('\u{feff}');
-        let doc: Value = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text)
-                .map_err(|error| format!("the description `{place}` is no JSON: {error}"))?
-        } else {
-            crate::yaml::read(place, text)
-                .map_err(|problem| format!("the description is no YAML: {problem}"))?
-        };
+        let others: Result<Vec<_>, String> =
+            others.iter().map(|(place, text)| Ok((place.clone(), value_of(place, text)?))).collect();
+        let doc = bundle::whole(place, value_of(place, text)?, others?);
         let version = doc.get("openapi").and_then(Value::as_str).unwrap_or_default();
         if !version.starts_with("3.") {
             let found = if doc.get("swagger").is_some() { "Swagger 2.0" } else { "something else" };
@@ -178,6 +175,16 @@ impl Server {
     fn is_at(&self, host: &str) -> bool {
         let port = |host: &str| host.trim_end_matches(":443").trim_end_matches(":80").to_ascii_lowercase();
         self.host.as_deref().is_some_and(|own| segment(&port(own), &port(host), &mut Vec::new()))
+    }
+}
+
+/// The value of a document; JSON and YAML are told apart by the first character.
+pub(super) fn value_of(place: &str, text: &str) -> Result<Value, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| format!("the description `{place}` is no JSON: {error}"))
+    } else {
+        crate::yaml::read(place, text).map_err(|problem| format!("the description is no YAML: {problem}"))
     }
 }
 
@@ -360,7 +367,7 @@ mod tests {
     fn described(servers: &Value) -> Description {
         let doc = json!({"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "servers": servers,
             "paths": {"/orders/{id}": {"get": {}}, "/orders/mine": {"get": {}}, "/{a}/mine": {"get": {}}}});
-        Description::parse("spec", &doc.to_string()).unwrap()
+        Description::parse("spec", &doc.to_string(), &[]).unwrap()
     }
 
     #[track_caller]
@@ -396,7 +403,7 @@ mod tests {
     #[test]
     fn what_is_no_openapi_3_is_refused_by_name() {
         let refuse = |text: &str, says: &str| {
-            let why = Description::parse("spec", text).unwrap_err();
+            let why = Description::parse("spec", text, &[]).unwrap_err();
             assert!(why.contains(says), "{why}");
         };
         refuse(r#"{"swagger": "2.0"}"#, "is Swagger 2.0");
@@ -410,7 +417,7 @@ mod tests {
     fn references_are_followed_and_loops_end() {
         let doc = json!({"openapi": "3.0.3", "paths": {}, "a": {"$ref": "#/b"}, "b": {"$ref": "#/c~1d"}, "c/d": {"x": 1},
             "loop": {"$ref": "#/loop"}});
-        let described = Description::parse("spec", &doc.to_string()).unwrap();
+        let described = Description::parse("spec", &doc.to_string(), &[]).unwrap();
         let at = |name: &str| described.resolve(&described.doc[name]);
         assert_eq!(at("a"), Some(&json!({"x": 1})));
         assert_eq!(at("loop"), None);

@@ -47,7 +47,7 @@ pub(super) fn compare(
         .query
         .iter()
         .map(|(name, _)| name.as_str())
-        .filter(|name| !parameters.iter().any(|it| it.place == "query" && it.is_named(name)))
+        .filter(|name| !parameters.iter().any(|it| it.place == "query" && it.takes(description, name)))
         .map(str::to_owned)
         .collect();
     unknown.sort();
@@ -87,6 +87,73 @@ impl Parameter<'_> {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('[') && rest.ends_with(']'))
     }
 
+    /// Whether a query name belongs to it, also as a property of an object that is spread over the query.
+    fn takes(&self, description: &Description, query: &str) -> bool {
+        let is_spread = || {
+            self.is_spread()
+                && self.fields.get("schema").is_some_and(|it| properties(description, it).contains_key(query))
+        };
+        self.is_named(query) || is_spread()
+    }
+
+    /// The style (OAS 3.1 §4.8.12.3), or the default of its place.
+    fn style(&self) -> &str {
+        let style = self.fields.get("style").and_then(Value::as_str);
+        style.unwrap_or(if matches!(self.place, "query" | "cookie") { "form" } else { "simple" })
+    }
+
+    fn explodes(&self) -> bool {
+        self.fields.get("explode").and_then(Value::as_bool).unwrap_or(self.style() == "form")
+    }
+
+    /// An object whose properties are query names of their own.
+    fn is_spread(&self) -> bool {
+        self.place == "query" && self.style() == "form" && self.explodes()
+    }
+
+    /// The properties and texts of an object as its style writes them; `None` where the style is not read here.
+    fn pairs(
+        &self,
+        description: &Description,
+        schema: &Value,
+        values: &[String],
+        request: &FailingRequest,
+    ) -> Option<Vec<(String, String)>> {
+        let flat = |text: &str, separator: char| -> Option<Vec<(String, String)>> {
+            let parts: Vec<&str> = text.split(separator).collect();
+            if self.explodes() {
+                let pair =
+                    |it: &&str| it.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+                return parts.iter().map(pair).collect();
+            }
+            let pairs = parts.chunks(2).map(|it| Some((it[0].to_owned(), (*it.get(1)?).to_owned())));
+            pairs.collect()
+        };
+        match (self.place, self.style()) {
+            ("query", "deepObject") => {
+                let inner = |name: &str| {
+                    let inside = name.strip_prefix(self.name)?.strip_prefix('[')?.strip_suffix(']')?;
+                    Some(inside.to_owned())
+                };
+                let named = request.query.iter().filter(|(name, _)| self.is_named(name));
+                let pairs: Option<Vec<_>> =
+                    named.map(|(name, value)| Some((inner(name)?, value.clone()))).collect();
+                // Objects within objects have no defined style.
+                pairs.filter(|it| it.iter().all(|(name, _)| !name.contains(['[', ']'])))
+            }
+            ("query", "form") if self.explodes() => {
+                let known = properties(description, schema);
+                let named = request.query.iter().filter(|(name, _)| known.contains_key(name.as_str()));
+                if known.is_empty() { None } else { Some(named.cloned().collect()) }
+            }
+            ("query" | "cookie", "form") | ("path" | "header", "simple") => match values.first() {
+                Some(value) => flat(value, ','),
+                None => Some(Vec::new()),
+            },
+            _ => None,
+        }
+    }
+
     fn is_required(&self) -> bool {
         self.place == "path" || self.fields.get("required").and_then(Value::as_bool).unwrap_or(false)
     }
@@ -97,7 +164,7 @@ impl Parameter<'_> {
             pairs.iter().filter(|(name, _)| name == self.name).map(|(_, value)| value.clone()).collect()
         };
         match self.place {
-            "path" => Some(of(&route.values)),
+            "path" => Some(of(&route.values).iter().map(|it| self.bare(it)).collect()),
             "query" => {
                 let named = request.query.iter().filter(|(name, _)| self.is_named(name));
                 Some(named.map(|(_, value)| value.clone()).collect())
@@ -117,17 +184,26 @@ impl Parameter<'_> {
         }
     }
 
+    /// A path value without the marks of its style: `.5` and `;id=5`.
+    fn bare(&self, value: &str) -> String {
+        let bare = match self.style() {
+            "label" => value.strip_prefix('.'),
+            "matrix" => value.strip_prefix(&format!(";{}=", self.name)),
+            _ => None,
+        };
+        bare.unwrap_or(value).to_owned()
+    }
+
     /// The value in the shape its schema wants, as far as a text can have it; several readings where it may be either.
     fn readings(&self, description: &Description, schema: &Value, values: &[String]) -> Vec<Value> {
         if !types(description, schema).contains(&"array") {
             return values.first().map(|value| readings(description, schema, value)).unwrap_or_default();
         }
-        let style = self.fields.get("style").and_then(Value::as_str);
-        let style = style.unwrap_or(if matches!(self.place, "query" | "cookie") { "form" } else { "simple" });
-        let explodes = self.fields.get("explode").and_then(Value::as_bool).unwrap_or(style == "form");
+        let (style, explodes) = (self.style(), self.explodes());
         let separator = match style {
             "spaceDelimited" => ' ',
             "pipeDelimited" => '|',
+            "label" if explodes => '.',
             _ => ',',
         };
         let items = description.resolve(schema).and_then(|it| it.get("items")).unwrap_or(&Value::Null);
@@ -162,6 +238,10 @@ impl Compared {
             }
             return;
         };
+        if let Some(schema) = fields.get("schema").filter(|it| types(description, it).contains(&"object")) {
+            self.object(description, parameter, schema, &at, &values, request);
+            return;
+        }
         if values.is_empty() {
             if parameter.is_required() && place != "path" {
                 self.violations.push(Violation::plain(place, at, "required"));
@@ -172,11 +252,12 @@ impl Compared {
             self.not_evaluated.push(format!("the {place} parameter `{name}`: its value is a placeholder"));
             return;
         }
+        if fields.get("allowEmptyValue").and_then(Value::as_bool) == Some(true)
+            && values.iter().all(String::is_empty)
+        {
+            return;
+        }
         let judged = if let Some(schema) = fields.get("schema") {
-            if types(description, schema).contains(&"object") {
-                self.not_evaluated.push(format!("the {place} parameter `{name}`: it is an object"));
-                return;
-            }
             let readings = parameter.readings(description, schema, &values);
             likeliest(readings.iter().map(|value| violations(description, place, &at, schema, value)))
         } else {
@@ -189,6 +270,38 @@ impl Compared {
             }
         };
         self.take(judged, || format!("the {place} parameter `{name}`"));
+    }
+
+    /// A parameter that is an object.
+    fn object(
+        &mut self,
+        description: &Description,
+        parameter: &Parameter<'_>,
+        schema: &Value,
+        at: &str,
+        values: &[String],
+        request: &FailingRequest,
+    ) {
+        let Parameter { name, place, .. } = *parameter;
+        let Some(pairs) = parameter.pairs(description, schema, values, request) else {
+            self.not_evaluated
+                .push(format!("the {place} parameter `{name}`: an object in a style that is not read"));
+            return;
+        };
+        if pairs.is_empty() {
+            if parameter.is_required() {
+                self.violations.push(Violation::plain(place, at, "required"));
+            }
+            return;
+        }
+        if pairs.iter().any(|(_, value)| is_placeholder(value)) {
+            self.not_evaluated.push(format!("the {place} parameter `{name}`: its value is a placeholder"));
+            return;
+        }
+        let value = form(description, schema, pairs.into_iter());
+        self.take(violations(description, place, at, schema, &value), || {
+            format!("the {place} parameter `{name}`")
+        });
     }
 
     fn take(&mut self, judged: Result<Vec<Violation>, String>, what: impl FnOnce() -> String) {
@@ -256,7 +369,7 @@ fn likeliest(
 }
 
 /// The media type object for this type: the exact one, then a range, as RFC 9110 §12.5.1 ranks them.
-fn accepted<'a>(content: &'a Map<String, Value>, sent: &str) -> Option<&'a Value> {
+pub(super) fn accepted<'a>(content: &'a Map<String, Value>, sent: &str) -> Option<&'a Value> {
     let bare = |name: &str| name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, subtype) = sent.split_once('/')?;
     let suffix = subtype.rsplit_once('+').map(|(_, suffix)| format!("{kind}/*+{suffix}"));
@@ -289,13 +402,30 @@ fn value_of(description: &Description, schema: &Value, body: &Body, kind: &str) 
     }
 }
 
+/// The properties of a schema, those of its `allOf` included.
+fn properties(description: &Description, schema: &Value) -> Map<String, Value> {
+    fn gather(description: &Description, schema: &Value, depth: usize, into: &mut Map<String, Value>) {
+        let Some(schema) = description.resolve(schema) else { return };
+        let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        into.extend(own.map(|(name, it)| (name.clone(), it.clone())));
+        if depth > 0 {
+            for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+                gather(description, part, depth - 1, into);
+            }
+        }
+    }
+    let mut found = Map::new();
+    gather(description, schema, 4, &mut found);
+    found
+}
+
 /// A form's fields as an object, each in the type its property has.
 fn form(description: &Description, schema: &Value, pairs: impl Iterator<Item = (String, String)>) -> Value {
-    let properties = description.resolve(schema).and_then(|it| it.get("properties")).unwrap_or(&Value::Null);
+    let properties = properties(description, schema);
     let mut object = Map::new();
     for (name, text) in pairs {
         let name = name.strip_suffix("[]").unwrap_or(&name).to_owned();
-        let property = properties.get(&name).unwrap_or(&Value::Null);
+        let property = properties.get(&name).and_then(|it| description.resolve(it)).unwrap_or(&Value::Null);
         let is_list = types(description, property).contains(&"array");
         let of = if is_list { property.get("items").unwrap_or(&Value::Null) } else { property };
         let value = readings(description, of, &text).swap_remove(0);

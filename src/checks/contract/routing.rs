@@ -229,7 +229,7 @@ mod tests {
         let paths: serde_json::Map<_, _> =
             paths.iter().map(|path| ((*path).to_owned(), json!({"get": {}}))).collect();
         let doc = json!({"openapi": "3.1.0", "servers": [{"url": format!("https://api.example.com{base}")}], "paths": paths});
-        Description::parse("spec", &doc.to_string()).unwrap()
+        Description::parse("spec", &doc.to_string(), &[]).unwrap()
     }
 
     #[track_caller]

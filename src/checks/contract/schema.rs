@@ -22,7 +22,7 @@ const SHOWN_CHARS: usize = 160;
 /// One place of a request that its schema does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Violation {
-    /// `body`, `query`, `path`, `header` or `cookie`.
+    /// `body`, `query`, `path`, `header`, `cookie` or `response`.
     pub(super) part: &'static str,
     /// Where in it, as a JSON pointer (RFC 6901).
     pub(super) pointer: String,
@@ -61,7 +61,10 @@ pub(super) fn violations(
     schema: &Value,
     value: &Value,
 ) -> Result<Vec<Violation>, String> {
-    let mut excerpt = Excerpt { description, wanted: Vec::new(), seen: BTreeSet::new(), foreign: false };
+    // What only the other side may send is not required of this one.
+    let not_required = if part == "response" { "writeOnly" } else { "readOnly" };
+    let mut excerpt =
+        Excerpt { description, wanted: Vec::new(), seen: BTreeSet::new(), foreign: false, not_required };
     let root = excerpt.cut(schema)?;
     if excerpt.foreign {
         return Err("its schema refers to another document".to_owned());
@@ -179,6 +182,8 @@ struct Excerpt<'a> {
     seen: BTreeSet<String>,
     /// A reference leads out of the document.
     foreign: bool,
+    /// `readOnly` for a request, `writeOnly` for a response.
+    not_required: &'static str,
 }
 
 impl Excerpt<'_> {
@@ -253,13 +258,13 @@ impl Excerpt<'_> {
         if self.description.is_3_0 { from_3_0(out) } else { Value::Object(out) }
     }
 
-    /// Names that a request must have: a `readOnly` property is required of responses only (OAS 3.0 §4.7.24.2).
+    /// Names that must be there: a `readOnly` property is required of responses only, a `writeOnly` one of requests (OAS 3.0 §4.7.24.2).
     fn required(&self, names: &[Value], schema: &Map<String, Value>) -> Value {
-        let is_read_only = |name: &Value| {
+        let is_the_others = |name: &Value| {
             let property = schema.get("properties")?.get(name.as_str()?)?;
-            self.description.resolve(property)?.get("readOnly")?.as_bool()
+            self.description.resolve(property)?.get(self.not_required)?.as_bool()
         };
-        names.iter().filter(|name| is_read_only(name) != Some(true)).cloned().collect()
+        names.iter().filter(|name| is_the_others(name) != Some(true)).cloned().collect()
     }
 }
 
@@ -312,7 +317,7 @@ mod tests {
 
     fn description(version: &str, schemas: &Value) -> Description {
         let doc = json!({"openapi": version, "paths": {}, "components": {"schemas": schemas}});
-        Description::parse("spec", &doc.to_string()).unwrap()
+        Description::parse("spec", &doc.to_string(), &[]).unwrap()
     }
 
     fn found(version: &str, schemas: &Value, value: &Value) -> Result<Vec<String>, String> {

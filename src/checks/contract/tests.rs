@@ -56,7 +56,11 @@ const GOOD: &str =
     "curl https://api.example.com/v1/orders --json '{\"sku\": \"a\", \"count\": 2, \"note\": null}'";
 
 fn judged(request: &str) -> Report {
-    judge("request.txt", "spec.yaml", &Observation { request: request.to_owned(), spec: SPEC.to_owned() })
+    judge(
+        "request.txt",
+        "spec.yaml",
+        &Observation { request: request.to_owned(), spec: SPEC.to_owned(), others: vec![] },
+    )
 }
 
 #[track_caller]
@@ -173,6 +177,67 @@ fn parameters_are_judged_by_their_schemas() {
     assert_eq!(report.facts["unknown_query"], json!(["lmit"]));
 }
 
+const STYLES: &str = r##"
+openapi: 3.1.0
+info: {title: Styles, version: 1}
+paths:
+  /search/{point}:
+    parameters:
+      - {name: point, in: path, required: true, schema: {type: object, properties: {x: {type: integer}, y: {type: integer}}}}
+    get:
+      parameters:
+        - {name: filter, in: query, style: deepObject, explode: true, required: true, schema: {$ref: "#/components/schemas/Filter"}}
+        - {name: page, in: query, schema: {type: object, properties: {size: {type: integer}, after: {type: [string, "null"]}}}}
+        - {name: box, in: query, explode: false, schema: {type: object, properties: {w: {type: integer}}}}
+        - {name: ids, in: query, style: pipeDelimited, explode: false, schema: {type: array, items: {type: integer}}}
+        - {name: X-Range, in: header, schema: {type: object, properties: {from: {type: integer}}}}
+        - {name: session, in: cookie, required: true, schema: {type: string, minLength: 3}}
+        - {name: verbose, in: query, allowEmptyValue: true, schema: {type: boolean}}
+      responses: {200: {description: ok}}
+components:
+  schemas:
+    Filter: {type: object, required: [state], additionalProperties: false, properties: {state: {enum: [open]}, n: {type: integer}}}
+"##;
+
+#[test]
+fn parameters_come_in_styles() {
+    let found = |path: &str, header: &str| {
+        let request = format!("curl -g 'http://a.test{path}' -H 'Cookie: session=abc' -H '{header}'");
+        let report = judge(
+            "request.txt",
+            "spec.yaml",
+            &Observation { request, spec: STYLES.to_owned(), others: vec![] },
+        );
+        let list = report.facts.get("violations").and_then(Value::as_array).cloned().unwrap_or_default();
+        assert!(!report.facts.contains_key("not_evaluated"), "{:?}", report.facts);
+        list.iter()
+            .map(|it| format!("{} {} {}", it["in"], it["pointer"], it["keyword"]).replace('"', ""))
+            .collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(
+        found(
+            "/search/x,1,y,2?filter[state]=open&filter[n]=3&size=5&box=w,7&ids=1|2&verbose=",
+            "X-Range: from,4"
+        ),
+        none
+    );
+    assert_eq!(found("/search/x,a,y,2?filter[state]=open", "X-A: b"), ["path /point/x type"]);
+    assert_eq!(
+        found("/search/x,1?filter[n]=x", "X-A: b"),
+        ["query /filter/n type", "query /filter/state required"]
+    );
+    assert_eq!(
+        found("/search/x,1?filter[stat]=open", "X-A: b"),
+        ["query /filter additionalProperties", "query /filter/state required"]
+    );
+    assert_eq!(found("/search/x,1", "X-A: b"), ["query /filter required"]);
+    assert_eq!(
+        found("/search/x,1?filter[state]=open&size=many&box=w,b&ids=1|b", "X-Range: from,z"),
+        ["query /page/size type", "query /box/w type", "query /ids/1 type", "header /X-Range/from type"]
+    );
+}
+
 #[test]
 fn forms_are_read_in_the_types_of_their_properties() {
     check("curl https://api.example.com/v1/uploads -F name=x -F count=2 -F file=@a.png", Outcome::Matches);
@@ -213,10 +278,90 @@ fn a_status_that_the_description_does_not_know_is_told() {
 }
 
 #[test]
+fn what_came_back_is_compared_and_noted() {
+    let spec = r##"
+openapi: 3.0.3
+info: {title: R, version: 1}
+security: [{key: []}, {token: []}]
+paths:
+  /orders:
+    get:
+      responses:
+        200: {content: {application/json: {schema: {$ref: "#/components/schemas/Order"}}}}
+        4XX: {description: no}
+    head: {security: [], responses: {}}
+components:
+  securitySchemes:
+    key: {type: apiKey, in: header, name: X-Api-Key}
+    token: {type: http, scheme: bearer}
+  schemas:
+    Order: {type: object, required: [id, secret], properties: {id: {type: string, readOnly: true}, secret: {type: string, writeOnly: true}, n: {type: integer}}}
+"##;
+    let judged = |request: &str| {
+        let observation = Observation { request: request.to_owned(), spec: spec.to_owned(), others: vec![] };
+        judge("request.txt", "spec.yaml", &observation).facts
+    };
+    let har = |status: u16, kind: &str, body: &str| {
+        json!({"request": {"method": "GET", "url": "https://a.test/orders", "headers": [{"name": "x-api-key", "value": "k"}]},
+            "response": {"status": status, "headers": [{"name": "content-type", "value": kind}], "content": {"text": body}}}).to_string()
+    };
+    let good = judged(&har(200, "application/json", r#"{"id": "1"}"#));
+    assert_eq!((good.get("response_violations"), good.get("security_missing")), (None, None), "{good:?}");
+    let bad = judged(&har(200, "application/json", r#"{"n": "s3cret"}"#));
+    assert_eq!(bad["response_violations"].as_array().map(Vec::len), Some(2), "{bad:?}");
+    assert!(!json!(bad).to_string().contains("s3cret"));
+    let page = judged(&har(200, "text/html", "<html>"));
+    assert_eq!(page["response_content_type"], "text/html");
+    assert_eq!(page["response_content_types"], json!(["application/json"]));
+    assert_eq!(judged("curl https://a.test/orders")["security_missing"], json!(["key", "token"]));
+    assert_eq!(
+        judged("curl https://a.test/orders -H 'Authorization: Bearer x'").get("security_missing"),
+        None
+    );
+    assert_eq!(judged("curl -I https://a.test/orders").get("security_missing"), None);
+}
+
+#[tokio::test]
+async fn a_description_may_be_spread_over_several_files() {
+    let folder = std::env::temp_dir().join(format!("firstcheck-spread-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("schemas")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write(
+        "spec.yaml",
+        "openapi: 3.1.0\ninfo: {title: S, version: 1}\npaths:\n  /orders: {$ref: orders.yaml}\n",
+    );
+    write(
+        "orders.yaml",
+        "post:\n  requestBody: {content: {application/json: {schema: {$ref: 'schemas/order.json#/Order'}}}}\n",
+    );
+    write(
+        "schemas/order.json",
+        r##"{"Order": {"type": "object", "required": ["sku"], "properties": {"sku": {"$ref": "#/Sku"}}}, "Sku": {"type": "string"}}"##,
+    );
+    let run = async |body: &str| {
+        let request = Request {
+            check: CheckKind::Contract,
+            target: format!("curl http://a.test/orders --json '{body}'"),
+            with: crate::checks::With::from([("spec", folder.join("spec.yaml").to_str().unwrap())]),
+            timeout: std::time::Duration::from_secs(5),
+            now: crate::clock::now(),
+        };
+        crate::checks::run(&Environment::new(crate::egress::Policy::public_only()), &request).await.unwrap()
+    };
+    assert_eq!(run(r#"{"sku": "a"}"#).await.outcome, Outcome::Matches);
+    let report = run(r#"{"sku": 1}"#).await;
+    assert_eq!(
+        (report.outcome, &report.facts["violations"][0]["pointer"]),
+        (Outcome::SchemaViolation, &json!("/sku"))
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn texts_that_are_neither_are_errors() {
     check("it is broken", Outcome::Error);
     check("", Outcome::Error);
-    let swagger = Observation { request: GOOD.to_owned(), spec: "swagger: '2.0'".to_owned() };
+    let swagger = Observation { request: GOOD.to_owned(), spec: "swagger: '2.0'".to_owned(), others: vec![] };
     let report = judge("request.txt", "spec.yaml", &swagger);
     assert_eq!(report.outcome, Outcome::Error);
     assert!(report.summary.contains("Swagger 2.0"), "{}", report.summary);

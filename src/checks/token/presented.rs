@@ -40,12 +40,12 @@ impl Presented {
         let mut presented = Self::default();
         let from_request = authorization_of_request(input);
         let value = match &from_request {
-            Some(Some(lines)) => presented.header_value(lines.trim()),
-            Some(None) => {
+            Carried::Lines(lines) => presented.header_value(lines.trim()),
+            Carried::Nothing => {
                 presented.found(Outcome::Missing, "no_header", "The request has no Authorization header.");
                 None
             }
-            None => presented.header_value(input.trim()),
+            Carried::NoRequest => presented.header_value(input.trim()),
         };
         let Some((value, in_header)) = value else { return presented };
         let Some(token) = presented.without_scheme(value, wanted, in_header) else { return presented };
@@ -74,7 +74,7 @@ impl Presented {
         }
         match STANDARD.decode(bare) {
             Err(_) => {
-                self.found(Outcome::Malformed, "encoding", "The credentials are no base64 (RFC 7617 §2).")
+                self.found(Outcome::Malformed, "encoding", "The credentials are no base64 (RFC 7617 §2).");
             }
             Ok(bytes) if !bytes.contains(&b':') => {
                 self.found(
@@ -203,14 +203,23 @@ impl Presented {
     }
 }
 
-/// The authorisation that a whole request carries, as header lines; `Some(None)` when it carries none, `None` when the text is
-/// no request.
-fn authorization_of_request(input: &str) -> Option<Option<String>> {
+/// The authorisation that a whole request carries.
+enum Carried {
+    /// As header lines, or the bare token.
+    Lines(String),
+    /// It carries none.
+    Nothing,
+    /// The text is no request.
+    NoRequest,
+}
+
+fn authorization_of_request(input: &str) -> Carried {
     let text = input.trim();
     let first = text.lines().next().unwrap_or_default();
     let is_request =
         text.starts_with("curl ") || text.starts_with('{') || first.trim_end().contains(" HTTP/");
-    let request = FailingRequest::parse(text).ok().filter(|it| is_request && it.form != Form::Line)?;
+    let request = FailingRequest::parse(text).ok().filter(|it| is_request && it.form != Form::Line);
+    let Some(request) = request else { return Carried::NoRequest };
     let lines: Vec<String> = request
         .headers
         .iter()
@@ -218,11 +227,11 @@ fn authorization_of_request(input: &str) -> Option<Option<String>> {
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     if !lines.is_empty() {
-        return Some(Some(lines.join("\n")));
+        return Carried::Lines(lines.join("\n"));
     }
     // RFC 6750 §2.3: discouraged, and still met.
     let in_query = request.query.iter().find(|(name, _)| name == "access_token");
-    Some(in_query.map(|(_, value)| value.clone()))
+    in_query.map_or(Carried::Nothing, |(_, value)| Carried::Lines(value.clone()))
 }
 
 /// Whether tokens of this scheme are usually JSON Web Tokens.

@@ -33,6 +33,7 @@ mod inbound;
 mod intake;
 mod lanes;
 mod perform;
+mod replicas;
 pub mod view;
 
 pub use crate::store::{Figures, Filter, Kept, Summary, Unavailable};
@@ -148,6 +149,9 @@ impl App {
             tracing::info!(actions = pending.len(), "carrying on with what was pending");
         }
         lanes::enqueue(&app, pending);
+        if app.store.is_shared() {
+            replicas::beat(&app);
+        }
         if let Some(inbound) = parts.inbound {
             inbound::listen(&app, inbound);
         }
@@ -161,6 +165,9 @@ impl App {
             tracing::warn!(
                 "stopped before every running action was done; they are repeated at the next start"
             );
+        }
+        if let Err(error) = self.store.release().await {
+            tracing::warn!(%error, "the leases of this replica run out by themselves");
         }
     }
 

@@ -2,13 +2,17 @@
 //!
 //! [`Store::commit`] is the heart: what happened and what is to be done about it become durable together, or not at all. It
 //! refuses a commit that was decided on an older state ([`CommitError::Conflict`]) and a second open incident with the same
-//! key ([`CommitError::KeyTaken`]); the caller looks again and decides again. The surprise: nothing is claimed on disk. One
-//! process owns the file (it holds a lock on it), so an action that was running when the process died is simply still there.
+//! key ([`CommitError::KeyTaken`]); the caller looks again and decides again. The surprise: with a SQLite file nothing is
+//! claimed on disk. One process owns the file (it holds a lock on it), so an action that was running when the process died is
+//! simply still there. On PostgreSQL, which replicas share, an action is leased to the replica that performs it.
 //!
 //! # Why
-//! The outbox is a table of ours and not a job library's, because a row of it is written in the transaction that holds its
-//! event and is performed without a poll: the committer hands it to its lane at once, and the table is read only at the
-//! start. How apalis (design, section 3) compares is measured in the issue on durability.
+//! The outbox is a table of ours and not apalis (design, section 3), for three reasons read in its sources: its workers find tasks by
+//! polling, so an idle job starts after up to a poll's pause (or one NOTIFY per task) instead of at once, from the
+//! committer's hands; it has no order among the tasks of one destination, let alone across replicas, and a thread's messages need one; and its tables
+//! hold a task's state beside ours, where a result and the event that reports it must be one row's deletion in one transaction.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,9 +22,15 @@ use crate::bucket::Bucket;
 use crate::incident::{Incident, IncidentId, Recorded};
 use crate::triage::Action;
 
+mod backend;
+mod postgres;
+mod rows;
 mod sqlite;
 
-pub use sqlite::Store;
+pub use backend::Store;
+
+/// How often a replica of a shared store renews its lease and looks for work that nobody does.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Bytes of a kept body: the largest alerts seen are 256 KiB, and the first 64 KiB tell what is wrong with a bad one.
 pub const KEPT_BODY_BYTES: usize = 64 * 1024;
@@ -257,6 +267,17 @@ pub enum Filter {
     In(crate::incident::Stage),
 }
 
+impl Filter {
+    /// Whether open ones alone, and in which stage alone.
+    fn parts(self) -> (bool, Option<&'static str>) {
+        match self {
+            Self::All => (false, None),
+            Self::Open => (true, None),
+            Self::In(stage) => (false, Some(stage.id())),
+        }
+    }
+}
+
 /// Figures for the metrics page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -264,6 +285,8 @@ pub struct Figures {
     pub incidents: Vec<(String, i64)>,
     /// Actions by state (`scheduled` for later, `waiting`, `given_up`).
     pub actions: Vec<(String, i64)>,
+    /// Since when the oldest action that is due has been so, in milliseconds of the epoch.
+    pub oldest_due_ms: Option<i64>,
     /// Kept deliveries by source and verdict.
     pub kept: Vec<(String, String, i64)>,
 }

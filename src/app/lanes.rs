@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::app::perform::{self, Performed};
 use crate::clock;
-use crate::store::Pending;
+use crate::store::{ActionId, Pending};
 use crate::triage::Action;
 
 /// The queues, and how many of them are at work.
@@ -46,6 +46,11 @@ impl Lanes {
 
     pub(super) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// Everything that is in a queue.
+    pub(super) fn ids(&self) -> Vec<ActionId> {
+        self.queues().values().flatten().map(|pending| pending.id).collect()
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<String, VecDeque<Pending>>> {
@@ -124,14 +129,35 @@ async fn run(app: Arc<App>, lane: String, _at_work: AtWork) {
         for earlier in covered {
             perform::finish(&app, &earlier).await;
         }
-        let Some(action) = next else { return };
+        let Some(action) = next else { return take_next(&app, &lane).await };
         if !due(&app, &action).await {
             return;
+        }
+        match app.store.begin(&action).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::info!(incident.id = %action.incident, "an action was taken over by another replica");
+                app.lanes.done(&lane);
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(%error, incident.id = %action.incident, "an action waits for the store");
+                app.lanes.postponed(&lane, perform::while_the_store_is_away(action));
+                continue;
+            }
         }
         match perform::perform(&app, &action).await {
             Performed::Done => app.lanes.done(&lane),
             Performed::Later(action) => app.lanes.postponed(&lane, action),
         }
+    }
+}
+
+/// What another replica added to a lane while it was ours is performed by whoever looks first: we do.
+async fn take_next(app: &Arc<App>, lane: &str) {
+    match app.store.next_in(lane).await {
+        Ok(next) => enqueue(app, next.into_iter().collect()),
+        Err(error) => tracing::debug!(%error, lane, "the next of a lane is left to the heartbeat"),
     }
 }
 

@@ -77,10 +77,15 @@ pub(super) async fn perform(app: &Arc<App>, pending: &Pending) -> Performed {
             Ok(performed) => performed,
             Err(error) => {
                 tracing::error!(%error, incident.id = %pending.incident, "a failed action could not be noted");
-                Performed::Later(Pending { due_at: later(clock::now(), STORE_WAIT), ..pending.clone() })
+                Performed::Later(while_the_store_is_away(pending.clone()))
             }
         },
     }
+}
+
+/// The action once more, in a moment: nothing can be noted now.
+pub(super) fn while_the_store_is_away(pending: Pending) -> Pending {
+    Pending { due_at: later(clock::now(), STORE_WAIT), ..pending }
 }
 
 /// Takes an action out of the outbox that needs no performing.

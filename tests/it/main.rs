@@ -14,6 +14,7 @@ mod help;
 mod programs;
 mod redact_command;
 mod serve;
+mod store;
 mod stories;
 mod triage_command;
 mod worlds;

@@ -102,3 +102,85 @@ pub(crate) fn ask(at: SocketAddr, method: &str, path: &str, body: &str) -> Value
     assert!(head.contains(" 200 ") || head.contains(" 202 "), "{method} {path}: {answer}");
     serde_json::from_str(body).unwrap_or(Value::Null)
 }
+
+/// A PostgreSQL server in a folder of its own, without passwords, gone with the test.
+pub(crate) struct PostgresServer {
+    program: Option<Program>,
+    folder: std::path::PathBuf,
+    at: SocketAddr,
+}
+
+impl PostgresServer {
+    /// Creates the cluster and starts it.
+    pub(crate) fn start() -> Self {
+        let at = free_address();
+        let folder = std::env::temp_dir().join(format!("firstcheck-postgres-{}", at.port()));
+        std::fs::create_dir(&folder).unwrap();
+        // The server refuses to run as root.
+        let owned = Command::new("chown").arg("postgres:").arg(&folder).status().unwrap();
+        assert!(owned.success());
+        let made = as_postgres("initdb")
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "-D"])
+            .arg(folder.join("data"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut server = Self { program: None, folder, at };
+        server.carry_on();
+        server
+    }
+
+    /// Starts the server again after [`Self::crash`].
+    pub(crate) fn carry_on(&mut self) {
+        let port = self.at.port().to_string();
+        let program = Program::start(
+            as_postgres("postgres")
+                .args(["-p", &port, "-c", "listen_addresses=127.0.0.1", "-k"])
+                .arg(&self.folder)
+                .arg("-D")
+                .arg(self.folder.join("data")),
+        );
+        program.says("database system is ready to accept connections");
+        self.program = Some(program);
+    }
+
+    /// Ends the server at once, in the middle of whatever it does.
+    pub(crate) fn crash(&mut self) {
+        let program = self.program.take().unwrap();
+        let pid = program.child.id().to_string();
+        // "Immediate shutdown": every backend quits without finishing its transaction; the start after it recovers.
+        assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+        let mut program = program;
+        program.child.wait().unwrap();
+    }
+
+    /// A new database on this server, as a URL.
+    pub(crate) fn database(&self, name: &str) -> String {
+        let port = self.at.port().to_string();
+        let made = as_postgres("createdb")
+            .args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", name])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        format!("postgres://postgres@127.0.0.1:{port}/{name}")
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        if self.program.is_some() {
+            self.crash();
+        }
+        std::fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// One of the server's programs, as the user `postgres` when we are root. `setpriv` becomes the program, so that signals reach it.
+fn as_postgres(name: &str) -> Command {
+    let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql").unwrap().flatten().collect();
+    versions.sort_by_key(std::fs::DirEntry::file_name);
+    let path = versions.pop().unwrap().path().join("bin").join(name);
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path).current_dir("/");
+    command
+}

@@ -5,14 +5,14 @@
 //! answered before the group is on disk.
 
 use jiff::Timestamp;
-use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{Acquire as _, Connection as _, Transaction};
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection};
+use sqlx::{Acquire as _, ConnectOptions as _, Connection as _, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::incident::{Event, Incident, IncidentId, Recorded};
 use crate::store::{
     ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Pending, Settled, Summary,
-    Unavailable, identity,
+    Unavailable, identity, rows,
 };
 
 /// Writes that may queue up before callers wait: far more than a group, so that waiting means the disk is slow.
@@ -31,15 +31,17 @@ enum Write {
     Commit(Box<Commit>),
     Settle(Box<Settled>),
     Keep(Kept),
-    Nothing,
+    Forget(Vec<String>, Timestamp),
+    Probe,
 }
 
 type Done = Result<Vec<Pending>, CommitError>;
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Starts the task; `options` open the file again after a group that failed.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(connection, requests));
+        tokio::spawn(write_all(connection, options, requests));
         Self { queue }
     }
 
@@ -56,7 +58,12 @@ impl Writer {
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
-        self.simple(Write::Nothing).await
+        self.simple(Write::Probe).await
+    }
+
+    /// Forgets these incidents, and deliveries kept before this moment.
+    pub(super) async fn forget(&self, over: Vec<String>, before: Timestamp) -> Result<(), Unavailable> {
+        self.simple(Write::Forget(over, before)).await
     }
 
     async fn simple(&self, write: Write) -> Result<(), Unavailable> {
@@ -76,14 +83,17 @@ impl Writer {
 }
 
 async fn write_all(
-    mut connection: SqliteConnection,
+    connection: SqliteConnection,
+    options: SqliteConnectOptions,
     mut requests: mpsc::Receiver<(Write, oneshot::Sender<Done>)>,
 ) {
+    let mut connection = Some(connection);
     let mut group = Vec::with_capacity(GROUP);
     while requests.recv_many(&mut group, GROUP).await > 0 {
         let (writes, replies): (Vec<Write>, Vec<_>) = group.drain(..).unzip();
         let count = writes.len();
-        let answers = write_group(&mut connection, writes).await.unwrap_or_else(|error| {
+        let written = write_or_reopen(&mut connection, &options, writes).await;
+        let answers = written.unwrap_or_else(|error| {
             tracing::error!(%error, count, "the store could not be written");
             (0..count).map(|_| Err(Unavailable { reason: error.to_string() }.into())).collect()
         });
@@ -92,9 +102,31 @@ async fn write_all(
             let _ = reply.send(answer);
         }
     }
-    if let Err(error) = connection.close().await {
+    if let Some(connection) = connection
+        && let Err(error) = connection.close().await
+    {
         tracing::warn!(%error, "the store did not close cleanly");
     }
+}
+
+/// Writes a group. After one that failed (a full disk, a lock) the connection is in a state nobody should guess at: it is closed, which
+/// rolls back, and the next group has a new one. So the store recovers as soon as the disk does.
+async fn write_or_reopen(
+    connection: &mut Option<SqliteConnection>,
+    options: &SqliteConnectOptions,
+    writes: Vec<Write>,
+) -> Result<Vec<Done>, sqlx::Error> {
+    let mut open = match connection.take() {
+        Some(open) => open,
+        None => options.connect().await?,
+    };
+    let written = write_group(&mut open, writes).await;
+    match &written {
+        Ok(_) => *connection = Some(open),
+        // What closing says is what the group has said already.
+        Err(_) => drop(open.close().await),
+    }
+    written
 }
 
 async fn write_group(
@@ -125,15 +157,10 @@ async fn perform(tx: &mut Transaction<'_, Sqlite>, write: Write) -> Done {
         Write::Commit(commit) => return commit_one(tx, *commit).await,
         Write::Settle(settled) => settle(tx, *settled).await?,
         Write::Keep(delivery) => keep(tx, &delivery).await?,
-        Write::Nothing => {}
+        Write::Forget(over, before) => forget(tx, &over, before).await?,
+        Write::Probe => probe(tx).await?,
     }
     Ok(Vec::new())
-}
-
-impl From<sqlx::Error> for CommitError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error.into())
-    }
 }
 
 async fn commit_one(tx: &mut Transaction<'_, Sqlite>, commit: Commit) -> Done {
@@ -153,7 +180,7 @@ async fn commit_one(tx: &mut Transaction<'_, Sqlite>, commit: Commit) -> Done {
             sqlx::query("INSERT INTO actions (incident_id, lane, action, due_ms) VALUES (?, ?, ?, ?)")
                 .bind(commit.incident.id.as_str())
                 .bind(&planned.lane)
-                .bind(text(&planned.action)?)
+                .bind(rows::text(&planned.action)?)
                 .bind(planned.due_at.as_millisecond())
                 .execute(&mut **tx)
                 .await?
@@ -179,21 +206,19 @@ async fn write_incident(
     events: &[Recorded],
 ) -> Result<(), CommitError> {
     let now = events.last().map_or(Timestamp::UNIX_EPOCH, |recorded| recorded.at).as_millisecond();
-    let summary = text(&Summary::of(incident))?;
-    let seq = place(incident.seq);
+    let summary = rows::text(&Summary::of(incident))?;
+    let seq = rows::place(incident.seq);
     if expected_seq > 0 {
-        let moved = sqlx::query(
-            "UPDATE incidents SET key = ?, seq = ?, stage = ?, updated_ms = ?, summary = ? WHERE id = ? AND seq = ?",
-        )
-        .bind(&incident.key.0)
-        .bind(seq)
-        .bind(incident.stage.id())
-        .bind(now)
-        .bind(summary)
-        .bind(incident.id.as_str())
-        .bind(place(expected_seq))
-        .execute(&mut **tx)
-        .await?;
+        let moved = sqlx::query(rows::MOVE_INCIDENT)
+            .bind(&incident.key.0)
+            .bind(seq)
+            .bind(incident.stage.id())
+            .bind(now)
+            .bind(summary)
+            .bind(incident.id.as_str())
+            .bind(rows::place(expected_seq))
+            .execute(&mut **tx)
+            .await?;
         return if moved.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) };
     }
     let created = sqlx::query(
@@ -219,10 +244,7 @@ async fn write_incident(
 /// The open incident with this key; a conflict when it is the id that is taken.
 async fn who_holds(tx: &mut Transaction<'_, Sqlite>, key: &str) -> Result<CommitError, sqlx::Error> {
     let holder: Option<String> =
-        sqlx::query_scalar("SELECT id FROM incidents WHERE key = ? AND stage NOT IN ('resolved', 'closed')")
-            .bind(key)
-            .fetch_optional(&mut **tx)
-            .await?;
+        sqlx::query_scalar(rows::OPEN_INCIDENT).bind(key).fetch_optional(&mut **tx).await?;
     let holder = holder.and_then(|id| IncidentId::parse(&id).ok());
     Ok(holder.map_or(CommitError::Conflict, CommitError::KeyTaken))
 }
@@ -234,8 +256,8 @@ async fn write_event(
 ) -> Result<(), CommitError> {
     sqlx::query("INSERT INTO events (incident_id, seq, recorded) VALUES (?, ?, ?)")
         .bind(id.as_str())
-        .bind(place(recorded.seq))
-        .bind(text(recorded)?)
+        .bind(rows::place(recorded.seq))
+        .bind(rows::text(recorded)?)
         .execute(&mut **tx)
         .await?;
     let Event::AlertReceived { alert } = &recorded.event else { return Ok(()) };
@@ -256,19 +278,13 @@ async fn write_event(
 
 async fn settle(tx: &mut Transaction<'_, Sqlite>, settled: Settled) -> Result<(), sqlx::Error> {
     let query = match settled {
-        Settled::Done(id) => sqlx::query("DELETE FROM actions WHERE id = ?").bind(id.0),
-        Settled::Postponed(action) => {
-            sqlx::query("UPDATE actions SET due_ms = ?, attempts = ?, last_error = ? WHERE id = ?")
-                .bind(action.due_at.as_millisecond())
-                .bind(action.attempts)
-                .bind(action.last_error)
-                .bind(action.id.0)
-        }
-        Settled::GivenUp(id, reason) => sqlx::query(
-            "UPDATE actions SET state = 'given_up', attempts = attempts + 1, last_error = ? WHERE id = ?",
-        )
-        .bind(reason)
-        .bind(id.0),
+        Settled::Done(id) => sqlx::query(rows::DELETE_ACTION).bind(id.0),
+        Settled::Postponed(action) => sqlx::query(rows::POSTPONE_ACTION)
+            .bind(action.due_at.as_millisecond())
+            .bind(action.attempts)
+            .bind(action.last_error)
+            .bind(action.id.0),
+        Settled::GivenUp(id, reason) => sqlx::query(rows::GIVE_UP_ACTION).bind(reason).bind(id.0),
     };
     query.execute(&mut **tx).await?;
     Ok(())
@@ -276,30 +292,40 @@ async fn settle(tx: &mut Transaction<'_, Sqlite>, settled: Settled) -> Result<()
 
 async fn keep(tx: &mut Transaction<'_, Sqlite>, delivery: &Kept) -> Result<(), sqlx::Error> {
     let end = delivery.body.floor_char_boundary(KEPT_BODY_BYTES);
-    sqlx::query(
-        "INSERT INTO deliveries (at_ms, source, verdict, reason, size, body) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(delivery.at.as_millisecond())
-    .bind(&delivery.source)
-    .bind(delivery.verdict.id())
-    .bind(&delivery.reason)
-    .bind(place(delivery.size_bytes))
-    .bind(&delivery.body[..end])
-    .execute(&mut **tx)
-    .await?;
-    sqlx::query("DELETE FROM deliveries WHERE id <= (SELECT max(id) FROM deliveries) - ?")
-        .bind(KEPT_DELIVERIES)
+    sqlx::query(rows::KEEP)
+        .bind(delivery.at.as_millisecond())
+        .bind(&delivery.source)
+        .bind(delivery.verdict.id())
+        .bind(&delivery.reason)
+        .bind(rows::place(delivery.size_bytes))
+        .bind(&delivery.body[..end])
         .execute(&mut **tx)
         .await?;
+    sqlx::query(rows::MAKE_ROOM).bind(KEPT_DELIVERIES).execute(&mut **tx).await?;
     Ok(())
 }
 
-fn text(value: &impl serde::Serialize) -> Result<String, Unavailable> {
-    serde_json::to_string(value)
-        .map_err(|error| Unavailable { reason: format!("cannot be written as JSON: {error}") })
+/// Forgets incidents and everything that refers to them.
+async fn forget(
+    tx: &mut Transaction<'_, Sqlite>,
+    over: &[String],
+    before: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for id in over {
+        for statement in rows::FORGET {
+            sqlx::query(statement).bind(id).execute(&mut **tx).await?;
+        }
+    }
+    sqlx::query(rows::FORGET_DELIVERIES).bind(before.as_millisecond()).execute(&mut **tx).await?;
+    Ok(())
 }
 
-/// SQLite counts to 2^63; no log comes near.
-fn place(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// Writes as many pages as an alert with a large body does: on a full disk an empty transaction still succeeds.
+async fn probe(tx: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ('probe', zeroblob(32768)) ON CONFLICT DO UPDATE SET value = excluded.value",
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

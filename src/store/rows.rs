@@ -1,0 +1,151 @@
+//! What both databases share: the questions they are asked alike, and rows made into what the app knows.
+//!
+//! Parameters are written `$1`, which SQLite and PostgreSQL both take. Rows are tuples, so that reading them needs no word of
+//! either database.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use crate::incident::IncidentId;
+use crate::store::{ActionId, CommitError, Kept, Pending, Sighting, Unavailable, Verdict};
+
+pub(super) const LOAD: &str = "SELECT recorded FROM events WHERE incident_id = $1 ORDER BY seq";
+
+pub(super) const OPEN_INCIDENT: &str =
+    "SELECT id FROM incidents WHERE key = $1 AND stage NOT IN ('resolved', 'closed')";
+
+pub(super) const SIGHTING: &str = "SELECT incident_id, stage NOT IN ('resolved', 'closed'), started_ms
+     FROM sightings JOIN incidents ON incidents.id = incident_id WHERE source = $1 AND fingerprint = $2";
+
+pub(super) const PENDING_OF: &str =
+    "SELECT id, incident_id, lane, action, due_ms, attempts, last_error, state = 'given_up'
+     FROM actions WHERE incident_id = $1 ORDER BY state DESC, id";
+
+pub(super) const LIST: &str = "SELECT summary FROM incidents
+     WHERE (NOT $1 OR stage NOT IN ('resolved', 'closed')) AND ($2 IS NULL OR stage = $2)
+     ORDER BY opened_ms DESC, id LIMIT $3";
+
+pub(super) const KEPT: &str =
+    "SELECT at_ms, source, verdict, reason, size, body FROM deliveries ORDER BY id DESC LIMIT $1";
+
+pub(super) const COUNT_INCIDENTS: &str =
+    "SELECT stage, count(*) FROM incidents GROUP BY stage ORDER BY stage";
+
+pub(super) const COUNT_ACTIONS: &str = "SELECT
+       CASE WHEN state = 'waiting' AND attempts = 0 AND due_ms > $1 THEN 'scheduled' ELSE state END, count(*)
+     FROM actions GROUP BY 1 ORDER BY 1";
+
+pub(super) const OLDEST_DUE: &str =
+    "SELECT min(due_ms) FROM actions WHERE state = 'waiting' AND due_ms <= $1";
+
+pub(super) const COUNT_KEPT: &str =
+    "SELECT source, verdict, count(*) FROM deliveries GROUP BY source, verdict ORDER BY 1, 2";
+
+pub(super) const MOVE_INCIDENT: &str = "UPDATE incidents SET key = $1, seq = $2, stage = $3, updated_ms = $4, summary = $5 WHERE id = $6 AND seq = $7";
+
+pub(super) const DELETE_ACTION: &str = "DELETE FROM actions WHERE id = $1";
+
+pub(super) const POSTPONE_ACTION: &str =
+    "UPDATE actions SET due_ms = $1, attempts = $2, last_error = $3 WHERE id = $4";
+
+pub(super) const GIVE_UP_ACTION: &str =
+    "UPDATE actions SET state = 'given_up', attempts = attempts + 1, last_error = $1 WHERE id = $2";
+
+pub(super) const KEEP: &str =
+    "INSERT INTO deliveries (at_ms, source, verdict, reason, size, body) VALUES ($1, $2, $3, $4, $5, $6)";
+
+pub(super) const MAKE_ROOM: &str = "DELETE FROM deliveries WHERE id <= (SELECT max(id) FROM deliveries) - $1";
+
+/// What is over for longer than it is kept, oldest first; a batch, so that nobody waits long for it.
+pub(super) const OVER: &str = "SELECT id FROM incidents
+     WHERE stage IN ('resolved', 'closed') AND updated_ms < $1 ORDER BY updated_ms LIMIT 200";
+
+/// Everything of one incident, what refers to it first.
+pub(super) const FORGET: [&str; 4] = [
+    "DELETE FROM sightings WHERE incident_id = $1",
+    "DELETE FROM actions WHERE incident_id = $1",
+    "DELETE FROM events WHERE incident_id = $1",
+    "DELETE FROM incidents WHERE id = $1",
+];
+
+pub(super) const FORGET_DELIVERIES: &str = "DELETE FROM deliveries WHERE at_ms < $1";
+
+/// `id, incident_id, lane, action, due_ms, attempts, last_error`.
+pub(super) type PendingRow = (i64, String, String, String, i64, i64, Option<String>);
+
+pub(super) fn pending(row: PendingRow) -> Result<Pending, Unavailable> {
+    let (id, incident, lane, action, due_ms, attempts, last_error) = row;
+    Ok(Pending {
+        id: ActionId(id),
+        incident: incident_id(&incident)?,
+        lane,
+        action: json("action", &action)?,
+        due_at: moment(due_ms)?,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        last_error,
+    })
+}
+
+/// [`PENDING_OF`]: the action, and whether it was given up.
+pub(super) fn pending_or_given_up(
+    row: (i64, String, String, String, i64, i64, Option<String>, bool),
+) -> Result<(Pending, bool), Unavailable> {
+    let (id, incident, lane, action, due_ms, attempts, last_error, given_up) = row;
+    Ok((pending((id, incident, lane, action, due_ms, attempts, last_error))?, given_up))
+}
+
+pub(super) fn kept(row: (i64, String, String, String, i64, String)) -> Result<Kept, Unavailable> {
+    let (at_ms, source, verdict, reason, size, body) = row;
+    let verdict = if verdict == Verdict::Bad.id() { Verdict::Bad } else { Verdict::Unmapped };
+    Ok(Kept { at: moment(at_ms)?, source, verdict, reason, size_bytes: size.unsigned_abs(), body })
+}
+
+pub(super) fn sighting(row: (String, bool, Option<i64>)) -> Result<Sighting, Unavailable> {
+    let (incident, is_open, started_ms) = row;
+    let started_at = started_ms.map(moment).transpose()?;
+    Ok(Sighting { incident: incident_id(&incident)?, is_open, started_at })
+}
+
+pub(super) fn json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, Unavailable> {
+    serde_json::from_str(text)
+        .map_err(|error| Unavailable { reason: format!("unreadable {column}: {error}") })
+}
+
+pub(super) fn incident_id(text: &str) -> Result<IncidentId, Unavailable> {
+    IncidentId::parse(text).map_err(|error| Unavailable { reason: error.to_string() })
+}
+
+fn moment(millis: i64) -> Result<Timestamp, Unavailable> {
+    Timestamp::from_millisecond(millis).map_err(|error| Unavailable { reason: error.to_string() })
+}
+
+pub(super) fn text(value: &impl serde::Serialize) -> Result<String, Unavailable> {
+    serde_json::to_string(value)
+        .map_err(|error| Unavailable { reason: format!("cannot be written as JSON: {error}") })
+}
+
+/// Databases count to 2^63; no log comes near.
+pub(super) fn place(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The secret of a new installation.
+pub(super) fn drawn_secret() -> Vec<u8> {
+    uuid::Uuid::new_v4().into_bytes().into_iter().chain(uuid::Uuid::new_v4().into_bytes()).collect()
+}
+
+pub(super) fn secret(kept: Vec<u8>) -> Result<[u8; 32], sqlx::Error> {
+    kept.try_into().map_err(|_| sqlx::Error::Decode("the secret in the store is not 32 bytes long".into()))
+}
+
+impl From<sqlx::Error> for Unavailable {
+    fn from(error: sqlx::Error) -> Self {
+        Self { reason: error.to_string() }
+    }
+}
+
+impl From<sqlx::Error> for CommitError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error.into())
+    }
+}

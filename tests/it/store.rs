@@ -1,0 +1,219 @@
+//! What the store promises, whichever database it is: the same stories on a SQLite file and on a PostgreSQL server.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use firstcheck::alert::{Alert, IncidentKey};
+use firstcheck::incident::{Event, Incident, IncidentId};
+use firstcheck::profile::ServiceProfile;
+use firstcheck::store::{
+    Commit, CommitError, Filter, KEPT_BODY_BYTES, Kept, Pending, Planned, Settled, Store, Verdict,
+};
+use firstcheck::triage::Action;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::programs::PostgresServer;
+use crate::worlds::Folder;
+
+/// Where a store is, to be opened as often as a story wants.
+enum Place {
+    File(Folder),
+    Server(String),
+}
+
+impl Place {
+    async fn open(&self) -> Store {
+        match self {
+            Self::File(folder) => Store::open(&folder.0.join("firstcheck.db")).await.unwrap(),
+            Self::Server(url) => Store::connect(url).await.unwrap(),
+        }
+    }
+}
+
+type Story = fn(Place) -> Pin<Box<dyn Future<Output = ()>>>;
+
+macro_rules! stories {
+    ($($name:ident,)*) => {
+        const STORIES: &[(&str, Story)] = &[$((stringify!($name), |place| Box::pin($name(place)))),*];
+
+        mod on_a_file {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(super::Place::File(super::Folder::new("store"))).await;
+                }
+            )*
+        }
+    };
+}
+
+stories! {
+    a_commit_is_there_after_a_restart_with_its_actions,
+    a_decision_on_an_older_state_is_a_conflict_and_leaves_nothing,
+    two_incidents_racing_for_one_key_meet_in_the_database,
+    a_resolved_incident_frees_its_key_and_is_still_known_by_its_alert,
+    an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_seen,
+    kept_bodies_are_bounded,
+    what_is_over_for_long_is_forgotten_and_what_is_open_stays,
+    text_that_no_database_likes_is_kept_all_the_same,
+}
+
+#[tokio::test]
+#[ignore = "needs postgresql"]
+async fn every_story_is_true_on_a_server_too() {
+    let server = PostgresServer::start();
+    for (number, (name, story)) in STORIES.iter().enumerate() {
+        eprintln!("{name}");
+        story(Place::Server(server.database(&format!("story{number}")))).await;
+    }
+}
+
+/// The actions of an incident that are not done and not given up.
+async fn waiting(store: &Store, id: &IncidentId) -> Vec<Pending> {
+    let undone = store.pending_of(id).await.unwrap().into_iter();
+    undone.filter(|(_, given_up)| !given_up).map(|(pending, _)| pending).collect()
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap()
+}
+
+fn opened(seed: u64, key: &str) -> Commit {
+    let mut incident = Incident::new(IncidentId::from_seed(seed));
+    let mut alert = Alert::titled("generic", "500s");
+    alert.fingerprint = key.to_owned();
+    let events = vec![
+        incident.record(
+            Event::Opened { key: IncidentKey(key.into()), profile: ServiceProfile::default() },
+            now(),
+        ),
+        incident.record(Event::AlertReceived { alert }, now()),
+    ];
+    let actions = vec![Planned { lane: "chat".into(), action: Action::OpenThread, due_at: now() }];
+    Commit { incident, expected_seq: 0, events, actions, settles: None }
+}
+
+fn next(mut incident: Incident, event: Event) -> Commit {
+    let expected_seq = incident.seq;
+    let events = vec![incident.record(event, now())];
+    Commit { incident, expected_seq, events, actions: Vec::new(), settles: None }
+}
+
+async fn a_commit_is_there_after_a_restart_with_its_actions(place: Place) {
+    let first = opened(1, "k");
+    let secret = {
+        let store = place.open().await;
+        store.commit(first.clone()).await.unwrap();
+        store.secret()
+    };
+    let store = place.open().await;
+    let log = store.load(&first.incident.id).await.unwrap();
+    assert_eq!(Incident::fold(first.incident.id.clone(), &log), first.incident);
+    assert_eq!(waiting(&store, &first.incident.id).await.len(), 1);
+    assert_eq!(store.secret(), secret);
+}
+
+async fn a_decision_on_an_older_state_is_a_conflict_and_leaves_nothing(place: Place) {
+    let store = place.open().await;
+    let first = opened(1, "k");
+    store.commit(first.clone()).await.unwrap();
+    let one = next(first.incident.clone(), Event::Refused { reason: "one".into() });
+    let two = next(first.incident.clone(), Event::Refused { reason: "two".into() });
+    store.commit(one).await.unwrap();
+    assert!(matches!(store.commit(two).await, Err(CommitError::Conflict)));
+    assert_eq!(store.load(&first.incident.id).await.unwrap().len(), 3);
+}
+
+async fn two_incidents_racing_for_one_key_meet_in_the_database(place: Place) {
+    let store = place.open().await;
+    let results =
+        futures_util::future::join_all((1..=8).map(|seed| store.commit(opened(seed, "same")))).await;
+    let winners = results.iter().filter(|it| it.is_ok()).count();
+    let held = store.open_incident(&IncidentKey("same".into())).await.unwrap().unwrap();
+    assert_eq!(winners, 1);
+    for refused in results.into_iter().filter_map(Result::err) {
+        assert!(matches!(refused, CommitError::KeyTaken(id) if id == held));
+    }
+}
+
+async fn a_resolved_incident_frees_its_key_and_is_still_known_by_its_alert(place: Place) {
+    let store = place.open().await;
+    let first = opened(1, "k");
+    store.commit(first.clone()).await.unwrap();
+    store.commit(next(first.incident.clone(), Event::Resolved { by: "test".into() })).await.unwrap();
+    assert_eq!(store.open_incident(&IncidentKey("k".into())).await.unwrap(), None);
+    let sighting = store.sighting(&first.incident.alerts[0]).await.unwrap().unwrap();
+    assert_eq!((sighting.incident, sighting.is_open), (first.incident.id, false));
+    store.commit(opened(2, "k")).await.unwrap();
+    assert_eq!(store.list(Filter::All, 10).await.unwrap().len(), 2);
+    assert_eq!(store.list(Filter::Open, 10).await.unwrap().len(), 1);
+}
+
+async fn an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_seen(place: Place) {
+    let store = place.open().await;
+    let mut commit = opened(1, "k");
+    commit.actions.push(Planned { lane: "tracker".into(), action: Action::FileIssue, due_at: now() });
+    let mut actions = store.commit(commit.clone()).await.unwrap();
+    actions[0].attempts = 3;
+    actions[0].last_error = Some("502".into());
+    store.settle(Settled::Postponed(actions[0].clone())).await.unwrap();
+    assert_eq!(waiting(&store, &commit.incident.id).await, actions);
+    store.settle(Settled::GivenUp(actions[1].id, "no such repository".into())).await.unwrap();
+    let mut reported = next(commit.incident.clone(), Event::ThreadOpened { thread: "t".into() });
+    reported.settles = Some(Settled::Done(actions[0].id));
+    store.commit(reported).await.unwrap();
+    assert_eq!(waiting(&store, &commit.incident.id).await, []);
+    let left = store.pending_of(&commit.incident.id).await.unwrap();
+    assert!(matches!(&left[..], [(action, true)] if action.action == Action::FileIssue));
+}
+
+async fn kept_bodies_are_bounded(place: Place) {
+    let store = place.open().await;
+    let body = "é".repeat(KEPT_BODY_BYTES);
+    let size_bytes = body.len() as u64;
+    let delivery = Kept {
+        at: now(),
+        source: "generic".into(),
+        verdict: Verdict::Bad,
+        reason: "no title".into(),
+        size_bytes,
+        body,
+    };
+    store.keep(delivery).await.unwrap();
+    let kept = store.kept(10).await.unwrap().remove(0);
+    assert!(kept.body.len() <= KEPT_BODY_BYTES && kept.body.starts_with('é'));
+    assert_eq!(kept.size_bytes, size_bytes);
+    assert_eq!(store.figures(now()).await.unwrap().kept, [("generic".to_owned(), "bad".to_owned(), 1)]);
+}
+
+async fn what_is_over_for_long_is_forgotten_and_what_is_open_stays(place: Place) {
+    let store = place.open().await;
+    let (over, open) = (opened(1, "over"), opened(2, "open"));
+    store.commit(over.clone()).await.unwrap();
+    store.commit(open.clone()).await.unwrap();
+    store.commit(next(over.incident.clone(), Event::Resolved { by: "test".into() })).await.unwrap();
+    assert_eq!(store.forget(now()).await.unwrap(), 0, "not older than that");
+    let later = now().checked_add(SignedDuration::from_hours(1)).unwrap();
+    assert_eq!(store.forget(later).await.unwrap(), 1);
+    assert_eq!(store.forget(later).await.unwrap(), 0);
+    assert_eq!(store.load(&over.incident.id).await.unwrap(), []);
+    assert_eq!(store.sighting(&over.incident.alerts[0]).await.unwrap(), None);
+    assert_eq!(store.load(&open.incident.id).await.unwrap().len(), 2);
+    assert_eq!(store.integrity().await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.incidents_after(None).await.unwrap(), [open.incident.id]);
+}
+
+async fn text_that_no_database_likes_is_kept_all_the_same(place: Place) {
+    let store = place.open().await;
+    let key = "nul \0, a quote ' and \u{1f525}";
+    let commit = opened(1, key);
+    store.commit(commit.clone()).await.unwrap();
+    assert_eq!(
+        store.open_incident(&IncidentKey(key.into())).await.unwrap(),
+        Some(commit.incident.id.clone())
+    );
+    let sighting = store.sighting(&commit.incident.alerts[0]).await.unwrap().unwrap();
+    assert_eq!(sighting.incident, commit.incident.id);
+    let log = store.load(&commit.incident.id).await.unwrap();
+    assert_eq!(Incident::fold(commit.incident.id.clone(), &log), commit.incident);
+}

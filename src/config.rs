@@ -52,8 +52,8 @@ impl fmt::Debug for Secret {
 pub struct Settings {
     /// Where the HTTP server listens.
     pub listen: SocketAddr,
-    /// The SQLite file.
-    pub store: PathBuf,
+    /// Where incidents and actions are kept.
+    pub store: Store,
     /// Sources whose deliveries are taken, each with the credential its sender must show.
     pub sources: BTreeMap<Source, Option<Secret>>,
     /// The credential of the API and the console.
@@ -76,6 +76,36 @@ pub struct Settings {
     pub runbooks: Vec<(String, String)>,
     /// Templates that replace built-in ones: name and text.
     pub templates: Vec<(String, String)>,
+}
+
+/// Where incidents and actions are kept, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The database.
+    pub place: Place,
+    /// Days after their end for which incidents are kept; without it they are kept for ever.
+    pub keep_days: Option<u32>,
+}
+
+/// A database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A SQLite file, of one bot.
+    File(PathBuf),
+    /// A PostgreSQL server, shared by replicas.
+    Server(Secret),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Server(url) => match Url::parse(url.expose()) {
+                Ok(url) => write!(f, "PostgreSQL at {}{}", url.host_str().unwrap_or("a socket"), url.path()),
+                Err(_) => f.write_str("PostgreSQL"),
+            },
+        }
+    }
 }
 
 /// Where people read and answer.
@@ -206,7 +236,7 @@ impl Reader<'_> {
         let services = services(written.services);
         let settings = Settings {
             listen: written.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
-            store: self.folder.join(written.store.unwrap_or_else(|| "firstcheck.db".into())),
+            store: self.store(written.store)?,
             sources: self.sources(written.sources)?,
             api_token: self.secret("api", &written.api.secret())?,
             chat: self.chat(written.chat)?,
@@ -224,32 +254,84 @@ impl Reader<'_> {
         Ok(settings)
     }
 
+    fn store(&self, written: file::StoreSection) -> Result<Store, Problem> {
+        let refuse = |at: &str, message: &str| Err(self.problem("store", at, message));
+        let token = file::SecretRef { token_env: written.url_env, token_file: written.url_file };
+        let named = self.secret_named("store", &token, ["url_env", "url_file"])?;
+        let keep_days = written.keep.map(|days| days.0);
+        let url = match (written.url, named) {
+            (Some(_), Some(_)) => {
+                return refuse("url", "either `url`, `url_env` or `url_file`, not two of them");
+            }
+            (Some(url), None) => {
+                let has_password =
+                    Url::parse(&url).is_ok_and(|url| url.password().is_some()) || url.contains("password=");
+                if has_password {
+                    return refuse(
+                        "url",
+                        "a password does not belong in this file; put the URL into an environment variable and write \
+                         `url_env: NAME`, or into a file of its own and write `url_file: PATH`",
+                    );
+                }
+                Some(Secret(url))
+            }
+            (None, named) => named,
+        };
+        let place = match (written.path, url) {
+            (Some(_), Some(_)) => {
+                return refuse("path", "either a file (`path`) or a server (`url`), not both");
+            }
+            (None, Some(url)) => {
+                let is_known = ["postgres://", "postgresql://"].iter().any(|it| url.expose().starts_with(it));
+                if !is_known {
+                    return refuse(
+                        "url",
+                        "the store's URL begins with `postgres://`; a SQLite file is named by `path`",
+                    );
+                }
+                Place::Server(url)
+            }
+            (path, None) => Place::File(self.folder.join(path.unwrap_or_else(|| "firstcheck.db".into()))),
+        };
+        Ok(Store { place, keep_days })
+    }
+
     fn problem(&self, after: &str, at: &str, message: impl Into<String>) -> Problem {
         Problem::at(&self.name, yaml::place(self.text, after, at), message)
     }
 
     /// The secret a section refers to.
     fn secret(&self, section: &str, named: &file::SecretRef) -> Result<Option<Secret>, Problem> {
+        self.secret_named(section, named, ["token_env", "token_file"])
+    }
+
+    /// As [`Self::secret`], under keys of other names.
+    fn secret_named(
+        &self,
+        section: &str,
+        named: &file::SecretRef,
+        [in_env, in_file]: [&str; 2],
+    ) -> Result<Option<Secret>, Problem> {
         match (&named.token_env, &named.token_file) {
             (Some(_), Some(_)) => {
-                Err(self.problem(section, "token_file", "either `token_env` or `token_file`, not both"))
+                Err(self.problem(section, in_file, format!("either `{in_env}` or `{in_file}`, not both")))
             }
             (Some(variable), None) => match (self.environment)(variable) {
                 Some(value) => Ok(Some(Secret(value))),
                 None => Err(self.problem(
                     section,
-                    "token_env",
+                    in_env,
                     format!("the environment variable `{variable}` is not set"),
                 )),
             },
             (None, Some(path)) => {
                 let path = self.folder.join(path);
                 let value = std::fs::read_to_string(&path).map_err(|error| {
-                    self.problem(section, "token_file", format!("{}: {error}", path.display()))
+                    self.problem(section, in_file, format!("{}: {error}", path.display()))
                 })?;
                 let value = value.trim().to_owned();
                 if value.is_empty() {
-                    return Err(self.problem(section, "token_file", format!("{} is empty", path.display())));
+                    return Err(self.problem(section, in_file, format!("{} is empty", path.display())));
                 }
                 Ok(Some(Secret(value)))
             }

@@ -63,11 +63,13 @@ pub struct Config {
     pub api_url: Option<Url>,
     /// Another gateway; without it the API is asked.
     pub gateway_url: Option<Url>,
+    /// Whether it is this process's turn to hold the gateway connection: one of several replicas does.
+    pub turn: watch::Receiver<bool>,
 }
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { token: _, guild, channel, on_call_role, api_url, gateway_url } = self;
+        let Self { token: _, guild, channel, on_call_role, api_url, gateway_url, turn: _ } = self;
         f.debug_struct("Config")
             .field("guild", guild)
             .field("channel", channel)
@@ -156,7 +158,7 @@ impl Discord {
             connected: watch::Sender::new(false),
             closing: watch::Sender::new(false),
         });
-        let holder = tokio::spawn(gateway::hold(Arc::clone(&session), gateway));
+        let holder = tokio::spawn(gateway::hold_in_turn(Arc::clone(&session), gateway));
         Ok(Self { session, holder: Arc::new(Mutex::new(Some(holder))) })
     }
 
@@ -374,6 +376,7 @@ mod tests {
             on_call_role: None,
             api_url: None,
             gateway_url: None,
+            turn: watch::Sender::new(true).subscribe(),
         };
         assert!(!format!("{config:?}").contains("secret"));
     }

@@ -9,6 +9,7 @@ use crate::checks::{BadAuthorities, Budget, Catalogues, Environment};
 use crate::config::{self, Settings};
 use crate::egress::Policy;
 use crate::runbook::Knowledge;
+use crate::store::{OpenError, Store};
 use crate::template::{TemplateError, Templates};
 use crate::tracker::{Tracker, folder, github};
 use crate::yaml::Problem;
@@ -84,6 +85,17 @@ pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environ
             environment.with_ca_file(pem).map_err(|error| Broken::Authorities(file.clone(), error))
         }
         None => Ok(environment),
+    }
+}
+
+/// Where incidents are kept.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be opened or reached.
+pub(super) async fn store(settings: &Settings) -> Result<Store, OpenError> {
+    match &settings.store.place {
+        config::Place::File(file) => Store::open(file).await,
+        config::Place::Server(url) => Store::connect(url.expose()).await,
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{NOT_RUN, WRONG_USAGE, parts, say};
 use crate::app::{App, Parts};
@@ -23,7 +23,6 @@ use crate::config::{self, Settings};
 use crate::incident::Retry;
 use crate::runbook::Knowledge;
 use crate::server::{self, Doors};
-use crate::store::Store;
 use crate::template::Templates;
 
 const MORE: &str = "\
@@ -31,6 +30,7 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
 `issues`, and asks its questions on the console, which is the page at /. A file that says more:
 
   listen: 127.0.0.1:8080
+  store: {path: firstcheck.db, keep: 400d}           # or {url_env: DATABASE_URL}: PostgreSQL, shared by replicas
   egress: {allow: [loopback, 10.1.0.0/16]}           # probed besides public addresses
   tracker: {github: {repository: acme/orders, token_env: GITHUB_TOKEN}}
   chat: {discord: {channel: 1100000000000000000, token_env: DISCORD_TOKEN}}
@@ -72,7 +72,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
-    let store = match Store::open(&settings.store).await {
+    let store = match parts::store(&settings).await {
         Ok(store) => store,
         Err(error) => {
             say(format_args!("{error}"));
@@ -89,6 +89,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Err(ChatError::again("Discord is not connected yet", Duration::from_secs(1)))
         }
     };
+    let turn = store.lead();
     let parts = Parts {
         store,
         knowledge: Arc::new(knowledge),
@@ -101,12 +102,18 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         check_timeout: settings.checks.timeout,
     };
     let app = App::start(parts).await?;
+    if let Some(days) = settings.store.keep_days {
+        app.forget_after(days);
+    }
     say(format_args!("{}", greeting(&settings, &listener)?));
     let connecting = match &settings.chat {
         config::Chat::Console => None,
-        config::Chat::Discord(discord) => {
-            Some(tokio::spawn(connect(Arc::clone(&app), discord_config(discord), templates, inbound_to)))
-        }
+        config::Chat::Discord(discord) => Some(tokio::spawn(connect(
+            Arc::clone(&app),
+            discord_config(discord, turn),
+            templates,
+            inbound_to,
+        ))),
     };
     serve_until_told(listener, &app, doors(&settings)).await?;
     tokio::select! {
@@ -146,7 +153,7 @@ fn doors(settings: &Settings) -> Doors {
     }
 }
 
-fn discord_config(settings: &config::Discord) -> discord::Config {
+fn discord_config(settings: &config::Discord, turn: watch::Receiver<bool>) -> discord::Config {
     discord::Config {
         token: settings.token.expose().to_owned(),
         guild: settings.guild,
@@ -154,6 +161,7 @@ fn discord_config(settings: &config::Discord) -> discord::Config {
         on_call_role: settings.on_call_role,
         api_url: settings.api_url.clone(),
         gateway_url: settings.gateway_url.clone(),
+        turn,
     }
 }
 
@@ -165,7 +173,7 @@ fn greeting(settings: &Settings, listener: &TcpListener) -> anyhow::Result<Strin
     let address = listener.local_addr().context("asking for the address")?;
     Ok(format!(
         "firstcheck listens on http://{address}; store {}, issues go to {issues}",
-        settings.store.display()
+        settings.store.place
     ))
 }
 

@@ -18,7 +18,8 @@ use crate::profile::ServiceProfile;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) listen: Option<SocketAddr>,
-    pub(super) store: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) store: StoreSection,
     #[serde(default)]
     pub(super) api: ApiSection,
     pub(super) sources: Option<BTreeMap<String, SourceSection>>,
@@ -34,6 +35,63 @@ pub(super) struct File {
     pub(super) services: BTreeMap<String, ServiceProfile>,
     pub(super) runbooks: Option<PathBuf>,
     pub(super) templates: Option<PathBuf>,
+}
+
+/// Where state is kept: a path alone, or a section.
+#[derive(Debug, Default)]
+pub(super) struct StoreSection {
+    pub(super) path: Option<PathBuf>,
+    pub(super) url: Option<String>,
+    pub(super) url_env: Option<String>,
+    pub(super) url_file: Option<PathBuf>,
+    pub(super) keep: Option<Days>,
+}
+
+impl<'de> Deserialize<'de> for StoreSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Section {
+            path: Option<PathBuf>,
+            url: Option<String>,
+            url_env: Option<String>,
+            url_file: Option<PathBuf>,
+            keep: Option<Days>,
+        }
+        struct PathOrSection;
+        impl<'de> Visitor<'de> for PathOrSection {
+            type Value = StoreSection;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, or a section with `path`, `url`, `url_env` or `url_file`, and `keep`")
+            }
+
+            fn visit_str<E: de::Error>(self, path: &str) -> Result<StoreSection, E> {
+                Ok(StoreSection { path: Some(path.into()), ..StoreSection::default() })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<StoreSection, A::Error> {
+                let it = Section::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let Section { path, url, url_env, url_file, keep } = it;
+                Ok(StoreSection { path, url, url_env, url_file, keep })
+            }
+        }
+        deserializer.deserialize_any(PathOrSection)
+    }
+}
+
+/// A number of days such as `90d`, one to ten thousand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Days(pub(super) u32);
+
+impl<'de> Deserialize<'de> for Days {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let days = text.strip_suffix('d').and_then(|days| days.trim().parse().ok());
+        days.filter(|days| (1..=10_000).contains(days)).map(Self).ok_or_else(|| {
+            de::Error::custom(format!("`{text}` is no number of days; write one such as `90d`"))
+        })
+    }
 }
 
 /// Where a section's token is to be found.

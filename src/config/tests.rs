@@ -18,7 +18,8 @@ fn refused(text: &str, expected: &str) {
 fn an_empty_file_is_the_defaults() {
     let settings = read("# nothing yet\n").unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(settings.store, Path::new("conf/firstcheck.db"));
+    let file = Place::File("conf/firstcheck.db".into());
+    assert_eq!(settings.store, Store { place: file, keep_days: None });
     assert!(matches!(settings.tracker, Tracker::Folder(folder) if folder == Path::new("conf/issues")));
     assert!(matches!(settings.chat, Chat::Console));
     assert_eq!(settings.sources.len(), Source::ALL.len());
@@ -100,6 +101,22 @@ fn values_that_cannot_be_used_are_refused_with_what_to_write() {
     refused("tracker: {folder: a, github: {token_env: SET}}\n", "not both");
     refused("checks: {ca_file: nowhere.pem}\n", "nowhere.pem");
     refused("chat: {discord: {channel: 1}}\n", "discord needs a token");
+}
+
+#[test]
+fn a_store_is_a_file_or_a_server_and_its_password_stays_out_of_the_file() {
+    let store = |text: &str| read(text).unwrap().store;
+    assert_eq!(store("store: {path: a.db, keep: 90d}\n").keep_days, Some(90));
+    let server = store("store: {url: 'postgres://bot@db.test:5432/incidents'}\n").place;
+    assert_eq!(server.to_string(), "PostgreSQL at db.test/incidents");
+    assert!(!format!("{server:?}").contains("db.test"));
+    refused("store: {url: 'postgres://bot:pw@db.test/x'}\n", "url_env: NAME");
+    refused("store: {path: a, url: 'postgres://db.test/x'}\n", "not both");
+    refused("store: {url: 'mysql://db.test/x'}\n", "begins with `postgres://`");
+    refused("store: {url_env: SET}\n", "begins with `postgres://`");
+    refused("store: {url_env: MISSING}\n", "`MISSING` is not set");
+    refused("store: {keep: 1h}\n", "write one such as `90d`");
+    refused("store: {pth: a}\n", "unknown field `pth`");
 }
 
 #[test]

@@ -32,12 +32,12 @@ enum Backend {
     Postgres(Postgres),
 }
 
-/// Asks the database there is; a server that does not answer is not available.
+/// Asks the database there is; a server that does not answer is not available. Its futures are large: they live on the heap.
 macro_rules! ask {
     ($store:expr, $name:ident($($argument:expr),*)) => {
         match &$store.0 {
             Backend::Sqlite(sqlite) => sqlite.$name($($argument),*).await,
-            Backend::Postgres(postgres) => match tokio::time::timeout(PATIENCE, postgres.$name($($argument),*)).await {
+            Backend::Postgres(postgres) => match tokio::time::timeout(PATIENCE, Box::pin(postgres.$name($($argument),*))).await {
                 Ok(answered) => answered,
                 Err(_) => Err(no_answer().into()),
             },

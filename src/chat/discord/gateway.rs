@@ -65,21 +65,46 @@ fn intents(words: bool) -> GatewayIntents {
     if words { clicks | GatewayIntents::MESSAGE_CONTENT } else { clicks }
 }
 
-/// Holds a connection until the session closes; one that is lost is made anew, with growing pauses: Discord allows a
-/// thousand greetings a day. A refused token ends it for good; a refused intent costs the words in threads alone.
-pub(super) async fn hold(session: Arc<Session>, gateway: Url) {
+/// Holds a connection whenever it is this process's turn, until the session closes or Discord refuses the bot.
+pub(super) async fn hold_in_turn(session: Arc<Session>, gateway: Url) {
+    let mut turn = session.config.turn.clone();
     let mut closing = session.closing.subscribe();
+    loop {
+        let ours = tokio::select! {
+            ours = turn.wait_for(|ours| *ours) => ours.is_ok(),
+            () = closed(&mut closing) => false,
+        };
+        if !ours || hold(&session, &gateway).await {
+            return;
+        }
+        session.connected.send_replace(false);
+    }
+}
+
+/// Holds a connection while it is our turn and the session is open; true when it is over for good. One that is lost is made anew, with growing pauses: Discord allows a
+/// thousand greetings a day. A refused token ends it for good; a refused intent costs the words in threads alone.
+async fn hold(session: &Arc<Session>, gateway: &Url) -> bool {
+    let mut closing = session.closing.subscribe();
+    let mut turn = session.config.turn.clone();
     let mut words = true;
     let mut pause = PAUSE;
     while !*closing.borrow() {
-        let ended = match client(&session, &gateway, intents(words)).await {
+        if !*turn.borrow() {
+            tracing::info!("another replica holds Discord's gateway");
+            return false;
+        }
+        let ended = match client(session, gateway, intents(words)).await {
             Ok(mut client) => {
                 let shards = Arc::clone(&client.shard_manager);
                 let ended = tokio::select! {
                     ended = client.start() => Some(ended),
                     () = closed(&mut closing) => None,
+                    () = lost(&mut turn) => None,
                 };
-                let Some(ended) = ended else { return shards.shutdown_all().await };
+                let Some(ended) = ended else {
+                    shards.shutdown_all().await;
+                    continue;
+                };
                 ended
             }
             Err(error) => Err(error),
@@ -101,7 +126,7 @@ pub(super) async fn hold(session: Arc<Session>, gateway: Url) {
                 | GatewayError::DisallowedGatewayIntents),
             )) => {
                 tracing::error!(error = %refused, "Discord's gateway refuses the bot; nobody can answer there until it is mended");
-                return;
+                return true;
             }
             Err(error) => tracing::warn!(%error, ?pause, "Discord's gateway cannot be reached; trying again"),
             Ok(()) => tracing::warn!(?pause, "Discord's gateway ended the connection; connecting again"),
@@ -109,6 +134,15 @@ pub(super) async fn hold(session: Arc<Session>, gateway: Url) {
         // A pause that ends early ends because the session closes.
         let _ = tokio::time::timeout(pause, closed(&mut closing)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    true
+}
+
+/// Resolves when it is another replica's turn.
+async fn lost(turn: &mut watch::Receiver<bool>) {
+    // Where nobody else can have a turn, the sender is gone.
+    if turn.wait_for(|ours| !*ours).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

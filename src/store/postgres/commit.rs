@@ -88,8 +88,8 @@ impl Postgres {
         .fetch_all(&mut **tx)
         .await?;
         places.sort_unstable();
-        let placed = actions.into_iter().zip(places).filter(|(_, (_, ours))| *ours);
-        let pending = placed.map(|(planned, (place, _))| Pending {
+        let leased = actions.into_iter().zip(places).filter(|(_, (_, ours))| *ours);
+        let pending = leased.map(|(planned, (place, _))| Pending {
             id: ActionId(place),
             incident: id.clone(),
             lane: planned.lane,

@@ -162,6 +162,7 @@ impl Discord {
             on_call_role: Some(ROLE),
             api_url: Some(Url::parse(&format!("http://{}", self.addr)).unwrap()),
             gateway_url: None,
+            turn: tokio::sync::watch::Sender::new(true).subscribe(),
         }
     }
 

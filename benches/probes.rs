@@ -260,7 +260,7 @@ fn certificates(folder: &Path) {
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
     let leaf = leaf.signed_by(&key, &authority).expect("a certificate");
     let write = |name: &str, text: String| {
-        std::fs::write(folder.join(name), text).expect("the folder can be written")
+        std::fs::write(folder.join(name), text).expect("the folder can be written");
     };
     write("ca.pem", authority.pem());
     write("chain.pem", leaf.pem());

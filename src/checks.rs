@@ -39,6 +39,7 @@ pub mod catalogue;
 pub mod dial;
 pub mod exchange;
 pub mod fetch;
+pub mod foreign;
 pub mod resolve;
 pub mod with;
 

@@ -104,6 +104,11 @@ async fn recorded(env: &Environment, request: &Request, deadline: Instant) -> Re
     })
 }
 
+/// The outcome for a recorded answer; `None` when the text holds none.
+pub(super) fn judge_text(catalogues: &Catalogues, text: &str, now: Timestamp) -> Option<Outcome> {
+    Some(judge(catalogues, &Recorded::read(text)?.answer(), now).outcome)
+}
+
 /// What an answer says of limiters.
 #[derive(Debug, Clone)]
 pub(super) struct Verdict {

@@ -193,6 +193,11 @@ fn judge(target: &str, page: &Page, component: Option<&str>, around: &Around) ->
     }
 }
 
+/// The outcome for a document; `None` when it has no known shape.
+pub(super) fn judge_bytes(bytes: &[u8], now: Timestamp) -> Option<Outcome> {
+    Some(outcome(of_page(&page::read(bytes, now)?)))
+}
+
 fn outcome(state: State) -> Outcome {
     match state {
         State::Operational => Outcome::Operational,

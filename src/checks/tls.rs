@@ -20,7 +20,7 @@ use super::tcp::{self, MAX_ADDRESSES};
 use super::{Environment, NotRun, Request, millis};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
-mod certificate;
+pub(super) mod certificate;
 mod handshake;
 mod judge;
 mod legacy;

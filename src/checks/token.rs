@@ -174,6 +174,22 @@ fn input(env: &Environment, target: &str) -> Result<String, NotRun> {
     ))
 }
 
+/// The outcome for a presented token, with nothing expected of its claims.
+pub(super) fn judge_text(text: &str, key_set: Option<&str>, now: Timestamp) -> Outcome {
+    let expectation = Expectation {
+        issuer: None,
+        audience: None,
+        scopes: Vec::new(),
+        scheme: "Bearer".to_owned(),
+        leeway: LEEWAY,
+        now,
+        server_date: None,
+        wants_claims: key_set.is_some(),
+    };
+    let keys = key_set.map_or(Keys::NotNamed, |it| Keys::Text(it.to_owned()));
+    judge("-", &Observation { input: text.to_owned(), keys }, &expectation).outcome
+}
+
 /// The verdict: of several findings the first in the table of outcomes is the outcome.
 fn judge(target: &str, observation: &Observation, expectation: &Expectation) -> Report {
     let presented = expectation.presented(&observation.input);

@@ -51,6 +51,15 @@ pub(super) fn judge(chain: &[CertificateDer<'_>], expected: Expectation<'_>) -> 
     Verdict { findings, facts: leaf.facts() }
 }
 
+/// How many findings a server's only certificate has, for a name and authorities that nobody has.
+pub(in crate::checks) fn findings_of(der: &[u8], now: Timestamp) -> usize {
+    let server_name = ServerName::try_from("api.example.com").expect("a constant that is a name");
+    let roots = RootCertStore::empty();
+    let expected =
+        Expectation { server_name: &server_name, roots: &roots, now, warn: Duration::from_hours(24) };
+    judge(&[CertificateDer::from(der)], expected).findings.len()
+}
+
 struct Leaf<'a> {
     chain: &'a [CertificateDer<'a>],
     read: &'a X509Certificate<'a>,

@@ -221,7 +221,8 @@ impl FailingRequest {
             url.push_str("://");
             url.push_str(host);
         }
-        if self.path != "*" {
+        // `*` is no path of a host (RFC 9110 §7.1), and all there is without one.
+        if self.path != "*" || self.host.is_none() {
             url.push_str(&self.path);
         }
         if !self.query.is_empty() {

@@ -332,3 +332,16 @@ proptest! {
         prop_assert_eq!(read, Ok(request.clone()), "{}", request.to_curl());
     }
 }
+
+#[test]
+fn a_request_without_a_place_is_still_written_as_a_command() {
+    for text in ["curl '*'", "OPTIONS * HTTP/1.1", "curl 'https://a.test?x=1'"] {
+        let request = FailingRequest::parse(text).unwrap();
+        let read = FailingRequest::parse(&request.to_curl()).unwrap();
+        assert_eq!(
+            (read.method, read.path, read.query),
+            (request.method, request.path, request.query),
+            "{text}"
+        );
+    }
+}

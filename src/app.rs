@@ -20,7 +20,7 @@ use crate::chat::{Chat, ChatError, Inbound};
 use crate::checks::Environment;
 use crate::clock;
 use crate::evidence::redact::Gate;
-use crate::incident::{Event, Incident, IncidentId, Recorded};
+use crate::incident::{Event, Incident, IncidentId, Recorded, Stopped};
 use crate::profile::ServiceProfile;
 use crate::runbook::Knowledge;
 use crate::store::{Commit, CommitError, Planned, Settled, Store};
@@ -37,6 +37,7 @@ mod replicas;
 pub mod view;
 
 pub use crate::store::{Figures, Filter, Kept, Summary, Unavailable};
+pub use counters::{LIMITS_S, Spans};
 pub use inbound::Said;
 pub use intake::{Accepted, Joined};
 pub use perform::CheckRefused;
@@ -237,6 +238,10 @@ impl App {
             match self.decide_and_commit(before, events, settles.clone()).await {
                 Ok(recorded) => return Ok(Some(recorded)),
                 Err(CommitError::Conflict | CommitError::KeyTaken(_)) => {}
+                Err(CommitError::TakenOver) => {
+                    tracing::info!(incident.id = %id, "another replica reports on an action first; ours counts for nothing");
+                    return Ok(None);
+                }
                 Err(CommitError::Unavailable(error)) => return Err(error),
             }
         }
@@ -272,12 +277,42 @@ impl App {
         for entry in incident.timeline.iter().skip(told) {
             tracing::info!(incident.id = %incident.id, "{}: {}", incident.id, entry.what);
         }
+        self.measure(&incident, &recorded);
         lanes::enqueue(self, pending);
         if !recorded.is_empty() {
             self.publish(&incident).await;
         }
         self.tick();
         Ok(recorded)
+    }
+
+    /// Counts what incidents came to, when they came to it.
+    fn measure(&self, incident: &Incident, recorded: &[Recorded]) {
+        let concluded = incident.conclusion.as_ref().map_or("none", |it| it.bucket.id());
+        let bucket =
+            format!("bucket=\"{}\"", incident.reclassified.as_ref().map_or(concluded, |it| it.0.id()));
+        let took = |name, seconds: Option<f64>| {
+            if let Some(seconds) = seconds {
+                self.counters.took(name, &bucket, seconds);
+            }
+        };
+        for it in recorded {
+            match &it.event {
+                Event::Concluded { conclusion } => {
+                    took("firstcheck_mttd_seconds", incident.mttd_s());
+                    took("firstcheck_mttc_seconds", incident.mttc_s());
+                    let stopped = if conclusion.stopped == Stopped::Clarity { "clarity" } else { "unclear" };
+                    let labels = format!("bucket=\"{}\",stopped=\"{stopped}\"", conclusion.bucket);
+                    self.counters.add("firstcheck_conclusions_total", &labels, 1);
+                }
+                Event::Resolved { .. } => took("firstcheck_mttr_seconds", incident.mttr_s()),
+                Event::Reclassified { bucket: to, .. } => {
+                    let labels = format!("from=\"{concluded}\",to=\"{}\"", to.id());
+                    self.counters.add("firstcheck_reclassified_total", &labels, 1);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Shows the new state to the chat and to whoever listens.

@@ -6,12 +6,14 @@
 
 pub mod check;
 mod desk;
+pub mod doctor;
 pub mod drill;
 mod parts;
 pub mod replay;
 pub mod redact;
 pub mod runbook;
 pub mod serve;
+pub mod store;
 pub mod triage;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -51,6 +53,8 @@ enum Command {
     Redact(redact::Args),
     Runbook(runbook::Args),
     Serve(serve::Args),
+    Store(store::Args),
+    Doctor(doctor::Args),
 }
 
 /// Reads the arguments, runs the command and gives its exit status.
@@ -80,6 +84,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Redact(args) => redact::run(args).await,
         Command::Runbook(args) => runbook::run(args).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Store(args) => store::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
     }
 }
 
@@ -96,6 +102,12 @@ fn start_log() {
 fn fail(error: &anyhow::Error) -> ExitCode {
     say(format_args!("firstcheck: {error:#}"));
     ExitCode::from(NOT_RUN)
+}
+
+/// One JSON document on standard output.
+fn print_json(document: &impl serde::Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(document)?;
+    Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 
 /// A line for the person, beside the thread and never on standard output.

@@ -55,6 +55,9 @@ pub enum CommitError {
     /// There is an open incident with this key already.
     #[error("incident {0} is open under the same key")]
     KeyTaken(IncidentId),
+    /// The action these events report on is not this replica's any more: another has done it, or is about to.
+    #[error("another replica took the action over")]
+    TakenOver,
     /// The store cannot be written now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

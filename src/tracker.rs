@@ -43,6 +43,17 @@ impl TrackerError {
 }
 
 impl Tracker {
+    /// Whether issues could be filed now, as far as can be told without filing one; gives what was seen.
+    ///
+    /// # Errors
+    /// [`TrackerError`] as for [`Self::file`].
+    pub async fn look(&self) -> Result<String, TrackerError> {
+        match self {
+            Self::Folder(folder) => folder.look().await,
+            Self::GitHub(github) => github.look().await,
+        }
+    }
+
     /// Makes the tracker's issue of this incident be as given: creates it, or updates our section of it, and adds the news
     /// that are not in it yet. May be repeated any number of times. `repository` (`owner/name`) is for trackers that have
     /// several; `known` is the reference an earlier call gave.

@@ -207,7 +207,8 @@ impl App {
             let _in_order = self.stripe(&id).lock().await;
             match self.decide_and_commit(Incident::new(id.clone()), &events, None).await {
                 Ok(_) => return Ok(id),
-                Err(CommitError::Conflict | CommitError::KeyTaken(_)) => {}
+                // An alert reports on no action: nothing of it can be taken over.
+                Err(CommitError::Conflict | CommitError::KeyTaken(_) | CommitError::TakenOver) => {}
                 Err(CommitError::Unavailable(error)) => return Err(error),
             }
         }

@@ -61,6 +61,7 @@ impl From<Unavailable> for Failed {
 
 /// Performs an action once.
 pub(super) async fn perform(app: &Arc<App>, pending: &Pending) -> Performed {
+    let begun = std::time::Instant::now();
     let tried = AssertUnwindSafe(attempt(app, pending)).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(incident.id = %pending.incident, action = kind(&pending.action), "performing an action panicked");
         Err(Failed { reason: "an error of firstcheck itself; its log has the details".to_owned(), retry: Retry::Never })
@@ -70,6 +71,11 @@ pub(super) async fn perform(app: &Arc<App>, pending: &Pending) -> Performed {
         "firstcheck_actions_total",
         &format!("action=\"{}\",outcome=\"{outcome}\"", kind(&pending.action)),
         1,
+    );
+    app.counters.took(
+        "firstcheck_action_seconds",
+        &format!("action=\"{}\"", kind(&pending.action)),
+        begun.elapsed().as_secs_f64(),
     );
     match tried {
         Ok(()) => Performed::Done,
@@ -189,6 +195,11 @@ async fn run_check(app: &Arc<App>, id: &IncidentId, step: &Step) -> Result<Event
         "firstcheck_checks_total",
         &format!("check=\"{}\",outcome=\"{}\"", report.check, report.outcome),
         1,
+    );
+    app.counters.took(
+        "firstcheck_check_seconds",
+        &format!("check=\"{}\"", report.check),
+        report.took_ms / 1000.0,
     );
     Ok(Event::CheckReported { step: step.key(), report })
 }

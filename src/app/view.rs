@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::alert::{Alert, Severity};
+use crate::app::counters::Spans;
 use crate::app::{App, AppError, Filter, Kept, Summary, Unavailable, perform};
 use crate::bucket::Bucket;
 use crate::clock;
@@ -423,6 +424,12 @@ impl App {
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, String, u64)> {
         self.counters.all()
+    }
+
+    /// Histograms since the start: name, labels, spans.
+    #[must_use]
+    pub fn spans(&self) -> Vec<(&'static str, String, Spans)> {
+        self.counters.all_spans()
     }
 
     /// Whether alerts can be made durable now.

@@ -93,7 +93,15 @@ pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environ
 /// # Errors
 /// [`OpenError`] when it cannot be opened or reached.
 pub(super) async fn store(settings: &Settings) -> Result<Store, OpenError> {
-    match &settings.store.place {
+    place(&settings.store.place).await
+}
+
+/// The store at this place.
+///
+/// # Errors
+/// As [`store`].
+pub(super) async fn place(place: &config::Place) -> Result<Store, OpenError> {
+    match place {
         config::Place::File(file) => Store::open(file).await,
         config::Place::Server(url) => Store::connect(url.expose()).await,
     }

@@ -153,7 +153,7 @@ fn doors(settings: &Settings) -> Doors {
     }
 }
 
-fn discord_config(settings: &config::Discord, turn: watch::Receiver<bool>) -> discord::Config {
+pub(super) fn discord_config(settings: &config::Discord, turn: watch::Receiver<bool>) -> discord::Config {
     discord::Config {
         token: settings.token.expose().to_owned(),
         guild: settings.guild,

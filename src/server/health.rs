@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
+use crate::app::{LIMITS_S, Spans};
 use crate::server::Shared;
 use crate::server::problem::Problem;
 
@@ -40,6 +41,14 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoRes
     let kept =
         kept.map(|(source, verdict, count)| (format!("source=\"{source}\",verdict=\"{verdict}\""), *count));
     gauge(&mut text, "firstcheck_deliveries_kept", "Kept deliveries that became no alert.", kept);
+    let oldest = figures.oldest_due_ms.map_or(0, |due| (now_ms() - due).max(0) / 1000);
+    gauge(
+        &mut text,
+        "firstcheck_oldest_action_seconds",
+        "How long the oldest action that is due has been so; 0 when none is.",
+        std::iter::once((String::new(), oldest)),
+    );
+    histograms(&mut text, &shared.app.spans());
     let mut last = "";
     for (name, labels, count) in shared.app.counters() {
         if name != last {
@@ -55,8 +64,36 @@ fn gauge(text: &mut String, name: &str, help: &str, values: impl Iterator<Item =
     // Writing to a String cannot fail.
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
     for (labels, value) in values {
-        let _ = writeln!(text, "{name}{{{labels}}} {value}");
+        let _ = match labels.as_str() {
+            "" => writeln!(text, "{name} {value}"),
+            labels => writeln!(text, "{name}{{{labels}}} {value}"),
+        };
     }
+}
+
+fn histograms(text: &mut String, all: &[(&'static str, String, Spans)]) {
+    let mut last = "";
+    for (name, labels, spans) in all {
+        if *name != last {
+            let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} histogram", about(name));
+            last = name;
+        }
+        let mut below = 0;
+        for (limit, count) in LIMITS_S.iter().zip(spans.counts) {
+            below += count;
+            let _ = writeln!(text, "{name}_bucket{{{labels},le=\"{limit}\"}} {below}");
+        }
+        let _ = writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {}", spans.total);
+        let _ = writeln!(
+            text,
+            "{name}_sum{{{labels}}} {}\n{name}_count{{{labels}}} {}",
+            spans.sum_s, spans.total
+        );
+    }
+}
+
+fn now_ms() -> i64 {
+    crate::clock::now().as_millisecond()
 }
 
 fn about(counter: &str) -> &'static str {
@@ -65,6 +102,15 @@ fn about(counter: &str) -> &'static str {
         "firstcheck_actions_total" => "Tries to perform an action since the start.",
         "firstcheck_checks_total" => "Checks run since the start, by what they found.",
         "firstcheck_deliveries_kept_total" => "Deliveries since the start that became no alert.",
+        "firstcheck_conclusions_total" => {
+            "Incidents concluded since the start, by bucket and by why triage stopped."
+        }
+        "firstcheck_reclassified_total" => "Conclusions that a person corrected since the start.",
+        "firstcheck_mttd_seconds" => "From the fault's start to the first alert.",
+        "firstcheck_mttc_seconds" => "From the first alert to clarity.",
+        "firstcheck_mttr_seconds" => "From the fault's start to its end.",
+        "firstcheck_check_seconds" => "How long checks took.",
+        "firstcheck_action_seconds" => "How long tries of actions took: checks, chat messages, issues.",
         _ => "Since the start.",
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::alert::{Alert, IncidentKey};
 use crate::incident::{IncidentId, Recorded};
 use crate::store::postgres::{Leader, Postgres};
-use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::{self, Sqlite};
 use crate::store::{
     ActionId, Commit, CommitError, Figures, Filter, Kept, OpenError, Pending, Settled, Sighting, Summary,
     Unavailable,
@@ -52,6 +52,22 @@ impl Store {
     /// [`OpenError`] when another process owns it, or when it cannot be opened.
     pub async fn open(file: &Path) -> Result<Self, OpenError> {
         Ok(Self(Backend::Sqlite(Sqlite::open(file).await?)))
+    }
+
+    /// Opens a SQLite file for reading alone, beside a bot that may be using it. Whatever would write is refused.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is none, or when it is no store.
+    pub async fn look(file: &Path) -> Result<Self, OpenError> {
+        Ok(Self(Backend::Sqlite(Sqlite::look(file).await?)))
+    }
+
+    /// Puts a copy of a SQLite store in the place of another, which nobody may be using.
+    ///
+    /// # Errors
+    /// [`OpenError`] when a bot uses it, when it is there and `replace` is not said, or when it cannot be written.
+    pub fn restore(from: &Path, to: &Path, replace: bool) -> Result<(), OpenError> {
+        sqlite::restore(from, to, replace)
     }
 
     /// Connects to a PostgreSQL database and brings its tables up to date. Any number of replicas may share it.

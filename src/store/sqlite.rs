@@ -39,7 +39,9 @@ pub(super) struct Sqlite {
     readers: SqlitePool,
     writer: Writer,
     secret: [u8; 32],
-    _lock: Arc<File>,
+    /// Released with the last clone.
+    #[expect(dead_code, reason = "it is held, not read")]
+    lock: Option<Arc<File>>,
 }
 
 impl Sqlite {
@@ -61,7 +63,19 @@ impl Sqlite {
             .max_connections(READERS)
             .connect_lazy_with(options.clone().read_only(true));
         let writer = Writer::start(connection, options.create_if_missing(false));
-        Ok(Self { readers, writer, secret, _lock: Arc::new(lock) })
+        Ok(Self { readers, writer, secret, lock: Some(Arc::new(lock)) })
+    }
+
+    /// For reading alone: takes no lock, brings nothing up to date, and has no writer.
+    pub(super) async fn look(file: &Path) -> Result<Self, OpenError> {
+        let name = file.display().to_string();
+        let unusable = |reason: String| OpenError::Unusable { file: name.clone(), reason };
+        let options = SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+        let secret = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'secret'");
+        let secret = secret.fetch_one(&readers).await.and_then(rows::secret);
+        let secret = secret.map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { readers, writer: Writer::nobody(), secret, lock: None })
     }
 
     pub(super) fn secret(&self) -> [u8; 32] {
@@ -235,6 +249,34 @@ fn own(file: &Path) -> Result<File, OpenError> {
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { file: name }),
         Err(std::fs::TryLockError::Error(error)) => Err(unusable(error)),
     }
+}
+
+/// Copies, flushes, and renames: whoever looks sees the old store or the new one.
+pub(super) fn restore(from: &Path, to: &Path, replace: bool) -> Result<(), OpenError> {
+    let _lock = own(to)?;
+    let name = to.display().to_string();
+    let unusable =
+        |error: std::io::Error| OpenError::Unusable { file: name.clone(), reason: error.to_string() };
+    let beside = |ending: &str| {
+        let mut path = to.as_os_str().to_owned();
+        path.push(ending);
+        std::path::PathBuf::from(path)
+    };
+    if to.exists() && !replace {
+        let reason = "it is there already; say --replace to put the copy in its place".to_owned();
+        return Err(OpenError::Unusable { file: name, reason });
+    }
+    let new = beside("-restoring");
+    std::fs::copy(from, &new).map_err(unusable)?;
+    File::open(&new).and_then(|copy| copy.sync_all()).map_err(unusable)?;
+    // What the old store had not yet moved from its log belongs to the old store.
+    for ending in ["-wal", "-shm"] {
+        match std::fs::remove_file(beside(ending)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    std::fs::rename(&new, to).map_err(unusable)
 }
 
 fn migrator() -> Migrator {

@@ -31,6 +31,25 @@ impl Folder {
         Self { dir: dir.into() }
     }
 
+    /// Makes the folder, writes a file into it and takes it away again.
+    pub(super) async fn look(&self) -> Result<String, TrackerError> {
+        let dir = self.dir.clone();
+        let tried = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&dir)?;
+            let probe = dir.join(".firstcheck-doctor");
+            std::fs::write(&probe, "written and removed by firstcheck doctor")?;
+            std::fs::remove_file(&probe)
+        });
+        let place = self.dir.display();
+        match tried.await {
+            Ok(Ok(())) => Ok(format!("issues can be written to {place}")),
+            Ok(Err(error)) => {
+                Err(TrackerError::after(RETRY, format!("issues cannot be written to {place}: {error}")))
+            }
+            Err(error) => Err(TrackerError::after(RETRY, format!("the trial was cut short: {error}"))),
+        }
+    }
+
     pub(super) async fn file(
         &self,
         incident: &IncidentId,

@@ -169,6 +169,20 @@ impl GitHub {
         self.learned.without_labels.lock().unwrap_or_else(PoisonError::into_inner).contains(repository)
     }
 
+    /// Who GitHub says we are, and whether the repository takes issues.
+    pub(super) async fn look(&self) -> Result<String, TrackerError> {
+        let who = self.login().await?.unwrap_or_else(|| "an app".to_owned());
+        let Some(repository) = &self.settings.repository else {
+            return Ok(format!("GitHub knows the token as {who}; each service names its repository"));
+        };
+        let route = format!("/repos/{repository}");
+        let found: serde_json::Value = self.call(self.client.get(route, None::<&()>)).await?;
+        if found.get("has_issues").and_then(serde_json::Value::as_bool) == Some(false) {
+            return Err(TrackerError::never(format!("{repository} has its issues switched off")));
+        }
+        Ok(format!("GitHub knows the token as {who}, and {repository} takes issues"))
+    }
+
     pub(super) async fn file(
         &self,
         incident: &IncidentId,

@@ -41,6 +41,13 @@ impl Program {
         (bot, at)
     }
 
+    /// Sends it a signal, such as `TERM`, and waits until it has ended; gives whether it ended with success.
+    pub(crate) fn end(mut self, signal: &str) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        self.child.wait().unwrap().success()
+    }
+
     /// Waits for a line with these words; a failure prints what did arrive.
     pub(crate) fn says(&self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
@@ -87,20 +94,26 @@ pub(crate) fn address(line: &str) -> SocketAddr {
     address.parse().unwrap()
 }
 
-/// One request, one JSON answer with status 200 or 202.
-pub(crate) fn ask(at: SocketAddr, method: &str, path: &str, body: &str) -> Value {
-    let mut stream = TcpStream::connect(at).unwrap();
+/// One request; its status line and headers, and its body. Nothing when the other side went away before it answered.
+pub(crate) fn send(at: SocketAddr, method: &str, path: &str, body: &str) -> Option<(String, String)> {
+    let mut stream = TcpStream::connect(at).ok()?;
     let length = body.len();
     write!(
         stream,
         "{method} {path} HTTP/1.0\r\nHost: {at}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )
-    .unwrap();
+    .ok()?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(" 200 ") || head.contains(" 202 "), "{method} {path}: {answer}");
-    serde_json::from_str(body).unwrap_or(Value::Null)
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.to_owned(), body.to_owned()))
+}
+
+/// One request, one JSON answer with status 200 or 202.
+pub(crate) fn ask(at: SocketAddr, method: &str, path: &str, body: &str) -> Value {
+    let (head, body) = send(at, method, path, body).unwrap();
+    assert!(head.contains(" 200 ") || head.contains(" 202 "), "{method} {path}: {head}\n{body}");
+    serde_json::from_str(&body).unwrap_or(Value::Null)
 }
 
 /// A PostgreSQL server in a folder of its own, without passwords, gone with the test.
@@ -163,6 +176,17 @@ impl PostgresServer {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         format!("postgres://postgres@127.0.0.1:{port}/{name}")
+    }
+
+    /// What one query gives, as unaligned text.
+    pub(crate) fn query(&self, database: &str, sql: &str) -> String {
+        let port = self.at.port().to_string();
+        let asked = Command::new("psql")
+            .args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-At", "-c", sql, database])
+            .output()
+            .unwrap();
+        assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+        String::from_utf8(asked.stdout).unwrap().trim().to_owned()
     }
 }
 

@@ -49,7 +49,10 @@ impl Postgres {
             write_events(&mut tx, &commit).await?;
         }
         if let Some(settled) = commit.settles {
-            settle(&mut tx, settled).await?;
+            // A replica that was taken for gone has lost its say: nothing is told twice.
+            if !settle(&mut tx, settled, &self.replica).await? {
+                return Err(TryError::Refused(CommitError::TakenOver));
+            }
         }
         let pending = if commit.actions.is_empty() {
             Vec::new()
@@ -103,7 +106,8 @@ impl Postgres {
 
     pub(in crate::store) async fn settle(&self, settled: Settled) -> Result<(), Unavailable> {
         let mut connection = self.pool.acquire().await?;
-        Ok(settle(&mut connection, settled).await?)
+        settle(&mut connection, settled, &self.replica).await?;
+        Ok(())
     }
 
     pub(in crate::store) async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
@@ -241,16 +245,24 @@ async fn write_events(tx: &mut Transaction<'_, Db>, commit: &Commit) -> Result<(
     Ok(())
 }
 
-async fn settle(connection: &mut PgConnection, settled: Settled) -> Result<(), sqlx::Error> {
+/// Whether the action was still this replica's.
+async fn settle(connection: &mut PgConnection, settled: Settled, replica: &str) -> Result<bool, sqlx::Error> {
     let query = match settled {
-        Settled::Done(id) => sqlx::query(rows::DELETE_ACTION).bind(id.0),
-        Settled::Postponed(action) => sqlx::query(rows::POSTPONE_ACTION)
-            .bind(action.due_at.as_millisecond())
-            .bind(i64::from(action.attempts))
-            .bind(action.last_error.as_deref().map(clean))
-            .bind(action.id.0),
-        Settled::GivenUp(id, reason) => sqlx::query(rows::GIVE_UP_ACTION).bind(clean(&reason)).bind(id.0),
+        Settled::Done(id) => sqlx::query("DELETE FROM actions WHERE id = $1 AND leased_by = $2").bind(id.0).bind(replica.to_owned()),
+        Settled::Postponed(action) => sqlx::query(
+            "UPDATE actions SET due_ms = $3, attempts = $4, last_error = $5 WHERE id = $1 AND leased_by = $2",
+        )
+        .bind(action.id.0)
+        .bind(replica.to_owned())
+        .bind(action.due_at.as_millisecond())
+        .bind(i64::from(action.attempts))
+        .bind(action.last_error.as_deref().map(clean)),
+        Settled::GivenUp(id, reason) => sqlx::query(
+            "UPDATE actions SET state = 'given_up', attempts = attempts + 1, last_error = $3 WHERE id = $1 AND leased_by = $2",
+        )
+        .bind(id.0)
+        .bind(replica.to_owned())
+        .bind(clean(&reason)),
     };
-    query.execute(connection).await?;
-    Ok(())
+    Ok(query.execute(connection).await?.rows_affected() == 1)
 }

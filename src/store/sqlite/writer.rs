@@ -45,6 +45,12 @@ impl Writer {
         Self { queue }
     }
 
+    /// A writer that refuses: for a store that is only looked at.
+    pub(super) fn nobody() -> Self {
+        let (queue, _) = mpsc::channel(1);
+        Self { queue }
+    }
+
     pub(super) async fn commit(&self, commit: Commit) -> Done {
         self.send(Write::Commit(Box::new(commit))).await
     }

@@ -249,7 +249,8 @@ where
     let next = std::sync::atomic::AtomicUsize::new(0);
     let begun = Instant::now();
     let senders = (0..connections).map(|_| async {
-        let mut stream = tokio::net::TcpStream::connect(at).await.expect("it accepts connections");
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        let mut stream = socket.connect(at).await.expect("it accepts connections");
         stream.set_nodelay(true).ok();
         let (mut times, mut refused) = (Vec::new(), 0);
         let mut answer = vec![0; 64 * 1024];

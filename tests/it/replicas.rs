@@ -91,11 +91,14 @@ fn a_killed_replica_a_rolling_restart_and_a_crashed_server_lose_and_repeat_nothi
         assert!(begun.elapsed() < PATIENCE, "these are left: {}", server.query("shared", left));
     }
     assert_eq!(server.query("shared", "SELECT count(*) FROM incidents"), "135");
-    let twice = "SELECT incident_id, substring(recorded from '"step":"([^"]+)"'), count(*) FROM events
-                 WHERE recorded LIKE '%check_reported%' GROUP BY 1, 2 HAVING count(*) > 1";
-    assert_eq!(server.query("shared", twice), "", "a check was reported twice");
-    let each = "SELECT count(DISTINCT substring(recorded from '\"step\":\"([^\"]+)\"')) FROM events WHERE recorded LIKE '%check_reported%'";
-    assert_ne!(server.query("shared", each), "0", "the steps are found in the events");
+    let step = r#"substring(recorded from '"step":"([^"]+)"')"#;
+    let twice = format!(
+        "SELECT incident_id, {step}, count(*) FROM events
+         WHERE recorded LIKE '%check_reported%' GROUP BY 1, 2 HAVING count(*) > 1"
+    );
+    assert_eq!(server.query("shared", &twice), "", "a check was reported twice");
+    let steps = format!("SELECT count(DISTINCT {step}) FROM events WHERE recorded LIKE '%check_reported%'");
+    assert_ne!(server.query("shared", &steps), "0", "the steps are found in the events");
 }
 
 #[tokio::test(flavor = "multi_thread")]

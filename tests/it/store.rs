@@ -81,7 +81,7 @@ fn now() -> Timestamp {
 fn opened(seed: u64, key: &str) -> Commit {
     let mut incident = Incident::new(IncidentId::from_seed(seed));
     let mut alert = Alert::titled("generic", "500s");
-    alert.fingerprint = key.to_owned();
+    key.clone_into(&mut alert.fingerprint);
     let events = vec![
         incident.record(
             Event::Opened { key: IncidentKey(key.into()), profile: ServiceProfile::default() },

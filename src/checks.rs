@@ -28,6 +28,7 @@ mod document;
 mod fields;
 mod http;
 mod manners;
+mod metrics;
 mod rate_limit;
 mod socket;
 mod status_page;
@@ -212,7 +213,7 @@ pub async fn run(env: &Environment, request: &Request) -> Result<Report, NotRun>
         CheckKind::Contract => contract::run(env, request, deadline).await,
         CheckKind::Deadline => deadline::run(env, request, deadline).await,
         CheckKind::Deploys => deploys::run(env, request, deadline).await,
-        CheckKind::Metrics => Err(NotRun::Usage("this version has no metrics check".to_owned())),
+        CheckKind::Metrics => metrics::run(env, request, deadline).await,
     }?;
     report.took_ms = millis(started.elapsed());
     Ok(report)
@@ -233,7 +234,7 @@ pub fn keys(check: CheckKind) -> &'static [&'static str] {
         CheckKind::Contract => contract::KEYS,
         CheckKind::Deadline => deadline::KEYS,
         CheckKind::Deploys => deploys::KEYS,
-        CheckKind::Metrics => &["query", "at", "window"],
+        CheckKind::Metrics => metrics::KEYS,
     }
 }
 

@@ -38,6 +38,9 @@ pub struct ServiceProfile {
     /// Who gives up when.
     #[serde(default)]
     pub deadlines: Option<DeadlineProfile>,
+    /// Its curves.
+    #[serde(default)]
+    pub metrics: Option<MetricsProfile>,
     /// Extra `with:` keys for its `http` checks (`header.NAME`, `method`, `slow_after`, …). A value `env:NAME` is read from
     /// the environment when the request is sent, never stored.
     #[serde(default)]
@@ -124,4 +127,21 @@ pub struct DeadlineProfile {
     /// The backend needs, or allows itself.
     #[serde(default)]
     pub backend: Option<String>,
+}
+
+/// Where its curves are, and which of them are its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsProfile {
+    /// The base URL of a Prometheus (or of what speaks its API).
+    pub url: Url,
+    /// PromQL label matchers that name this service's series, e.g. `job="orders"`; without them all series there are added up.
+    #[serde(default, rename = "match")]
+    pub matchers: Option<String>,
+    /// An expression to judge instead of the catalogue's.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// How long before and after the start is looked at, e.g. `1h`.
+    #[serde(default)]
+    pub window: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! What is known of gateways, limiters and vendors: `runbooks/{gateways,limiters,vendors}.yaml`, typed.
+//! What is known of gateways, limiters, metrics and vendors: `runbooks/{gateways,limiters,metrics,vendors}.yaml`, typed.
 //!
 //! Vendor behaviour drifts, so it is data, shipped inside the program and replaceable without a release. The surprise: the order
-//! of `limiters.yaml` matters (the first entry that fits wins), that of the other two does not.
+//! of `limiters.yaml` and `metrics.yaml` matters (the first entry that fits wins), that of the other two does not.
 
 use serde::Deserialize;
 use url::Url;
@@ -9,8 +9,10 @@ use url::Url;
 use crate::yaml::{self, Problem};
 
 mod mark;
+mod measure;
 
 pub use mark::{Answer, Mark, Status};
+pub use measure::{Measure, Measures, Metrics};
 
 /// A struct that is written as a mark with fields of its own beside it. A key that is neither's is an error, which
 /// `#[serde(flatten)]` would swallow: a misspelt key would make a mark that holds for too much.
@@ -50,15 +52,18 @@ macro_rules! marked {
 
 const GATEWAYS: (&str, &str) = ("gateways.yaml", include_str!("../../runbooks/gateways.yaml"));
 const LIMITERS: (&str, &str) = ("limiters.yaml", include_str!("../../runbooks/limiters.yaml"));
+const METRICS: (&str, &str) = ("metrics.yaml", include_str!("../../runbooks/metrics.yaml"));
 const VENDORS: (&str, &str) = ("vendors.yaml", include_str!("../../runbooks/vendors.yaml"));
 
-/// The three catalogues.
+/// The four catalogues.
 #[derive(Debug, Clone)]
 pub struct Catalogues {
     /// Marks that tell who answered.
     pub gateways: Gateways,
     /// Rate-limit dialects, the more peculiar first.
     pub limiters: Vec<Limiter>,
+    /// What the metrics check asks for, the preferred first.
+    pub metrics: Metrics,
     /// Vendors and their status pages.
     pub vendors: Vec<Vendor>,
 }
@@ -67,7 +72,7 @@ impl Catalogues {
     /// The catalogues inside the program.
     ///
     /// # Panics
-    /// Never in a released program: a test reads the same three files.
+    /// Never in a released program: a test reads the same files.
     #[must_use]
     pub fn builtin() -> Self {
         Self::with_overrides(&[]).expect("the shipped catalogues are read by a test")
@@ -76,7 +81,7 @@ impl Catalogues {
     /// Whether a file of this name is one of the catalogues.
     #[must_use]
     pub fn is_one(name: &str) -> bool {
-        [GATEWAYS.0, LIMITERS.0, VENDORS.0].contains(&name)
+        [GATEWAYS.0, LIMITERS.0, METRICS.0, VENDORS.0].contains(&name)
     }
 
     /// The shipped catalogues, with those of the same name replaced. Other files are not looked at.
@@ -88,7 +93,7 @@ impl Catalogues {
             let own = overrides.iter().find(|(name, _)| name == builtin.0);
             (builtin.0, own.map_or(builtin.1, |(_, text)| text.as_str()))
         };
-        Self::parse(own(GATEWAYS), own(LIMITERS), own(VENDORS))
+        Self::parse(own(GATEWAYS), own(LIMITERS), own(METRICS), own(VENDORS))
     }
 
     /// Reads catalogues from (file name, text) pairs.
@@ -98,11 +103,13 @@ impl Catalogues {
     pub fn parse(
         (gateways_file, gateways): (&str, &str),
         (limiters_file, limiters): (&str, &str),
+        (metrics_file, metrics): (&str, &str),
         (vendors_file, vendors): (&str, &str),
     ) -> Result<Self, Problem> {
         Ok(Self {
             gateways: yaml::read(gateways_file, gateways)?,
             limiters: yaml::read::<LimitersFile>(limiters_file, limiters)?.limiters,
+            metrics: yaml::read(metrics_file, metrics)?,
             vendors: yaml::read::<VendorsFile>(vendors_file, vendors)?.vendors,
         })
     }
@@ -565,17 +572,17 @@ mod tests {
     fn a_key_that_a_mark_does_not_have_is_an_error_with_its_place() {
         let limiters =
             "limiters:\n  - id: a\n    name: A\n    hop: app\n    when:\n      - {header: x, vlaue: y}\n";
-        let problem = Catalogues::parse(GATEWAYS, ("limiters.yaml", limiters), VENDORS).unwrap_err();
+        let problem = Catalogues::parse(GATEWAYS, ("limiters.yaml", limiters), METRICS, VENDORS).unwrap_err();
         assert!(
             problem.to_string().contains("vlaue") && problem.to_string().starts_with("limiters.yaml:6:"),
             "{problem}"
         );
         let limited = limiters.replace("{header: x, vlaue: y}", "{header: x}")
             + "    limited:\n      - {status: [503], polcy: a}\n";
-        let problem = Catalogues::parse(GATEWAYS, ("limiters.yaml", &limited), VENDORS).unwrap_err();
+        let problem = Catalogues::parse(GATEWAYS, ("limiters.yaml", &limited), METRICS, VENDORS).unwrap_err();
         assert!(problem.to_string().contains("polcy"), "{problem}");
         let gateways = GATEWAYS.1.replacen("{made: here", "{mads: x, made: here", 1);
-        let problem = Catalogues::parse(("gateways.yaml", &gateways), LIMITERS, VENDORS).unwrap_err();
+        let problem = Catalogues::parse(("gateways.yaml", &gateways), LIMITERS, METRICS, VENDORS).unwrap_err();
         assert!(problem.to_string().contains("mads"), "{problem}");
     }
 
@@ -595,7 +602,7 @@ mod tests {
     #[test]
     fn a_broken_catalogue_says_which_file_and_where() {
         let broken = ("mine/vendors.yaml", "vendors:\n  - {id: a, name: A, page: 7}\n");
-        let problem = Catalogues::parse(GATEWAYS, LIMITERS, broken).unwrap_err();
+        let problem = Catalogues::parse(GATEWAYS, LIMITERS, METRICS, broken).unwrap_err();
         assert!(problem.to_string().starts_with("mine/vendors.yaml:2:"), "{problem}");
     }
 }

@@ -29,7 +29,8 @@ pub struct Args {
     #[arg(value_name = "KIND")]
     kind: CheckKind,
     /// What to look at: a name (dns), HOST:PORT (tcp, tls), a URL (http, rate_limit, cors, deadline), a URL or a vendor's name
-    /// (status_page), `-` or env:NAME (token), a file with a request or `-` (contract), a release record (deploys).
+    /// (status_page), `-` or env:NAME (token), a file with a request or `-` (contract), a release record (deploys),
+    /// the base URL of a Prometheus (metrics).
     #[arg(value_name = "TARGET", allow_hyphen_values = true)]
     target: String,
     /// A key of the check, as in a runbook's `with:`. May be given several times.
@@ -50,6 +51,7 @@ Examples:
   firstcheck check http https://api.example.com/v1/orders --with header.Accept=application/json
   firstcheck check token env:API_TOKEN --with audience=orders --with jwks=https://id.example.com/keys
   firstcheck check contract failing-request.txt --with spec=openapi.yaml
+  firstcheck check metrics http://prometheus:9090 --with at=2026-11-01T10:02:00Z --with 'match=job=\"orders\"'
 
 Exit status: 0 healthy, 1 a fault was found, 2 wrong usage, 3 the check could not be run.";
 

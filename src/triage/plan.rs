@@ -111,6 +111,16 @@ fn documents(incident: &Incident) -> Vec<Step> {
         let with = vec![("at", at.as_deref()), ("window", releases.window.as_deref())];
         steps.push(step(CheckKind::Deploys, &releases.record, with));
     }
+    if let Some(metrics) = &profile.metrics {
+        let at = incident.started_at().map(|at| at.to_string());
+        let with = vec![
+            ("at", at.as_deref()),
+            ("window", metrics.window.as_deref()),
+            ("query", metrics.query.as_deref()),
+            ("match", metrics.matchers.as_deref().filter(|_| metrics.query.is_none())),
+        ];
+        steps.push(step(CheckKind::Metrics, metrics.url.as_str(), with));
+    }
     let face = face(incident);
     if let Some(limits) = &profile.deadlines {
         let with = vec![
@@ -247,6 +257,25 @@ mod tests {
         };
         incident.record(event, jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(steps(&incident)[0].target, "curl https://api.example.com/x");
+    }
+
+    #[test]
+    fn a_service_with_curves_has_them_looked_at_around_the_start() {
+        let metrics = crate::profile::MetricsProfile {
+            url: url("http://prometheus:9090"),
+            matchers: Some("job=\"orders\"".into()),
+            query: None,
+            window: None,
+        };
+        let mut incident = incident(ServiceProfile { metrics: Some(metrics), ..ServiceProfile::default() });
+        let mut alert = crate::alert::Alert::titled("generic", "500s");
+        alert.started_at = "2026-11-01T10:02:00Z".parse().ok();
+        incident.alerts.push(alert);
+        let steps = steps(&incident);
+        let step = steps.iter().find(|step| step.check == CheckKind::Metrics).unwrap();
+        assert_eq!(step.target, "http://prometheus:9090/");
+        let expected = [("at", "2026-11-01T10:02:00Z"), ("match", "job=\"orders\"")];
+        assert_eq!(step.with, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn wrong_usage_is_a_message_and_nothing_else() {
     refuse(&["dns", "a.test", "--with", "types=A", "--with", "types=AAAA"], "given twice");
     refuse(&["tls", "a.test:443", "--with", "wran_days=3"], "its keys are");
     refuse(&["dns", "a.test", "--timeout", "soon"], "duration");
-    refuse(&["metrics", "http://prometheus.test"], "no metrics check");
+    refuse(&["metrics", "prometheus.test"], "write a Prometheus base URL");
     refuse(&["contract", "request.txt"], "`spec`");
     refuse(&["deploys", "acme/orders-api"], "GitHub");
     refuse(&["token", "eyJhbGciOiJub25lIn0.e30."], "standard input");

@@ -13,6 +13,7 @@ mod fakes;
 mod github;
 mod help;
 mod programs;
+mod prometheus;
 mod redact_command;
 mod replicas;
 mod serve;

@@ -12,7 +12,7 @@ use crate::incident::{
     Trouble,
 };
 use crate::outcome::{CheckKind, Report};
-use crate::profile::{Dependency, ServiceProfile};
+use crate::profile::{Dependency, MetricsProfile, ServiceProfile};
 use crate::question::Answer;
 
 /// The redacted copy.
@@ -107,6 +107,14 @@ fn profile(from: &ServiceProfile, gate: &Gate) -> ServiceProfile {
         }),
         releases: from.releases.clone(),
         deadlines: from.deadlines.clone(),
+        metrics: from.metrics.clone().and_then(|it| {
+            Some(MetricsProfile {
+                url: url(&Some(it.url))?,
+                matchers: it.matchers.as_deref().map(|it| gate.text(it)),
+                query: it.query.as_deref().map(|it| gate.text(it)),
+                window: it.window,
+            })
+        }),
         http: with(&from.http, gate),
         repository: from.repository.clone(),
     }

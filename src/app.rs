@@ -121,6 +121,17 @@ pub struct App {
     counters: Counters,
 }
 
+/// The redaction gate of one incident in an installation with this key.
+///
+/// # Panics
+/// Never: HMAC takes keys of any length.
+#[must_use]
+pub fn gate(secret: [u8; 32], id: &IncidentId) -> Gate {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&secret).expect("HMAC takes keys of any length");
+    mac.update(id.as_str().as_bytes());
+    Gate::new(mac.finalize().into_bytes().into())
+}
+
 impl App {
     /// Starts the loop and carries on with whatever was pending when the last one ended.
     ///
@@ -208,10 +219,7 @@ impl App {
 
     /// What leaves about this incident passes here.
     fn gate(&self, id: &IncidentId) -> Gate {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.store.secret()).expect("HMAC takes keys of any length");
-        mac.update(id.as_str().as_bytes());
-        Gate::new(mac.finalize().into_bytes().into())
+        gate(self.store.secret(), id)
     }
 
     fn stripe(&self, id: &IncidentId) -> &tokio::sync::Mutex<()> {

@@ -8,7 +8,9 @@ pub mod check;
 mod desk;
 pub mod doctor;
 pub mod drill;
+pub mod explain;
 mod parts;
+pub mod record;
 pub mod replay;
 pub mod redact;
 pub mod runbook;
@@ -50,6 +52,8 @@ enum Command {
     Triage(triage::Args),
     Check(check::Args),
     Replay(replay::Args),
+    Explain(explain::Args),
+    Record(record::Args),
     Redact(redact::Args),
     Runbook(runbook::Args),
     Serve(serve::Args),
@@ -81,6 +85,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Triage(args) => triage::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
+        Command::Record(args) => record::run(args).await,
         Command::Redact(args) => redact::run(args).await,
         Command::Runbook(args) => runbook::run(args).await,
         Command::Serve(args) => serve::run(args).await,

@@ -247,7 +247,7 @@ impl Reader<'_> {
             secrets: self.named_secrets(&services),
             services,
             runbooks_folder: written.runbooks.as_deref().map(|folder| self.folder.join(folder)),
-            runbooks: self.folder_of("runbooks", written.runbooks.as_deref(), "yaml")?,
+            runbooks: self.runbooks(written.runbooks.as_deref())?,
             templates: self.folder_of("templates", written.templates.as_deref(), "hbs")?,
         };
         self.guard_doors(&settings)?;
@@ -433,6 +433,13 @@ impl Reader<'_> {
         let of_tokens = services.iter().filter_map(|service| Some(service.token.as_ref()?.env.as_str()));
         let named = in_values.chain(of_tokens);
         named.filter_map(|name| Some((name.to_owned(), Secret((self.environment)(name)?)))).collect()
+    }
+
+    /// The user's own runbooks and catalogues; the scenarios that test them, in `scenarios`, are none of them.
+    fn runbooks(&self, folder: Option<&Path>) -> Result<Vec<(String, String)>, Problem> {
+        let mut found = self.folder_of("runbooks", folder, "yaml")?;
+        found.retain(|(name, _)| !name.starts_with("scenarios/"));
+        Ok(found)
     }
 
     /// Name and text of every file with this ending in a folder, subfolders too; names without the ending for templates.

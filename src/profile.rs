@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::alert::Alert;
+
 /// One of our services.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +50,38 @@ pub struct ServiceProfile {
     /// The GitHub repository (`owner/name`) issues go to.
     #[serde(default)]
     pub repository: Option<String>,
+}
+
+impl ServiceProfile {
+    /// What is known of an alert's service: by its name, else by the endpoint it answers at, else what the alert says.
+    #[must_use]
+    pub fn of(services: &[Self], alert: &Alert) -> Self {
+        find(services, alert).cloned().unwrap_or_else(|| Self {
+            name: alert.service.clone().unwrap_or_default(),
+            url: alert.endpoint.as_deref().and_then(|endpoint| endpoint.parse().ok()).filter(is_http),
+            ..Self::default()
+        })
+    }
+}
+
+fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// The service of this name, else the one whose URL the endpoint lies under (the longest).
+fn find<'a>(services: &'a [ServiceProfile], alert: &Alert) -> Option<&'a ServiceProfile> {
+    if let Some(name) = &alert.service
+        && let Some(known) = services.iter().find(|service| service.name.eq_ignore_ascii_case(name))
+    {
+        return Some(known);
+    }
+    let endpoint: Url = alert.endpoint.as_deref()?.parse().ok()?;
+    let lies_under = |service: &&ServiceProfile| {
+        service.url.as_ref().is_some_and(|url| {
+            url.origin() == endpoint.origin() && endpoint.path().starts_with(url.path().trim_end_matches('/'))
+        })
+    };
+    services.iter().filter(lies_under).max_by_key(|service| service.url.as_ref().map(|url| url.path().len()))
 }
 
 /// An upstream of a service.
@@ -144,4 +178,32 @@ pub struct MetricsProfile {
     /// How long before and after the start is looked at, e.g. `1h`.
     #[serde(default)]
     pub window: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, url: &str) -> ServiceProfile {
+        ServiceProfile { name: name.into(), url: url.parse().ok(), ..ServiceProfile::default() }
+    }
+
+    #[track_caller]
+    fn found(service_label: Option<&str>, endpoint: Option<&str>, expected: Option<&str>) {
+        let services =
+            [service("shop", "https://api.shop.test/"), service("pay", "https://api.shop.test/v1/pay")];
+        let mut alert = Alert::titled("generic", "500s");
+        alert.service = service_label.map(str::to_owned);
+        alert.endpoint = endpoint.map(str::to_owned);
+        assert_eq!(find(&services, &alert).map(|it| it.name.as_str()), expected);
+    }
+
+    #[test]
+    fn a_service_is_found_by_its_name_or_by_where_it_answers() {
+        found(Some("Pay"), None, Some("pay"));
+        found(None, Some("https://api.shop.test/v1/pay/charge"), Some("pay"));
+        found(None, Some("https://api.shop.test/v1/cart"), Some("shop"));
+        found(None, Some("/v1/cart"), None);
+        found(Some("mail"), Some("https://mail.test/"), None);
+    }
 }

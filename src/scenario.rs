@@ -3,6 +3,7 @@
 //! Triage sees the alert alone; an answer or an outcome becomes known when it is asked for or run, and `unknown` or `error`
 //! come back where the file is silent. The file's name, `id`, `title`, `based_on` and `truth` never reach it.
 
+pub mod record;
 mod score;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -9,6 +9,7 @@
 
 mod belief;
 mod conclude;
+pub mod forecast;
 mod next;
 mod observe;
 mod plan;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{Alert, AlertStatus};
 use crate::bucket::Bucket;
 use crate::incident::{Event, Incident, NOBODY, Recorded, Stage, Step, StepRecord, Stopped};
+use crate::outcome::{CheckKind, Report, Role};
 use crate::question::QuestionId;
 use crate::runbook::Knowledge;
 
@@ -31,6 +33,12 @@ use self::belief::Belief;
 #[must_use]
 pub fn waits_for(incident: &Incident, question: QuestionId) -> bool {
     incident.stage == Stage::Triaging && incident.open_questions().any(|record| record.question == question)
+}
+
+/// The report that speaks for a kind of check and whose endpoint: of several dependencies, the first that found something.
+#[must_use]
+pub fn speaks(incident: &Incident, kind: CheckKind, role: Role) -> Option<&Report> {
+    observe::spoken(incident, kind, role).map(|spoken| spoken.report)
 }
 
 /// What came of one event.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What is wrong with a file that people write, and where.
@@ -78,6 +79,14 @@ pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Problem> {
             _ => problem,
         }
     })
+}
+
+/// Writes one YAML document.
+///
+/// # Errors
+/// When the value has no form in YAML, such as a map with keys that are no scalars.
+pub fn write<T: Serialize>(value: &T) -> Result<String, Problem> {
+    serde_yaml::to_string(value).map_err(|error| Problem::of_file("the document", error.to_string()))
 }
 
 /// Where a piece of text stands for the first time after another one (both as written in the file), from 1; the whole

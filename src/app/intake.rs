@@ -201,7 +201,8 @@ impl App {
                 return Ok(id);
             }
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
-            let profile = alerts.first().map(|alert| self.profile(alert)).unwrap_or_default();
+            let profile =
+                alerts.first().map(|alert| ServiceProfile::of(&self.services, alert)).unwrap_or_default();
             let mut events = vec![Event::Opened { key: key.clone(), profile }];
             events.extend(self.received(&id, alerts.clone()));
             let _in_order = self.stripe(&id).lock().await;
@@ -223,35 +224,6 @@ impl App {
         };
         alerts.into_iter().map(redacted).collect()
     }
-
-    /// What is known of the alert's service: by its name, else by the endpoint it answers at, else what the alert says.
-    fn profile(&self, alert: &Alert) -> ServiceProfile {
-        find_profile(&self.services, alert).cloned().unwrap_or_else(|| ServiceProfile {
-            name: alert.service.clone().unwrap_or_default(),
-            url: alert.endpoint.as_deref().and_then(|endpoint| endpoint.parse().ok()).filter(is_http),
-            ..ServiceProfile::default()
-        })
-    }
-}
-
-fn is_http(url: &url::Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.has_host()
-}
-
-/// The service of this name, else the one whose URL the endpoint lies under (the longest).
-fn find_profile<'a>(services: &'a [ServiceProfile], alert: &Alert) -> Option<&'a ServiceProfile> {
-    if let Some(name) = &alert.service
-        && let Some(known) = services.iter().find(|service| service.name.eq_ignore_ascii_case(name))
-    {
-        return Some(known);
-    }
-    let endpoint: url::Url = alert.endpoint.as_deref()?.parse().ok()?;
-    let lies_under = |service: &&ServiceProfile| {
-        service.url.as_ref().is_some_and(|url| {
-            url.origin() == endpoint.origin() && endpoint.path().starts_with(url.path().trim_end_matches('/'))
-        })
-    };
-    services.iter().filter(lies_under).max_by_key(|service| service.url.as_ref().map(|url| url.path().len()))
 }
 
 /// A firing whose problem began no later than the one that is over.
@@ -271,29 +243,6 @@ fn cap_start(alert: &mut Alert, now: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn service(name: &str, url: &str) -> ServiceProfile {
-        ServiceProfile { name: name.into(), url: url.parse().ok(), ..ServiceProfile::default() }
-    }
-
-    #[track_caller]
-    fn found(service_label: Option<&str>, endpoint: Option<&str>, expected: Option<&str>) {
-        let services =
-            [service("shop", "https://api.shop.test/"), service("pay", "https://api.shop.test/v1/pay")];
-        let mut alert = Alert::titled("generic", "500s");
-        alert.service = service_label.map(str::to_owned);
-        alert.endpoint = endpoint.map(str::to_owned);
-        assert_eq!(find_profile(&services, &alert).map(|it| it.name.as_str()), expected);
-    }
-
-    #[test]
-    fn a_service_is_found_by_its_name_or_by_where_it_answers() {
-        found(Some("Pay"), None, Some("pay"));
-        found(None, Some("https://api.shop.test/v1/pay/charge"), Some("pay"));
-        found(None, Some("https://api.shop.test/v1/cart"), Some("shop"));
-        found(None, Some("/v1/cart"), None);
-        found(Some("mail"), Some("https://mail.test/"), None);
-    }
 
     #[test]
     fn a_start_ahead_of_us_is_taken_as_now() {

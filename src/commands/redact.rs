@@ -108,7 +108,7 @@ fn read(file: Option<PathBuf>) -> anyhow::Result<String> {
 }
 
 /// A key for this run alone.
-fn key() -> [u8; 32] {
+pub(super) fn key() -> [u8; 32] {
     let mut key = [0; 32];
     key[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
     key[16..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());

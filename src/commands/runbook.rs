@@ -2,6 +2,8 @@
 //!
 //! Exit status: 0 good, 1 a problem in a runbook, 2 a name or path that does not exist. `--json` where a program may want it.
 
+mod suite;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use crate::bucket::Bucket;
 use crate::runbook::{BUILTIN, Knowledge, SCHEMAS, schema};
 use crate::yaml::Problem;
 
-/// Lint, list and show runbooks, and print their JSON Schemas.
+/// Lint, test, list and show runbooks, and print their JSON Schemas.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -32,6 +34,8 @@ enum Command {
         #[arg(value_name = "FILE-or-DIR")]
         paths: Vec<PathBuf>,
     },
+    /// Replay the scenarios beside a runbook: do they still end where they should?
+    Test(suite::Args),
     /// List the runbooks and their causes.
     List {
         /// Print one JSON document on standard output.
@@ -59,6 +63,7 @@ enum Command {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Lint { paths } => lint(&paths),
+        Command::Test(args) => suite::run(&args),
         Command::List { json } => {
             let knowledge = Knowledge::builtin();
             say(&if json { list_json(&knowledge)? } else { list(&knowledge) })
@@ -161,7 +166,7 @@ fn list_json(knowledge: &Knowledge) -> anyhow::Result<String> {
 }
 
 /// A runbook's name is its file's, without the ending.
-fn name(bucket: Bucket) -> String {
+pub(super) fn name(bucket: Bucket) -> String {
     bucket.id().replace('_', "-")
 }
 

@@ -166,6 +166,20 @@ fn reasons(belief: &Belief<'_>, bucket: Bucket, words: &Words) -> Vec<Reason> {
     reasons
 }
 
+/// What speaks for this boundary and against it, before triage has ended.
+pub(crate) fn reasons_for(belief: &Belief<'_>, incident: &Incident, bucket: Bucket) -> Vec<Reason> {
+    let words = Words {
+        service: incident.service().unwrap_or("the service").to_owned(),
+        dependency: dependency(incident).unwrap_or_else(|| "the dependency".to_owned()),
+    };
+    reasons(belief, bucket, &words)
+}
+
+/// The id of a boundary's best cause.
+pub(crate) fn best_cause(belief: &Belief<'_>, bucket: Bucket) -> String {
+    best_causes(belief, bucket).first().map(|(cause, _)| cause.id.clone()).unwrap_or_default()
+}
+
 /// To a tenth of a deciban: more digits would claim more than the words are worth.
 fn rounded(decibans: f64) -> f64 {
     (decibans * 10.0).round() / 10.0

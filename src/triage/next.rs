@@ -28,12 +28,17 @@ pub(crate) fn checks(belief: &Belief<'_>, incident: &Incident, available: &[Step
     let planned = |step: &Step| incident.steps.iter().any(|record| record.step.key() == step.key());
     let worth = |step: &Step| {
         let cost = knowledge.cost(step.check);
-        let rate = knowledge
-            .variable(source_of(step))
-            .map_or(0.0, |variable| expected_gain(belief, variable) / cost);
+        let (_, rate) = worth_of_check(belief, step);
         (first && cost <= knowledge.checks.first_wave) || rate >= knowledge.stop.gain * CHECKS_ARE_CHEAPER
     };
     available.iter().filter(|step| !planned(step) && worth(step)).cloned().collect()
+}
+
+/// What a check is expected to tell: bits, and bits per unit of cost.
+pub(crate) fn worth_of_check(belief: &Belief<'_>, step: &Step) -> (f64, f64) {
+    let knowledge = belief.knowledge();
+    let gain = knowledge.variable(source_of(step)).map_or(0.0, |variable| expected_gain(belief, variable));
+    (gain, gain / knowledge.cost(step.check))
 }
 
 /// The variable a step observes.
@@ -63,9 +68,13 @@ pub(crate) fn questions(belief: &Belief<'_>, incident: &Incident) -> Vec<Worth> 
 pub(crate) fn rate(belief: &Belief<'_>, question: QuestionId) -> f64 {
     let knowledge = belief.knowledge();
     let wording = knowledge.question(question);
-    let variables: Vec<usize> = observed_by(knowledge, question);
-    let gain = variables.iter().map(|variable| expected_gain(belief, *variable)).fold(0.0, f64::max);
-    gain * wording.known / wording.cost
+    gain_of_question(belief, question) * wording.known / wording.cost
+}
+
+/// Bits that an answer is expected to tell.
+pub(crate) fn gain_of_question(belief: &Belief<'_>, question: QuestionId) -> f64 {
+    let variables: Vec<usize> = observed_by(belief.knowledge(), question);
+    variables.iter().map(|variable| expected_gain(belief, *variable)).fold(0.0, f64::max)
 }
 
 /// The variables a question's answer observes.

@@ -1,7 +1,7 @@
 //! The bot as its callers meet it: real webhooks over HTTP, answers over the API, an issue in a folder; and what happens when
 //! the sender, the tracker or the process itself breaks.
 
-mod bot;
+pub(crate) mod bot;
 mod patience;
 mod process;
 

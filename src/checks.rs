@@ -66,6 +66,8 @@ pub struct Environment {
     pub budget: Arc<Budget>,
     /// Who asked to be left alone.
     pub manners: Arc<Manners>,
+    /// What the name servers of zones said a moment ago.
+    zones: Arc<dns::Recent>,
 }
 
 impl Environment {
@@ -80,6 +82,7 @@ impl Environment {
             secrets: Arc::default(),
             budget: Arc::default(),
             manners: Arc::default(),
+            zones: Arc::default(),
         }
     }
 

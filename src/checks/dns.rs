@@ -20,6 +20,7 @@ mod judge;
 mod observe;
 
 use delegation::Delegation;
+pub(super) use delegation::Recent;
 use observe::Answer;
 
 /// The keys of `with:`.
@@ -217,7 +218,7 @@ async fn probe(env: &Environment, plan: &Plan, deadline: Instant) -> Observation
     // Any resolver that speaks can say who the zone's own servers are.
     let speaking = resolvers.iter().find(|(_, answers)| answers.iter().any(Answer::is_heard));
     let delegation = match speaking {
-        Some((resolver, _)) => delegation::walk(env, resolver.addr, &plan.name, deadline).await,
+        Some((resolver, _)) => env.zones.walk(env, resolver.addr, &plan.name, deadline).await,
         None => None,
     };
     // The hosts file and the search list come before DNS for programs.

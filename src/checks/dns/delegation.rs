@@ -3,8 +3,9 @@
 //! Only servers whose address the egress policy allows are asked. When none of them answers us, that says nothing: many
 //! networks let nobody but their resolver out to port 53.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -99,13 +100,47 @@ impl Delegation {
     }
 }
 
+/// How long what a zone's servers said is taken as what they say: many checks of one storm ask them once.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Zones that are remembered; beyond it all are forgotten, which only costs a question.
+const MAX_REMEMBERED: usize = 1024;
+
+/// What the servers of zones said within the last second, by who was asked for which name.
+#[derive(Debug, Default)]
+pub(in crate::checks) struct Recent(Mutex<BTreeMap<(SocketAddr, Name), (Instant, Delegation)>>);
+
+impl Recent {
+    /// As [`walk`], but asks nobody twice within a second.
+    pub(super) async fn walk(
+        &self,
+        env: &Environment,
+        resolver: SocketAddr,
+        name: &Name,
+        deadline: Instant,
+    ) -> Option<Delegation> {
+        let key = (resolver, name.to_lowercase());
+        let known = self.all().get(&key).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, it)| it.clone());
+        if known.is_some() {
+            return known;
+        }
+        let asked_at = Instant::now();
+        let found = walk(env, resolver, name, deadline).await?;
+        let mut all = self.all();
+        if all.len() >= MAX_REMEMBERED {
+            all.clear();
+        }
+        all.insert(key, (asked_at, found.clone()));
+        Some(found)
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<(SocketAddr, Name), (Instant, Delegation)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Finds the zone of a name with a resolver's help and asks each of its servers; `None` when the zone cannot be found.
-pub(super) async fn walk(
-    env: &Environment,
-    resolver: SocketAddr,
-    name: &Name,
-    deadline: Instant,
-) -> Option<Delegation> {
+async fn walk(env: &Environment, resolver: SocketAddr, name: &Name, deadline: Instant) -> Option<Delegation> {
     let deadline = deadline.min(Instant::now() + 2 * PATIENCE);
     let (zone, servers) = name_servers(resolver, name, deadline).await?;
     let asked = servers.iter().take(MAX_SERVERS).map(|server| stand(env, resolver, server, &zone, deadline));

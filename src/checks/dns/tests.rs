@@ -288,3 +288,18 @@ async fn localhost_resolves_without_dns() {
     let report = checked(&env, "localhost", with, Duration::from_secs(5)).await.unwrap();
     expect(&report, Outcome::WrongRecords, Some("outside_dns"));
 }
+
+#[tokio::test]
+async fn the_servers_of_a_zone_are_not_asked_again_at_once() {
+    let server = NameServer::start(vec![zone().ns("@", "ns1.drill.test").a("ns1", HERE).a("api", HERE)])
+        .await
+        .unwrap();
+    let env = Environment::new(Policy::unrestricted());
+    let with = || With::from([("resolvers", server.addr().to_string())]);
+    let zone_questions = || server.queries().iter().filter(|it| it.record_type == RecordType::SOA).count();
+    for _ in 0..2 {
+        let report = checked(&env, "api.drill.test", with(), Duration::from_secs(5)).await.unwrap();
+        assert_eq!(report.facts["delegation"]["servers"][0]["result"], "authoritative", "{report:#?}");
+    }
+    assert_eq!(zone_questions(), 1);
+}

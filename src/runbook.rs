@@ -195,6 +195,22 @@ pub struct FactRule {
     pub sets: Vec<(usize, usize)>,
 }
 
+/// What the values of one variable do to a belief: `[value][cause]`.
+#[derive(Debug, Clone)]
+struct Table {
+    logs: Vec<Vec<f64>>,
+    powers: Vec<Vec<f64>>,
+}
+
+impl Table {
+    fn new(likelihoods: &[Vec<f64>], trust: f64) -> Self {
+        let logs: Vec<Vec<f64>> =
+            likelihoods.iter().map(|row| row.iter().map(|p| p.ln() * trust).collect()).collect();
+        let powers = logs.iter().map(|row| row.iter().map(|log| log.exp()).collect()).collect();
+        Self { logs, powers }
+    }
+}
+
 /// Everything triage knows, checked and ready.
 #[derive(Debug, Clone)]
 pub struct Knowledge {
@@ -223,6 +239,8 @@ pub struct Knowledge {
     pub checks: CheckNumbers,
     /// `[variable][value][cause]`: P(value | cause).
     likelihoods: Vec<Vec<Vec<f64>>>,
+    /// The same, made ready for belief.
+    tables: Vec<Table>,
     hash: String,
 }
 
@@ -277,6 +295,18 @@ impl Knowledge {
     #[must_use]
     pub fn likelihood(&self, variable: usize, value: usize) -> &[f64] {
         &self.likelihoods[variable][value]
+    }
+
+    /// The natural logarithm of [`Knowledge::likelihood`], times the variable's trust.
+    #[must_use]
+    pub(crate) fn log_likelihood(&self, variable: usize, value: usize) -> &[f64] {
+        &self.tables[variable].logs[value]
+    }
+
+    /// [`Knowledge::likelihood`] to the power of the variable's trust: what an observation multiplies a probability with.
+    #[must_use]
+    pub(crate) fn power(&self, variable: usize, value: usize) -> &[f64] {
+        &self.tables[variable].powers[value]
     }
 
     /// What a check costs, in glances at a dashboard.

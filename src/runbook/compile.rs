@@ -9,7 +9,9 @@ use crate::question::QuestionId;
 use crate::runbook::file::{
     BucketFile, Expect, FactEntry, Files, LikelihoodsFile, Read, SignalEntry, SignalsFile, VariableEntry,
 };
-use crate::runbook::{BUILTIN, Cause, FactRule, Knowledge, Runbook, Signal, Source, Variable, Words, lint};
+use crate::runbook::{
+    BUILTIN, Cause, FactRule, Knowledge, Runbook, Signal, Source, Table, Variable, Words, lint,
+};
 use crate::yaml::{self, Problem};
 
 pub(super) fn compile(files: &[(String, String)]) -> Result<Knowledge, Vec<Problem>> {
@@ -34,6 +36,11 @@ pub(super) fn compile(files: &[(String, String)]) -> Result<Knowledge, Vec<Probl
         bodies: read.signals.file.bodies,
         statuses,
         questions: read.questions.file.questions.into_iter().map(|it| (it.id, it)).collect(),
+        tables: variables
+            .iter()
+            .zip(&likelihoods)
+            .map(|(variable, rows)| Table::new(rows, variable.trust))
+            .collect(),
         variables,
         likelihoods,
         belief: numbers.belief,

@@ -7,8 +7,8 @@ use crate::incident::{Incident, Step};
 use crate::outcome::{CheckKind, Outcome, Role};
 use crate::question::{Answer, QuestionId};
 use crate::runbook::{Knowledge, Source};
-use crate::triage::belief::{Belief, buckets_of, entropy};
-use crate::triage::observe::{Observation, Teller, spoken};
+use crate::triage::belief::Belief;
+use crate::triage::observe::spoken;
 
 /// A check is worth running from this share of the gain per cost that is asked of a question: it bothers nobody.
 const CHECKS_ARE_CHEAPER: f64 = 0.1;
@@ -37,7 +37,7 @@ pub(crate) fn checks(belief: &Belief<'_>, incident: &Incident, available: &[Step
 /// What a check is expected to tell: bits, and bits per unit of cost.
 pub(crate) fn worth_of_check(belief: &Belief<'_>, step: &Step) -> (f64, f64) {
     let knowledge = belief.knowledge();
-    let gain = knowledge.variable(source_of(step)).map_or(0.0, |variable| expected_gain(belief, variable));
+    let gain = knowledge.variable(source_of(step)).map_or(0.0, |variable| belief.expected_gain(variable));
     (gain, gain / knowledge.cost(step.check))
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn rate(belief: &Belief<'_>, question: QuestionId) -> f64 {
 /// Bits that an answer is expected to tell.
 pub(crate) fn gain_of_question(belief: &Belief<'_>, question: QuestionId) -> f64 {
     let variables: Vec<usize> = observed_by(belief.knowledge(), question);
-    variables.iter().map(|variable| expected_gain(belief, *variable)).fold(0.0, f64::max)
+    variables.iter().map(|variable| belief.expected_gain(*variable)).fold(0.0, f64::max)
 }
 
 /// The variables a question's answer observes.
@@ -113,18 +113,4 @@ pub(crate) fn is_known(belief: &Belief<'_>, incident: &Incident, question: Quest
             QuestionId::EvidenceComplete => true,
             other => told(Source::Question(other)),
         }
-}
-
-/// By how many bits knowing a variable is expected to reduce the uncertainty about the bucket.
-pub(crate) fn expected_gain(belief: &Belief<'_>, variable: usize) -> f64 {
-    let knowledge = belief.knowledge();
-    let before = entropy(&belief.buckets());
-    let after: f64 = (0..knowledge.variables[variable].values.len())
-        .map(|value| {
-            let observation = Observation { variable, values: vec![(value, 1.0)], teller: Teller::Person };
-            let causes = belief.if_observed(&observation);
-            belief.predicted(variable, value) * entropy(&buckets_of(knowledge, &causes))
-        })
-        .sum();
-    (before - after).max(0.0)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::header::{HOST, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, Uri, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::RootCertStore;
@@ -32,6 +32,15 @@ use watched::Watched;
 /// How much of a body a probe reads: error pages and JSON errors are far smaller, a download is none of our business.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// The largest head of an answer. Gateways take 32 to 64 KiB; what is longer never ends.
+const MAX_HEAD_BYTES: u32 = 128 * 1024;
+
+/// The most header lines; hyper's own 100 are fewer than some applications send.
+const MAX_HEADERS: usize = 512;
+
+/// How much a server may send ahead over HTTP/2: the largest body that any check reads.
+const HTTP2_WINDOW: u32 = 1024 * 1024;
+
 /// What to ask.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -49,6 +58,8 @@ pub struct Ask {
     pub roots: Arc<RootCertStore>,
     /// How much of the answer's body to read.
     pub max_body: usize,
+    /// Whether HTTP/2 is not offered.
+    pub only_http1: bool,
 }
 
 impl Ask {
@@ -63,6 +74,7 @@ impl Ask {
             connect_to: None,
             roots,
             max_body: MAX_BODY_BYTES,
+            only_http1: false,
         }
     }
 
@@ -103,6 +115,8 @@ pub enum Ended {
     Long,
     /// The connection ended before the declared end.
     Cut,
+    /// The framing of the body is broken: a chunk that is none (RFC 9112 section 7.1).
+    Broken,
     /// The check's time was up before the end.
     Late,
 }
@@ -119,6 +133,20 @@ pub enum ExchangeError {
     /// The TLS handshake failed for another reason.
     #[error("the TLS handshake failed: {0}")]
     Handshake(String),
+    /// The server ended the handshake, or the connection after it, with this alert (RFC 8446 section 6).
+    #[error("the server ended the connection with TLS alert {0} {name}", name = crate::checks::tls::alert_name(*.0))]
+    Alert(u8),
+    /// The port does not speak TLS.
+    #[error("the port does not speak TLS: what came back is no TLS record")]
+    NotTls,
+    /// The server broke off HTTP/2: GOAWAY or RST_STREAM with this error code (RFC 9113 section 7).
+    #[error("the server ended HTTP/2 with {how}: {reason}")]
+    Http2 {
+        /// `GOAWAY` or `RST_STREAM`, or what else.
+        how: &'static str,
+        /// The error code, in words.
+        reason: String,
+    },
     /// The time was up in this phase.
     #[error("no answer in time; it stopped in the phase `{0}`")]
     Timeout(Phase),
@@ -195,9 +223,8 @@ async fn attempt(
 
     if ask.url.scheme() == "https" {
         let started = Instant::now();
-        let shaken = timeout_at(deadline, secure::handshake(dialed.stream, host, Arc::clone(&ask.roots)))
-            .await
-            .map_err(|_| ExchangeError::Timeout(Phase::Tls))?;
+        let shaking = secure::handshake(env, ask, dialed.stream, host, deadline);
+        let shaken = timeout_at(deadline, shaking).await.map_err(|_| ExchangeError::Timeout(Phase::Tls))?;
         let (stream, certificate) = shaken?;
         phases.insert("tls".to_owned(), millis(started.elapsed()));
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -239,7 +266,10 @@ where
 
     let (head, body) = answer.into_parts();
     let began = Instant::now();
-    let (body, ended) = read(body, ask.max_body, deadline).await;
+    let is_length_declared = head.version == Version::HTTP_2
+        || head.headers.contains_key(CONTENT_LENGTH)
+        || head.headers.contains_key(TRANSFER_ENCODING);
+    let (body, ended) = read(body, ask.max_body, is_length_declared, deadline).await;
     phases.insert("transfer".to_owned(), millis(began.elapsed()));
     let value = |it: &HeaderValue| String::from_utf8_lossy(it.as_bytes()).into_owned();
     Ok(Exchange {
@@ -293,13 +323,23 @@ where
 {
     let io = TokioIo::new(stream);
     if h2 {
-        let (mut sender, connection) =
-            http2::handshake(TokioExecutor::new(), io).await.map_err(|error| stopped(&error))?;
+        let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .max_header_list_size(MAX_HEAD_BYTES)
+            .initial_stream_window_size(HTTP2_WINDOW)
+            .initial_connection_window_size(HTTP2_WINDOW)
+            .handshake(io)
+            .await
+            .map_err(|error| stopped(&error))?;
         let connection = Connection(tokio::spawn(connection).abort_handle());
         let answer = sender.send_request(request).await.map_err(|error| stopped(&error))?;
         Ok((answer, connection))
     } else {
-        let (mut sender, connection) = http1::handshake(io).await.map_err(|error| stopped(&error))?;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD_BYTES as usize)
+            .handshake(io)
+            .await
+            .map_err(|error| stopped(&error))?;
         let connection = Connection(tokio::spawn(connection).abort_handle());
         let answer = sender.send_request(request).await.map_err(|error| stopped(&error))?;
         Ok((answer, connection))
@@ -309,19 +349,61 @@ where
 /// Why no head came. Whatever is not a misspelt answer is a connection that ended.
 fn stopped(error: &hyper::Error) -> ExchangeError {
     if error.is_parse() || error.is_parse_too_large() {
-        ExchangeError::NotHttp(error.to_string())
-    } else {
-        ExchangeError::Reset(Phase::FirstByte)
+        return ExchangeError::NotHttp(error.to_string());
     }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(this) = cause {
+        if let Some(h2) = this.downcast_ref::<h2::Error>() {
+            if let Some(alert) = h2.get_io().and_then(secure::refusal) {
+                return ExchangeError::Alert(alert);
+            }
+            let how = if h2.is_go_away() {
+                "GOAWAY"
+            } else if h2.is_reset() {
+                "RST_STREAM"
+            } else {
+                "a breach of its framing"
+            };
+            if let Some(reason) = h2.reason() {
+                return ExchangeError::Http2 { how, reason: reason.description().to_owned() };
+            }
+        }
+        if let Some(alert) = this.downcast_ref::<std::io::Error>().and_then(secure::refusal) {
+            return ExchangeError::Alert(alert);
+        }
+        cause = this.source();
+    }
+    ExchangeError::Reset(Phase::FirstByte)
 }
 
-async fn read(mut body: Incoming, max: usize, deadline: Instant) -> (Bytes, Ended) {
+/// How a body ended that ended in an error. Without a declared length the end of the connection is the end of the body; a TLS
+/// connection that ends without a word (`close_notify`) is the habit of small servers, not a fault anybody sees.
+fn ended(error: &hyper::Error, is_length_declared: bool) -> Ended {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(this) = cause {
+        if let Some(io) = this.downcast_ref::<std::io::Error>() {
+            return match io.kind() {
+                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData
+                    if io.get_ref().is_none_or(|it| !it.is::<rustls::Error>()) =>
+                {
+                    Ended::Broken
+                }
+                std::io::ErrorKind::UnexpectedEof if !is_length_declared => Ended::Whole,
+                _ => Ended::Cut,
+            };
+        }
+        cause = this.source();
+    }
+    Ended::Cut
+}
+
+async fn read(mut body: Incoming, max: usize, is_length_declared: bool, deadline: Instant) -> (Bytes, Ended) {
     let mut read = Vec::new();
     let ended = loop {
         match timeout_at(deadline, body.frame()).await {
             Err(_) => break Ended::Late,
             Ok(None) => break Ended::Whole,
-            Ok(Some(Err(_))) => break Ended::Cut,
+            Ok(Some(Err(error))) => break ended(&error, is_length_declared),
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
                 let room = max.saturating_sub(read.len());

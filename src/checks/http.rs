@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
 
-use super::exchange::{Ask, Exchange, ExchangeError, Failed};
+use coding::Decoded;
+
+use super::exchange::{self, Ask, Ended, Exchange, ExchangeError, Failed};
 use super::{Environment, NotRun, Request, dial, millis};
 use crate::outcome::{CheckKind, Report};
 
 mod body;
+mod coding;
 mod filter;
 mod judge;
 pub(super) mod origin;
@@ -37,6 +40,9 @@ pub(super) const KEYS: &[&str] = &[
 /// Redirects that are followed: browsers allow twenty, an API has no use for more than one or two.
 const MOST_REDIRECTS: usize = 5;
 
+/// How much of a body is read: enough to know whether it ends as declared and is what it says. Of it, facts tell a shape alone.
+const MAX_READ_BYTES: usize = 1024 * 1024;
+
 /// Everything seen of the endpoint, before anybody judged it.
 #[derive(Debug)]
 struct Observed {
@@ -48,6 +54,10 @@ struct Observed {
     last: Ask,
     /// What it said.
     answer: Result<Exchange, Failed>,
+    /// What the body's content coding came to; the answer holds the body without it.
+    coding: Decoded,
+    /// The endpoint broke off HTTP/2 and answers HTTP/1.1 with this status.
+    http1_status: Option<u16>,
     /// Whether the answer is what the host said before, when it asked to be left alone.
     remembered: bool,
     /// The whole time, in milliseconds.
@@ -70,7 +80,12 @@ enum Stopped {
 /// Probes and judges.
 pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
     let expected = Expected::read(&request.with)?;
-    let observed = probe(env, wire::ask(env, request).await?, &expected, deadline).await?;
+    let mut ask = Ask { max_body: MAX_READ_BYTES, ..wire::ask(env, request).await? };
+    if !ask.headers.iter().any(|(name, _)| name == "accept-encoding") {
+        // What API clients say: a compressor that breaks is a fault they meet.
+        ask.headers.push(("accept-encoding".to_owned(), "gzip, deflate".to_owned()));
+    }
+    let observed = probe(env, ask, &expected, deadline).await?;
     if let Err(Failed { error: ExchangeError::Dial(busy @ dial::DialError::Busy { .. }), .. }) =
         &observed.answer
     {
@@ -132,7 +147,42 @@ async fn probe(
             }
         }
     };
-    Ok(Observed { redirects, stopped, last, answer, remembered, total_ms: millis(started.elapsed()) })
+    let total_ms = millis(started.elapsed());
+    let (answer, coding) = match answer {
+        Ok(exchange) => decoded(exchange),
+        Err(failed) => (Err(failed), Decoded::Plain),
+    };
+    let http1_status = match &answer {
+        Err(Failed { error: ExchangeError::Http2 { .. }, .. }) if last.method.is_safe() => {
+            let again = Ask { only_http1: true, ..last.clone() };
+            exchange::exchange(env, &again, deadline).await.ok().map(|it| it.status)
+        }
+        _ => None,
+    };
+    Ok(Observed { redirects, stopped, last, answer, coding, http1_status, remembered, total_ms })
+}
+
+/// The answer with its content coding undone. A body that broke off cannot be.
+fn decoded(mut exchange: Exchange) -> (Result<Exchange, Failed>, Decoded) {
+    let codings: Vec<_> = exchange
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "content-encoding")
+        .map(|(_, value)| value.as_str())
+        .collect();
+    if exchange.ended != Ended::Whole {
+        return (Ok(exchange), Decoded::Plain);
+    }
+    let mut coding = coding::decode(&codings.join(","), &exchange.body, MAX_READ_BYTES);
+    match &mut coding {
+        Decoded::Undone(body) => exchange.body = std::mem::take(body).into(),
+        Decoded::Long(body) => {
+            exchange.body = std::mem::take(body).into();
+            exchange.ended = Ended::Long;
+        }
+        Decoded::Plain | Decoded::Broken | Decoded::Unknown => {}
+    }
+    (Ok(exchange), coding)
 }
 
 fn location(exchange: &Exchange) -> Option<&str> {

@@ -22,6 +22,7 @@ use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 pub(super) mod certificate;
 mod handshake;
+mod issuer;
 mod judge;
 mod legacy;
 
@@ -79,6 +80,14 @@ struct Variants {
     plain_http: Option<Vec<u8>>,
     /// The handshake succeeded once no application protocol was asked for.
     needs_no_alpn: bool,
+    /// The certificate a client is shown that does not say the name.
+    without_name: Option<Vec<CertificateDer<'static>>>,
+    /// The cipher suite that an old hello was answered with.
+    old_cipher: Option<u16>,
+    /// The server's `Date`, asked for when the certificate's dates do not fit our clock.
+    server_date: Option<Timestamp>,
+    /// Issuers that the server does not send, fetched from where its certificate says.
+    fetched: Vec<CertificateDer<'static>>,
 }
 
 /// A request, read.
@@ -116,7 +125,7 @@ impl<'a> Plan<'a> {
             host,
             port,
             connect_to: with.connect_to(port)?,
-            hello: Hello { server_name, alpn },
+            hello: Hello { server_name, alpn, sends_name: true },
             is_alpn_asked_for,
             roots: env.roots_with(with).await?,
             warn: Duration::from_secs(u64::from(warn_days) * 86_400),
@@ -132,7 +141,7 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
         Err(error) => return tcp::not_dialed(CheckKind::Tls, target, error),
     };
     let addrs = addresses.addrs.iter().take(MAX_ADDRESSES);
-    let probed = join_all(addrs.map(|addr| probe(env, &plan, *addr, deadline))).await;
+    let probed = join_all(addrs.map(|addr| probe(env, &plan, *addr, request.now, deadline))).await;
     let mut observations = Vec::new();
     let mut refused = None;
     for (addr, reached) in addresses.addrs.iter().copied().zip(probed) {
@@ -157,6 +166,7 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
         roots: &plan.roots,
         now: request.now,
         warn: plan.warn,
+        fetched: &[],
     };
     let mut report = judge::report(target, &observations, expected);
     report.phases_ms.insert("dns".to_owned(), millis(addresses.took));
@@ -167,6 +177,7 @@ async fn probe(
     env: &Environment,
     plan: &Plan<'_>,
     addr: SocketAddr,
+    now: Timestamp,
     deadline: Instant,
 ) -> Result<Reached, DialError> {
     let dialed = match dial::connect(env, plan.host, addr, deadline).await {
@@ -184,50 +195,172 @@ async fn probe(
         Instant::now() + deadline.saturating_duration_since(Instant::now()).mul_f64(FIRST_SHARE);
     let mut handshake = handshake::shake(dialed.stream, &plan.hello, first_deadline).await;
     let mut variants = Variants::default();
-    if let Err(fault) = handshake.end.clone() {
-        let again = || dial::connect(env, plan.host, addr, deadline);
-        let sni = match &plan.hello.server_name {
-            ServerName::DnsName(name) => Some(name.as_ref()),
-            _ => None,
-        };
-        let try_old = async || legacy::old_version(again().await.ok()?.stream, sni, deadline).await;
-        let try_plain = async || {
-            let host = plan.hello.server_name.to_str();
-            legacy::plain_http(again().await.ok()?.stream, &host, deadline).await
-        };
-        match fault {
-            Fault::Alert(120) if !plan.is_alpn_asked_for => {
-                let hello = Hello { alpn: Vec::new(), ..plan.hello.clone() };
-                let second = handshake::shake(again().await?.stream, &hello, deadline).await;
-                if second.end.is_ok() {
-                    handshake = second;
-                    variants.needs_no_alpn = true;
-                }
+    match handshake.end.clone() {
+        Err(fault) => explore_failure(env, plan, addr, fault, &mut handshake, &mut variants, deadline).await,
+        Ok(agreed) => {
+            if handshake.wants_certificate && agreed.alpn.as_deref() == Some("h2") {
+                refused_over_http1(env, plan, addr, &mut handshake, deadline).await;
             }
-            Fault::Alert(40 | 70 | 71) | Fault::OldVersion => variants.old_version = try_old().await,
-            Fault::Closed | Fault::Reset | Fault::Timeout if handshake.chain.is_empty() => {
-                (variants.old_version, variants.plain_http) = tokio::join!(try_old(), try_plain());
-            }
-            _ => {}
         }
     }
+    explore_certificate(env, plan, addr, now, &handshake, &mut variants, deadline).await;
     Ok(Reached::Shaken { connect, handshake: Box::new(handshake), variants })
 }
 
-/// What is wrong with a chain, worst first and with a sentence each, and its facts: for checks that meet TLS on their way to
-/// something else, so that both kinds use the same words.
-pub(super) fn faults(
-    chain: &[CertificateDer<'_>],
+/// Why a handshake failed: the same again with something left out, an older hello, plain HTTP.
+async fn explore_failure(
+    env: &Environment,
+    plan: &Plan<'_>,
+    addr: SocketAddr,
+    fault: Fault,
+    handshake: &mut Handshake,
+    variants: &mut Variants,
+    deadline: Instant,
+) {
+    let sni = match &plan.hello.server_name {
+        ServerName::DnsName(name) => Some(name.as_ref()),
+        _ => None,
+    };
+    if matches!(fault, Fault::Alert(120)) && !plan.is_alpn_asked_for {
+        let hello = Hello { alpn: Vec::new(), ..plan.hello.clone() };
+        let Ok(dialed) = dial::connect(env, plan.host, addr, deadline).await else { return };
+        let second = handshake::shake(dialed.stream, &hello, deadline).await;
+        if second.end.is_ok() {
+            *handshake = second;
+            variants.needs_no_alpn = true;
+        }
+        return;
+    }
+    let is_silent =
+        matches!(fault, Fault::Closed | Fault::Reset | Fault::Timeout) && handshake.chain.is_empty();
+    let may_be_old = is_silent || matches!(fault, Fault::Alert(40 | 47 | 70 | 71 | 80) | Fault::OldVersion);
+    if may_be_old {
+        let try_old = legacy::answer(env, (plan.host, addr), sni, deadline);
+        let try_plain = async {
+            if !is_silent {
+                return None;
+            }
+            let host = plan.hello.server_name.to_str();
+            let stream = dial::connect(env, plan.host, addr, deadline).await.ok()?.stream;
+            legacy::plain_http(stream, &host, deadline).await
+        };
+        let (old, first_line) = tokio::join!(try_old, try_plain);
+        variants.plain_http = first_line;
+        if let Some(old) = old {
+            variants.old_version = Some(old.version);
+            variants.old_cipher = Some(old.cipher);
+            if !old.chain.is_empty() {
+                handshake.chain = old.chain;
+            }
+            handshake.wants_certificate |= old.wants_certificate;
+            return;
+        }
+    }
+    let may_be_name = matches!(fault, Fault::Alert(112 | 40 | 80 | 49) | Fault::Closed | Fault::Reset);
+    if may_be_name && handshake.chain.is_empty() && sni.is_some() && variants.plain_http.is_none() {
+        variants.without_name = without_name(env, plan, addr, deadline).await;
+    }
+}
+
+/// The chain that a client is shown that does not say the name; `None` when there is none either.
+async fn without_name(
+    env: &Environment,
+    plan: &Plan<'_>,
+    addr: SocketAddr,
+    deadline: Instant,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let hello = Hello { sends_name: false, ..plan.hello.clone() };
+    let stream = dial::connect(env, plan.host, addr, deadline).await.ok()?.stream;
+    let shaken = handshake::shake(stream, &hello, deadline).await;
+    Some(shaken.chain).filter(|it| !it.is_empty())
+}
+
+/// HTTP/2 says nothing before the first request; a server that refuses inside HTTP is asked in HTTP/1.1.
+async fn refused_over_http1(
+    env: &Environment,
+    plan: &Plan<'_>,
+    addr: SocketAddr,
+    handshake: &mut Handshake,
+    deadline: Instant,
+) {
+    let hello = Hello { alpn: vec!["http/1.1".to_owned()], ..plan.hello.clone() };
+    let Ok(dialed) = dial::connect(env, plan.host, addr, deadline).await else { return };
+    let second = handshake::shake(dialed.stream, &hello, deadline).await;
+    if let (Ok(first), Ok(second)) = (&mut handshake.end, second.end)
+        && first.refused_after.is_none()
+    {
+        first.refused_after = second.refused_after;
+    }
+}
+
+/// What helps to understand a certificate that is not good: the one for no name, the server's clock, the missing issuers.
+async fn explore_certificate(
+    env: &Environment,
+    plan: &Plan<'_>,
+    addr: SocketAddr,
+    now: Timestamp,
+    handshake: &Handshake,
+    variants: &mut Variants,
+    deadline: Instant,
+) {
+    let Some(leaf) = handshake.chain.first() else { return };
+    let expected = certificate::Expectation {
+        server_name: &plan.hello.server_name,
+        roots: &plan.roots,
+        now,
+        warn: Duration::ZERO,
+        fetched: &[],
+    };
+    let findings = certificate::judge(&handshake.chain, expected).findings;
+    let has = |of: &[Outcome]| findings.iter().any(|it| of.contains(&it.outcome));
+    let is_named = matches!(plan.hello.server_name, ServerName::DnsName(_));
+    if is_named && !certificate::is_for(leaf, &plan.hello.server_name) && handshake.end.is_ok() {
+        variants.without_name = without_name(env, plan, addr, deadline).await;
+    }
+    if has(&[Outcome::Expired, Outcome::NotYetValid])
+        && handshake.end.is_ok()
+        && let Ok(dialed) = dial::connect(env, plan.host, addr, deadline).await
+    {
+        let until = Instant::now() + deadline.saturating_duration_since(Instant::now()).mul_f64(FIRST_SHARE);
+        let date = handshake::server_date(dialed.stream, &plan.hello.server_name, until).await;
+        variants.server_date = date.and_then(|it| super::rate_limit::moment::http_date(&it));
+    }
+    if has(&[Outcome::UnknownIssuer, Outcome::IncompleteChain]) {
+        variants.fetched = issuer::fetch(env, &handshake.chain, deadline).await;
+    }
+}
+
+/// One thing that is wrong with a chain, for checks that meet TLS on their way to something else.
+#[derive(Debug, Clone)]
+pub(super) struct ChainFault {
+    pub(super) outcome: Outcome,
+    pub(super) text: String,
+    pub(super) diagnosis: Option<&'static str>,
+}
+
+/// What is wrong with a chain, worst first, and its facts: one table for all checks, so that they use the same words.
+pub(super) async fn faults(
+    env: &Environment,
+    chain: &[CertificateDer<'static>],
     server_name: &ServerName<'static>,
     roots: &RootCertStore,
     now: Timestamp,
-) -> (Vec<(Outcome, String)>, Facts) {
-    let expected = certificate::Expectation { server_name, roots, now, warn: Duration::ZERO };
-    let verdict = certificate::judge(chain, expected);
-    let mut faults: Vec<_> = verdict.findings.into_iter().map(|it| (it.outcome, it.text)).collect();
-    faults.sort_by_key(|(outcome, _)| judge::rank(*outcome));
+    deadline: Instant,
+) -> (Vec<ChainFault>, Facts) {
+    let expected = certificate::Expectation { server_name, roots, now, warn: Duration::ZERO, fetched: &[] };
+    let mut verdict = certificate::judge(chain, expected);
+    let is_open = |it: &Finding| matches!(it.outcome, Outcome::UnknownIssuer | Outcome::IncompleteChain);
+    if verdict.findings.iter().any(is_open) {
+        let fetched = issuer::fetch(env, chain, deadline).await;
+        verdict = certificate::judge(chain, certificate::Expectation { fetched: &fetched, ..expected });
+    }
+    let fault = |it: Finding| ChainFault { outcome: it.outcome, text: it.text, diagnosis: it.diagnosis };
+    let mut faults: Vec<_> = verdict.findings.into_iter().map(fault).collect();
+    faults.sort_by_key(|it| judge::rank(it.outcome));
     (faults, verdict.facts)
 }
+
+pub(super) use handshake::{PROVIDER, alert_name};
 
 #[cfg(test)]
 mod tests;

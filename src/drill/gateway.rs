@@ -210,7 +210,11 @@ fn own_error(failed: &Failed, next_hop: &str) -> Reply {
             (503, "connection_limit_reached", "too many connections")
         }
         ExchangeError::Untrusted(_) => (502, "tls_certificate_error", "upstream certificate does not verify"),
-        ExchangeError::Handshake(_) => (502, "tls_protocol_error", "upstream TLS handshake failed"),
+        ExchangeError::Handshake(_) | ExchangeError::NotTls => {
+            (502, "tls_protocol_error", "upstream TLS handshake failed")
+        }
+        ExchangeError::Alert(_) => (502, "tls_alert_received", "upstream refused the TLS handshake"),
+        ExchangeError::Http2 { .. } => (502, "http_protocol_error", "upstream broke off HTTP/2"),
         ExchangeError::Timeout(_) => (504, "http_response_timeout", "upstream request timeout"),
         ExchangeError::Reset(_) => (502, "connection_terminated", "upstream closed the connection"),
         ExchangeError::NotHttp(_) => (502, "http_protocol_error", "invalid response from upstream"),

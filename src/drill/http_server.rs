@@ -80,6 +80,14 @@ impl Reply {
         Self::Answer(answer)
     }
 
+    /// An answer of bytes that need not be text: compressed, or a certificate.
+    #[must_use]
+    pub fn bytes(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut answer = response(status, body.into());
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self::Answer(answer)
+    }
+
     /// With one more header. A reset and a silence have none, and stay as they are; so does an answer when the header is not one.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -109,11 +109,20 @@ impl Authority {
     /// When a name is no ASCII text.
     #[must_use]
     pub fn issue(&self, names: &[&str], validity: Validity) -> Identity {
+        self.issue_with_issuer_url(names, validity, "http://ca.drill.test/issuer.der")
+    }
+
+    /// The same, with this URL of the issuer in a certificate below an intermediate.
+    ///
+    /// # Panics
+    /// When a name is no ASCII text.
+    #[must_use]
+    pub fn issue_with_issuer_url(&self, names: &[&str], validity: Validity, url: &str) -> Identity {
         let key = KeyPair::generate().expect(RING_SIGNS);
         let mut params = leaf_params(names, validity);
         params.use_authority_key_identifier_extension = true;
         if !self.intermediates.is_empty() {
-            params.custom_extensions.push(issuer_url("http://ca.drill.test/issuer.der"));
+            params.custom_extensions.push(issuer_url(url));
         }
         let leaf = params.signed_by(&key, &self.issuer).expect(RING_SIGNS);
         let mut chain = vec![leaf.der().clone()];

@@ -4,21 +4,23 @@
 //! The chain is judged once: a second verification inside the handshake would double its price. Only where the judge finds a fault is
 //! the ordinary verifier of an API client asked as well, so that no fault is told of a chain that clients take.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{ExchangeError, Phase};
-use crate::checks::tls;
+use super::{Ask, ExchangeError, Phase};
+use crate::checks::Environment;
+use crate::checks::tls::{self, ChainFault, PROVIDER};
 use crate::outcome::{Facts, Outcome};
 
 /// A certificate that does not verify.
@@ -29,6 +31,8 @@ pub struct Untrusted {
     pub kind: Outcome,
     /// What else is wrong with it.
     pub also: Vec<Outcome>,
+    /// The finer finding of the `tls` check: `intermediate_expired`, `wildcard_one_label_only`, …
+    pub diagnosis: Option<&'static str>,
     /// What is wrong, for a person.
     pub why: String,
     /// What the certificate says: `subject`, `issuer`, `not_after`, `names`, …
@@ -37,31 +41,34 @@ pub struct Untrusted {
 
 /// Shakes hands. `Ok` holds the stream and the certificate's facts.
 pub(super) async fn handshake(
+    env: &Environment,
+    ask: &Ask,
     stream: TcpStream,
     host: &str,
-    roots: Arc<RootCertStore>,
+    deadline: Instant,
 ) -> Result<(TlsStream<TcpStream>, Facts), ExchangeError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(bare).map_err(|why| ExchangeError::Unsendable(why.to_string()))?;
     let verifier = Arc::new(Recording::default());
-    let connector = TlsConnector::from(Arc::new(config(Arc::clone(&verifier))?));
+    let connector = TlsConnector::from(Arc::new(config(Arc::clone(&verifier), ask.only_http1)?));
     let shaken = connector.connect(name.clone(), stream).await;
     let chain = verifier.shown();
     let now = crate::clock::now();
-    let (faults, facts) = tls::faults(&chain, &name, &roots, now);
+    let (faults, facts) = tls::faults(env, &chain, &name, &ask.roots, now, deadline).await;
     let stream = shaken.map_err(|error| unshaken(&error));
     match untrusted(faults, &facts) {
-        Some(untrusted) if !is_taken_by_clients(&chain, &name, roots, now) => {
+        Some(untrusted) if !is_taken_by_clients(&chain, &name, Arc::clone(&ask.roots), now) => {
             Err(ExchangeError::Untrusted(untrusted))
         }
         _ => Ok((stream?, facts)),
     }
 }
 
-fn untrusted(faults: Vec<(Outcome, String)>, facts: &Facts) -> Option<Untrusted> {
-    let mut faults = faults.into_iter().filter(|(outcome, _)| *outcome != Outcome::ExpiresSoon);
-    let (kind, why) = faults.next()?;
-    Some(Untrusted { kind, also: faults.map(|(outcome, _)| outcome).collect(), why, facts: facts.clone() })
+fn untrusted(faults: Vec<ChainFault>, facts: &Facts) -> Option<Untrusted> {
+    let mut faults = faults.into_iter().filter(|it| it.outcome != Outcome::ExpiresSoon);
+    let ChainFault { outcome, text, diagnosis } = faults.next()?;
+    let also = faults.map(|it| it.outcome).collect();
+    Some(Untrusted { kind: outcome, also, diagnosis, why: text, facts: facts.clone() })
 }
 
 /// What the verifier of an ordinary client says of the chain.
@@ -82,28 +89,43 @@ fn is_taken_by_clients(
 }
 
 fn unshaken(error: &std::io::Error) -> ExchangeError {
+    if let Some(refusal) = refusal(error) {
+        return ExchangeError::Alert(refusal);
+    }
     match error.kind() {
         std::io::ErrorKind::UnexpectedEof
         | std::io::ErrorKind::ConnectionReset
         | std::io::ErrorKind::BrokenPipe => ExchangeError::Reset(Phase::Tls),
-        _ => ExchangeError::Handshake(error.to_string()),
+        _ => match rustls_error(error) {
+            Some(rustls::Error::InvalidMessage(_)) => ExchangeError::NotTls,
+            _ => ExchangeError::Handshake(error.to_string()),
+        },
     }
 }
 
-fn config(verifier: Arc<Recording>) -> Result<ClientConfig, ExchangeError> {
+fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+}
+
+/// The number of a fatal alert, when the server ended the connection with one (RFC 8446 section 6).
+pub(super) fn refusal(error: &std::io::Error) -> Option<u8> {
+    match rustls_error(error)? {
+        rustls::Error::AlertReceived(alert) => Some(u8::from(*alert)),
+        _ => None,
+    }
+}
+
+fn config(verifier: Arc<Recording>, only_http1: bool) -> Result<ClientConfig, ExchangeError> {
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&PROVIDER))
         .with_safe_default_protocol_versions()
         .map_err(|why| ExchangeError::Handshake(why.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let offered: &[&[u8]] = if only_http1 { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
+    config.alpn_protocols = offered.iter().map(|it| it.to_vec()).collect();
     Ok(config)
 }
-
-/// One provider for all: it is made of tables only.
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
 
 /// Keeps what it was shown, and lets the handshake go on: the chain is judged before anything is sent.
 #[derive(Debug, Default)]

@@ -9,16 +9,20 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::body::{self, Kind};
+use super::coding::Decoded;
 use super::filter::{self, Filter};
 use super::origin::{self, Origin};
 use super::{Observed, Stopped, told_redirects, wire};
 use crate::checks::catalogue::{Answer, Catalogues, Means};
 use crate::checks::dial::{DialError, Failure};
 use crate::checks::exchange::{Ask, Ended, Exchange, ExchangeError, Failed};
-use crate::checks::rate_limit;
 use crate::checks::with::{With, show_duration};
 use crate::checks::{NotRun, millis};
+use crate::checks::{rate_limit, tls};
 use crate::outcome::{CheckKind, Facts, Outcome};
+
+/// Clocks further apart than this break tokens, signatures and dates (checks.md T23).
+const MOST_SKEW_SECONDS: i64 = 60;
 
 /// What the user expects of a good answer.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +99,10 @@ pub(super) fn judge(
     if let Some(trace_id) = wire::trace_id(&observed.last) {
         put("trace_id", trace_id.into());
     }
+    if let Some(status) = observed.http1_status {
+        put("http1_status", status.into());
+        put("diagnosis", "http2_fails_http1_answers".into());
+    }
     if observed.remembered {
         put("remembered", true.into());
     }
@@ -112,7 +120,13 @@ fn judge_failure(failed: &Failed) -> Verdict {
         },
         ExchangeError::Dial(_) => (Outcome::Timeout, "no_time_left"),
         ExchangeError::Untrusted(untrusted) => (Outcome::Untrusted, untrusted.kind.id()),
-        ExchangeError::Handshake(_) => (Outcome::Unreachable, "handshake_failure"),
+        ExchangeError::NotTls => (Outcome::Unreachable, "plaintext_on_port"),
+        ExchangeError::Alert(116) => (Outcome::Unreachable, "client_certificate_required"),
+        ExchangeError::Alert(112) => (Outcome::Unreachable, "name_not_configured"),
+        ExchangeError::Handshake(_) | ExchangeError::Alert(_) => (Outcome::Unreachable, "handshake_failure"),
+        ExchangeError::Http2 { how: "GOAWAY", .. } => (Outcome::Reset, "http2_goaway"),
+        ExchangeError::Http2 { how: "RST_STREAM", .. } => (Outcome::Reset, "http2_stream_reset"),
+        ExchangeError::Http2 { .. } => (Outcome::Reset, "http2_broken"),
         ExchangeError::Timeout(crate::checks::exchange::Phase::Tls) => {
             (Outcome::Timeout, "handshake_timeout")
         }
@@ -131,6 +145,14 @@ fn judge_failure(failed: &Failed) -> Verdict {
             facts.insert("certificate_also".to_owned(), untrusted.also.iter().map(|it| it.id()).collect());
         }
         facts.extend(untrusted.facts.clone());
+        facts.extend(untrusted.diagnosis.map(|it| ("certificate_diagnosis".to_owned(), it.into())));
+    }
+    if let ExchangeError::Alert(number) = &failed.error {
+        facts.insert("alert".to_owned(), json!(number));
+        facts.insert("alert_name".to_owned(), json!(tls::alert_name(*number)));
+    }
+    if let ExchangeError::Http2 { reason, .. } = &failed.error {
+        facts.insert("http2_error".to_owned(), json!(reason));
     }
     if let Some(addr) = failed.addr {
         facts.insert("address".to_owned(), addr.to_string().into());
@@ -155,6 +177,16 @@ fn judge_answer(
     let outcome = found.first().copied().unwrap_or(Outcome::Ok);
 
     let mut facts = facts(exchange, &answer, &origin);
+    if !observed.remembered {
+        facts.extend(clock_skew(&answer, now).map(|it| ("clock_skew_s".to_owned(), it.into())));
+    }
+    facts.extend(grpc_status(&answer).map(|it| ("grpc_status".to_owned(), it.into())));
+    if observed.coding == Decoded::Unknown {
+        facts.insert("body_unread".to_owned(), "content coding".into());
+    } else if observed.coding != Decoded::Plain {
+        let coding = answer.header("content-encoding");
+        facts.extend(coding.map(|it| ("content_encoding".to_owned(), it.into())));
+    }
     if found.len() > 1 {
         facts.insert("also".to_owned(), found[1..].iter().map(|it| it.id()).collect());
     }
@@ -188,7 +220,11 @@ fn outcomes(
     }
     match exchange.ended {
         Ended::Cut => found.push(Outcome::Reset),
+        Ended::Broken => found.push(Outcome::BadBody),
         Ended::Late => found.push(Outcome::Timeout),
+        Ended::Whole if observed.coding == Decoded::Broken => found.push(Outcome::BadBody),
+        // What cannot be read cannot be judged.
+        Ended::Whole if observed.coding == Decoded::Unknown => {}
         Ended::Whole if bad_body(observed, exchange, answer) => found.push(Outcome::BadBody),
         Ended::Whole if found.is_empty() && expected.fails(&exchange.body) => found.push(Outcome::BadBody),
         Ended::Whole | Ended::Long => {}
@@ -216,10 +252,9 @@ fn by_status(status: u16, origin: &Origin) -> Option<Outcome> {
 /// A good status with a body that is not what its type promises.
 fn bad_body(observed: &Observed, exchange: &Exchange, answer: &Answer<'_>) -> bool {
     let has_body = observed.last.method != hyper::Method::HEAD && !matches!(exchange.status, 204 | 205);
-    let is_encoded = answer.header("content-encoding").is_some_and(|it| it != "identity");
     (200..300).contains(&exchange.status)
+        && exchange.status != 206
         && has_body
-        && !is_encoded
         && answer.header("content-type").is_some_and(body::promises_json)
         && Kind::of(&exchange.body) != Kind::Json
 }
@@ -241,6 +276,12 @@ fn diagnosis(
     if exchange.ended == Ended::Cut {
         return Some("body_cut");
     }
+    if exchange.ended == Ended::Broken {
+        return Some("broken_chunks");
+    }
+    if observed.coding == Decoded::Broken && exchange.ended == Ended::Whole {
+        return Some("broken_content_coding");
+    }
     if exchange.status == 401 && token_never_arrived(&observed.last, answer) {
         return Some("authorization_not_received");
     }
@@ -252,6 +293,21 @@ fn diagnosis(
     }
     if let Some(means) = origin.means.filter(|_| exchange.status >= 400) {
         return Some(of_means(means));
+    }
+    if observed.redirects.iter().any(|(url, _)| url.scheme() == "https")
+        && observed.last.url.scheme() == "http"
+    {
+        return Some("redirects_down_to_http");
+    }
+    if bad_body(observed, exchange, answer) && exchange.ended == Ended::Whole {
+        return Some(match Kind::of(&exchange.body) {
+            Kind::Empty => "empty_body",
+            Kind::Html => "html_instead_of_json",
+            _ => "invalid_json",
+        });
+    }
+    if grpc_status(answer).is_some_and(|status| status != 0) {
+        return Some("grpc_error");
     }
     let wants_json =
         observed.last.headers.iter().any(|(name, value)| name == "accept" && value.contains("json"));
@@ -288,6 +344,18 @@ fn token_never_arrived(ask: &Ask, answer: &Answer<'_>) -> bool {
     sent && matches!(scheme, "bearer" | "dpop")
         && !challenge.contains("error=")
         && !challenge.contains("error =")
+}
+
+/// The status of a gRPC call, which HTTP calls 200 whatever it is; here when it came without a body.
+fn grpc_status(answer: &Answer<'_>) -> Option<u8> {
+    answer.header("grpc-status")?.trim().parse().ok()
+}
+
+/// How far the server's clock is from ours, in seconds, when it matters; an answer from a cache has an old `Date`.
+fn clock_skew(answer: &Answer<'_>, now: Timestamp) -> Option<i64> {
+    let date = rate_limit::moment::http_date(answer.header("date")?)?;
+    let skew = now.as_second() - date.as_second();
+    (!is_cached(answer) && skew.abs() > MOST_SKEW_SECONDS).then_some(skew)
 }
 
 fn is_cached(answer: &Answer<'_>) -> bool {

@@ -104,6 +104,158 @@ async fn a_200_can_carry_a_broken_body() {
     is(&report, Outcome::Ok, &[("diagnosis", "html_instead_of_json")]);
 }
 
+/// A server that answers any request with these bytes, and closes.
+async fn raw(answer: impl Into<Vec<u8>>) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let answer = answer.into();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            if stream.read(&mut request).await.is_ok() {
+                let _ = stream.write_all(&answer).await;
+                let _ = stream.shutdown().await;
+                // Until the client has closed: a close with unread bytes would be a reset.
+                while matches!(stream.read(&mut request).await, Ok(size) if size > 0) {}
+            }
+        }
+    });
+    url
+}
+
+async fn answered_raw(answer: &str, with: &[(&str, &str)]) -> Report {
+    check_url(&raw(answer).await, with).await
+}
+
+#[tokio::test]
+async fn framing_faults_are_told_from_connections_that_end() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let bad = answered_raw(&format!("{chunked}5\r\nhello\r\nzz\r\nworld\r\n"), &[]).await;
+    is(&bad, Outcome::BadBody, &[("diagnosis", "broken_chunks")]);
+    let cut = answered_raw(&format!("{chunked}5\r\nhello\r\n"), &[]).await;
+    is(&cut, Outcome::Reset, &[("diagnosis", "body_cut")]);
+    let short = answered_raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello", &[]).await;
+    is(&short, Outcome::Reset, &[("diagnosis", "body_cut")]);
+    let until_the_end = answered_raw("HTTP/1.0 200 OK\r\n\r\nhello", &[]).await;
+    is(&until_the_end, Outcome::Ok, &[]);
+    is(&answered_raw("nonsense\r\n\r\n", &[]).await, Outcome::BadBody, &[("diagnosis", "not_http")]);
+}
+
+#[tokio::test]
+async fn many_headers_are_no_fault_and_endless_ones_are_not_read() {
+    let many = "x-a: 1\r\n".repeat(300);
+    let report = answered_raw(&format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{many}\r\n"), &[]).await;
+    is(&report, Outcome::Ok, &[]);
+    let endless = format!("HTTP/1.1 200 OK\r\n{}", "x-a: 1\r\n".repeat(100_000));
+    is(&answered_raw(&endless, &[]).await, Outcome::BadBody, &[("diagnosis", "not_http")]);
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_judged_as_what_they_stand_for() {
+    let coded =
+        |body: Vec<u8>| Reply::bytes(200, "application/json", body).header("content-encoding", "gzip");
+    let expect = [("expect_json", ".id == 7")];
+    let server = HttpServer::plain(move |request| async move {
+        coded(match request.uri().path() {
+            "/good" => gzip(b"{\"id\": 7}"),
+            "/invalid" => gzip(b"{\"id\": "),
+            "/bomb" => gzip(&vec![b' '; 32 * 1024 * 1024]),
+            _ => b"{\"id\": 7}".to_vec(),
+        })
+    })
+    .await
+    .unwrap();
+    let check = async |path: &str| check_url(&server.url(path), &expect).await;
+    is(&check("/good").await, Outcome::Ok, &[("content_encoding", "gzip")]);
+    is(&check("/invalid").await, Outcome::BadBody, &[("diagnosis", "invalid_json")]);
+    is(&check("/plain").await, Outcome::BadBody, &[("diagnosis", "broken_content_coding")]);
+    is(&check("/bomb").await, Outcome::Ok, &[("body_truncated", "true")]);
+    let unread = || Reply::bytes(200, "application/json", vec![1, 2]).header("content-encoding", "br");
+    is(&answered(unread, &expect).await, Outcome::Ok, &[("body_unread", "content coding")]);
+}
+
+#[tokio::test]
+async fn a_large_body_is_read_to_its_end() {
+    let long = || {
+        let items: Vec<_> = (0..40_000).map(|it| json!({"id": it})).collect();
+        Reply::json(200, &json!(items))
+    };
+    is(&answered(long, &[("expect_json", "length == 40000")]).await, Outcome::Ok, &[]);
+}
+
+#[tokio::test]
+async fn bad_bodies_have_their_names() {
+    for (body, diagnosis) in
+        [("", "empty_body"), ("<html></html>", "html_instead_of_json"), ("{\"a\": 1", "invalid_json")]
+    {
+        let server =
+            HttpServer::plain(move |_| async move { Reply::body(200, "application/json", body) }).await;
+        let report = check_url(&server.unwrap().url("/"), &[]).await;
+        is(&report, Outcome::BadBody, &[("diagnosis", diagnosis)]);
+    }
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let server = HttpServer::plain(move |_| {
+        let deep = deep.clone();
+        async move { Reply::body(200, "application/json", deep) }
+    });
+    is(&check_url(&server.await.unwrap().url("/"), &[]).await, Outcome::Ok, &[]);
+}
+
+#[tokio::test]
+async fn the_servers_clock_is_compared_with_ours() {
+    let late = || Reply::empty(200).header("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+    let report = answered(late, &[]).await;
+    is(&report, Outcome::Ok, &[]);
+    assert!(report.facts["clock_skew_s"].as_i64().unwrap() > 60, "{report:?}");
+    assert!(!answered(|| Reply::empty(200), &[]).await.facts.contains_key("clock_skew_s"));
+}
+
+#[tokio::test]
+async fn plain_http_on_an_https_url_is_named() {
+    let url = raw("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+    let report = check_url(&url.replace("http://", "https://"), &[]).await;
+    is(&report, Outcome::Unreachable, &[("diagnosis", "plaintext_on_port")]);
+}
+
+#[tokio::test]
+async fn servers_that_never_end_are_left_at_the_deadline() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for (head, drip, expected) in [
+        ("HTTP/1.1 200 OK\r\n", "x", Outcome::Timeout),
+        ("HTTP/1.1 200 OK\r\n\r\n", "x", Outcome::Timeout),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n", Outcome::Timeout),
+        ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", Outcome::Timeout),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(head.as_bytes()).await;
+            while stream.write_all(drip.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let request = Request {
+            check: CheckKind::Http,
+            target: url,
+            with: With::default(),
+            timeout: Duration::from_millis(300),
+            now: crate::clock::now(),
+        };
+        let report = checks::run(&Environment::new(Policy::unrestricted()), &request).await.unwrap();
+        assert_eq!(report.outcome, expected, "{head:?}: {report:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_must_be_what_expect_json_says() {
     let healthy = || Reply::json(200, &json!({"status": "degraded", "items": []}));

@@ -70,7 +70,8 @@ fn epoch(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+/// An HTTP date (RFC 9110 §5.6.7).
+pub(in crate::checks) fn http_date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 

@@ -5,22 +5,33 @@
 //! valid, and the dates are read on their own.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::OidRegistry;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::Finding;
+use super::handshake::PROVIDER;
 use crate::checks::with::show_duration;
 use crate::outcome::{Facts, Outcome};
+
+mod path;
+
+/// RSA keys below this are refused by every current client (CA/B Forum Baseline Requirements 6.1.5).
+const SHORTEST_RSA_BITS: usize = 2048;
+
+/// Certificates of at most this lifetime are renewed by machines every few days (Let's Encrypt's live for six).
+const SHORT_LIFETIME: Duration = Duration::from_hours(14 * 24);
 
 /// Against what a chain is judged.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +41,8 @@ pub(super) struct Expectation<'a> {
     pub(super) now: Timestamp,
     /// A certificate with less than this left "expires soon".
     pub(super) warn: Duration,
+    /// Issuers that the server did not send and that were had from elsewhere.
+    pub(super) fetched: &'a [CertificateDer<'static>],
 }
 
 /// What was found out about a chain.
@@ -47,7 +60,8 @@ pub(super) fn judge(chain: &[CertificateDer<'_>], expected: Expectation<'_>) -> 
         return Verdict { findings: vec![finding.because("bad_certificate")], facts: Facts::new() };
     };
     let leaf = Leaf { chain, read: &read, expected };
-    let findings = [leaf.dates(), leaf.name(), leaf.path()].into_iter().flatten().collect();
+    let path = leaf.path();
+    let findings = [leaf.dates(), leaf.name(), leaf.key(), path].into_iter().flatten().collect();
     Verdict { findings, facts: leaf.facts() }
 }
 
@@ -55,9 +69,34 @@ pub(super) fn judge(chain: &[CertificateDer<'_>], expected: Expectation<'_>) -> 
 pub(in crate::checks) fn findings_of(der: &[u8], now: Timestamp) -> usize {
     let server_name = ServerName::try_from("api.example.com").expect("a constant that is a name");
     let roots = RootCertStore::empty();
-    let expected =
-        Expectation { server_name: &server_name, roots: &roots, now, warn: Duration::from_hours(24) };
+    let expected = Expectation {
+        server_name: &server_name,
+        roots: &roots,
+        now,
+        warn: Duration::from_hours(24),
+        fetched: &[],
+    };
     judge(&[CertificateDer::from(der)], expected).findings.len()
+}
+
+/// Whether the certificate is for this name, dates and trust aside.
+pub(super) fn is_for(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>) -> bool {
+    match ParsedCertificate::try_from(certificate) {
+        Ok(parsed) => verify_server_name(&parsed, server_name).is_ok(),
+        Err(_) => X509Certificate::from_der(certificate).is_ok_and(|(_, read)| {
+            names(&read).iter().any(|it| it.eq_ignore_ascii_case(&server_name.to_str()))
+        }),
+    }
+}
+
+/// The names a certificate is for, for a fact.
+pub(super) fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
+    X509Certificate::from_der(certificate).map(|(_, read)| names(&read)).unwrap_or_default()
+}
+
+pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let bytes: Vec<String> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.concat()
 }
 
 struct Leaf<'a> {
@@ -89,14 +128,20 @@ impl Leaf<'_> {
         }
         let left = between(now, not_after);
         (left < self.expected.warn).then(|| {
-            Finding::new(Outcome::ExpiresSoon, format!("certificate expires in {}", show_duration(left)))
+            let text = format!("certificate expires in {}", show_duration(left));
+            let finding = Finding::new(Outcome::ExpiresSoon, text);
+            // Authorities issue certificates for six days: less than the warning from the first day on.
+            let lifetime = between(not_before, not_after);
+            let is_fresh = lifetime <= SHORT_LIFETIME && left > lifetime / 3;
+            if is_fresh { finding.because("short_lived_certificate") } else { finding }
         })
     }
 
     /// Only subjectAltName counts (RFC 9525); the common name is looked at for the diagnosis alone.
     fn name(&self) -> Option<Finding> {
-        let parsed = ParsedCertificate::try_from(&self.chain[0]).ok()?;
-        verify_server_name(&parsed, self.expected.server_name).err()?;
+        if is_for(&self.chain[0], self.expected.server_name) {
+            return None;
+        }
         let wanted = self.expected.server_name.to_str();
         let names = names(self.read);
         let common_name = self.read.subject().iter_common_name().find_map(|it| it.as_str().ok());
@@ -117,11 +162,24 @@ impl Leaf<'_> {
         Some(finding.because(diagnosis))
     }
 
+    /// A key that current clients refuse, which ends the handshake before anybody looks at the chain.
+    fn key(&self) -> Option<Finding> {
+        let PublicKey::RSA(key) = self.read.public_key().parsed().ok()? else { return None };
+        // The reader counts whole bytes and takes the first for padding; zero is a key it cannot read.
+        let bits = key.key_size();
+        (bits > 0 && bits + 16 <= SHORTEST_RSA_BITS).then(|| {
+            let text = format!("server's key has only {bits} bits (RSA), which clients refuse");
+            Finding::new(Outcome::HandshakeFailure, text).because("weak_key")
+        })
+    }
+
     fn path(&self) -> Option<Finding> {
         let now = self.expected.now.clamp(self.not_before(), self.not_after().max(self.not_before()));
-        let Err(error) = self.verify_path(now) else { return self.path_later(now) };
-        let issuer = self.read.issuer();
+        let Err(error) = self.verify_path(&self.chain[1..], now) else { return self.path_later(now) };
         if self.is_trusted_itself() {
+            return None;
+        }
+        if is_strictness(&error) && path::is_found(self.chain, self.expected.roots, now) {
             return None;
         }
         if self.read.issuer().as_raw() == self.read.subject().as_raw() {
@@ -143,22 +201,56 @@ impl Leaf<'_> {
                 "a certificate between the server's and its authority is not valid yet",
             )
             .because("intermediate_not_yet_valid"),
-            Error::InvalidCertificate(CertificateError::UnknownIssuer) if self.is_half_a_chain() => {
-                let text = format!("server does not send `{issuer}`, which issued its certificate");
-                Finding::new(Outcome::IncompleteChain, text).because("missing_intermediate")
+            Error::InvalidCertificate(
+                CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. },
+            ) => Finding::new(Outcome::HandshakeFailure, "certificate is not meant for servers")
+                .because("wrong_purpose"),
+            _ if self.has_weak_signature() => {
+                let text = "a certificate of the chain is signed with SHA-1 or MD5, which clients refuse";
+                Finding::new(Outcome::HandshakeFailure, text).because("weak_signature")
             }
-            Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                let top = self.chain.iter().rev().find_map(|it| X509Certificate::from_der(it).ok());
-                let top = top.map_or_else(|| issuer.to_string(), |(_, it)| it.issuer().to_string());
-                Finding::new(
-                    Outcome::UnknownIssuer,
-                    format!("certificate goes back to `{top}`, which is not trusted here"),
-                )
-                .because("untrusted_authority")
-            }
-            error => Finding::new(Outcome::UnknownIssuer, format!("certificate does not verify: {error}"))
-                .because("path_fails"),
+            // An algorithm that this program lacks says nothing about the server.
+            _ if is_beyond_us(&error) => return None,
+            _ => self.unknown_issuer(&error, now),
         })
+    }
+
+    /// Nobody trusted vouches for it: because part of the chain was not sent, or because its authority is not trusted.
+    fn unknown_issuer(&self, error: &Error, now: Timestamp) -> Finding {
+        let issuer = self.read.issuer();
+        let fetched = self.expected.fetched;
+        let half = |how: &str| {
+            let text = format!("server does not send `{issuer}`, which issued its certificate{how}");
+            Finding::new(Outcome::IncompleteChain, text).because("missing_intermediate")
+        };
+        if !fetched.is_empty() {
+            let whole: Vec<_> = self.chain[1..].iter().chain(fetched).cloned().collect();
+            if self.verify_path(&whole, now).is_ok() {
+                return half("; fetched from where the certificate says, it completes the chain");
+            }
+        }
+        let is_unknown = matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        if !is_unknown {
+            return Finding::new(Outcome::UnknownIssuer, format!("certificate does not verify: {error}"))
+                .because("path_fails");
+        }
+        // What was fetched and leads nowhere refutes the guess.
+        if fetched.is_empty() && self.is_half_a_chain() {
+            return half("");
+        }
+        let all = self.chain.iter().chain(fetched).rev();
+        let mut top =
+            all.filter_map(|it| X509Certificate::from_der(it).ok()).map(|(_, it)| it.issuer().to_string());
+        let top = top.next().unwrap_or_else(|| issuer.to_string());
+        let text = format!("certificate goes back to `{top}`, which is not trusted here");
+        Finding::new(Outcome::UnknownIssuer, text).because("untrusted_authority")
+    }
+
+    fn has_weak_signature(&self) -> bool {
+        let read = self.chain.iter().filter_map(|it| X509Certificate::from_der(it).ok());
+        // An authority's signature on itself is never looked at.
+        let mut signed = read.map(|(_, it)| it).filter(|it| it.subject().as_raw() != it.issuer().as_raw());
+        signed.any(|it| path::is_weakly_signed(&it))
     }
 
     /// The path holds now; an intermediate may still expire before the leaf does.
@@ -167,21 +259,21 @@ impl Leaf<'_> {
             return None;
         }
         let later = now.checked_add(self.expected.warn).ok()?;
-        if later > self.not_after() || self.verify_path(later).is_ok() {
+        if later > self.not_after() || self.verify_path(&self.chain[1..], later).is_ok() {
             return None;
         }
         let text = "a certificate between the server's and its authority expires soon";
         Some(Finding::new(Outcome::ExpiresSoon, text).because("intermediate_expires_soon"))
     }
 
-    fn verify_path(&self, at: Timestamp) -> Result<(), Error> {
+    fn verify_path(&self, others: &[CertificateDer<'_>], at: Timestamp) -> Result<(), Error> {
         let seconds = u64::try_from(at.as_second()).unwrap_or_default();
         verify_server_cert_signed_by_trust_anchor(
             &ParsedCertificate::try_from(&self.chain[0])?,
             self.expected.roots,
-            &self.chain[1..],
+            others,
             UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-            ring::default_provider().signature_verification_algorithms.all,
+            PROVIDER.signature_verification_algorithms.all,
         )
     }
 
@@ -190,7 +282,8 @@ impl Leaf<'_> {
     fn is_trusted_itself(&self) -> bool {
         let (subject, key) = (self.read.subject().as_raw(), self.read.public_key().raw);
         self.expected.roots.roots.iter().any(|anchor| {
-            subject.ends_with(&anchor.subject) && key.ends_with(&anchor.subject_public_key_info)
+            path::is_sequence_of(subject, &anchor.subject)
+                && path::is_sequence_of(key, &anchor.subject_public_key_info)
         })
     }
 
@@ -216,16 +309,32 @@ impl Leaf<'_> {
         named.into_iter().flatten().any(|name| match name {
             GeneralName::DirectoryName(name) => {
                 name.as_raw() != self.read.issuer().as_raw()
-                    && self.expected.roots.roots.iter().any(|anchor| name.as_raw().ends_with(&anchor.subject))
+                    && self
+                        .expected
+                        .roots
+                        .roots
+                        .iter()
+                        .any(|anchor| path::is_sequence_of(name.as_raw(), &anchor.subject))
             }
             _ => false,
         })
     }
 
+    fn lifetime_seconds(&self) -> i64 {
+        (self.not_after().as_second() - self.not_before().as_second()).max(0)
+    }
+
+    /// The part of the certificate's own lifetime that is left, from 0 to 1, in hundredths: with lifetimes of 47 days and six, a
+    /// number of days says little (CA/B Forum SC-081v3).
+    #[expect(clippy::cast_precision_loss, reason = "hundredths of a lifetime need no 53 bits")]
+    fn lifetime_left(&self) -> f64 {
+        let left = (self.not_after().as_second() - self.expected.now.as_second()).max(0) as f64;
+        let share = left / (self.lifetime_seconds().max(1) as f64);
+        (share.min(1.0) * 100.0).round() / 100.0
+    }
+
     fn facts(&self) -> Facts {
         let days_left = (self.not_after().as_second() - self.expected.now.as_second()) / 86_400;
-        let fingerprint: Vec<String> =
-            Sha256::digest(&self.chain[0]).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut facts = Facts::from([
             ("not_before".to_owned(), json!(self.not_before().to_string())),
             ("not_after".to_owned(), json!(self.not_after().to_string())),
@@ -234,13 +343,71 @@ impl Leaf<'_> {
             ("subject".to_owned(), json!(self.read.subject().to_string())),
             ("names".to_owned(), json!(names(self.read))),
             ("chain_length".to_owned(), json!(self.chain.len())),
-            ("fingerprint_sha256".to_owned(), json!(fingerprint.concat())),
+            ("fingerprint_sha256".to_owned(), json!(fingerprint(&self.chain[0]))),
+            ("lifetime_days".to_owned(), json!(self.lifetime_seconds() / 86_400)),
+            ("lifetime_left".to_owned(), json!(self.lifetime_left())),
+            ("signature".to_owned(), json!(signature_name(self.read))),
         ]);
+        facts.extend(key_name(self.read).map(|it| ("key".to_owned(), json!(it))));
+        if self.chain.len() > 1 {
+            facts.insert("chain".to_owned(), self.chain.iter().take(MOST_TOLD).filter_map(told).collect());
+        }
+        if !self.expected.fetched.is_empty() {
+            facts.insert("issuers_fetched".to_owned(), json!(self.expected.fetched.len()));
+        }
         if let Some(url) = issuer_url(self.read) {
             facts.insert("issuer_url".to_owned(), Value::from(url));
         }
         facts
     }
+}
+
+/// How many certificates of a chain are told; ordinary chains have two or three.
+const MOST_TOLD: usize = 8;
+
+/// A certificate of the chain, for the fact `chain`.
+fn told(certificate: &CertificateDer<'_>) -> Option<Value> {
+    let (_, read) = X509Certificate::from_der(certificate).ok()?;
+    Some(json!({
+        "subject": read.subject().to_string(),
+        "issuer": read.issuer().to_string(),
+        "not_before": instant(read.validity().not_before.timestamp()).to_string(),
+        "not_after": instant(read.validity().not_after.timestamp()).to_string(),
+    }))
+}
+
+/// `RSA 2048`, `EC 256`: the kind of key and its bits.
+fn key_name(certificate: &X509Certificate<'_>) -> Option<String> {
+    match certificate.public_key().parsed().ok()? {
+        PublicKey::RSA(key) => Some(format!("RSA {}", key.key_size())),
+        PublicKey::EC(key) => Some(format!("EC {}", key.key_size())),
+        _ => None,
+    }
+}
+
+static OID_REGISTRY: LazyLock<OidRegistry<'static>> = LazyLock::new(|| OidRegistry::default().with_crypto());
+
+fn signature_name(certificate: &X509Certificate<'_>) -> String {
+    let algorithm = &certificate.signature_algorithm.algorithm;
+    OID_REGISTRY.get(algorithm).map_or_else(|| algorithm.to_id_string(), |it| it.sn().to_owned())
+}
+
+/// What the strict verifier refuses and other clients take: see [`path`].
+fn is_strictness(error: &Error) -> bool {
+    match error {
+        Error::InvalidCertificate(CertificateError::BadEncoding) => true,
+        Error::InvalidCertificate(CertificateError::Other(why)) => {
+            let why = format!("{why:?}");
+            ["CaUsedAsEndEntity", "UnsupportedCertVersion"].iter().any(|it| why.contains(it))
+        }
+        _ => false,
+    }
+}
+
+/// An algorithm that ring does not verify, such as ECDSA with P-521.
+fn is_beyond_us(error: &Error) -> bool {
+    let why = format!("{error:?}");
+    why.contains("UnsupportedSignatureAlgorithm")
 }
 
 /// Certificates may carry dates beyond what a timestamp holds; those are "for ever".
@@ -272,7 +439,7 @@ fn is_wildcard_above(name: &str, wanted: &str) -> bool {
     wanted.len() > parent.len() && wanted.to_ascii_lowercase().ends_with(&parent.to_ascii_lowercase())
 }
 
-fn issuer_url(certificate: &X509Certificate<'_>) -> Option<String> {
+pub(super) fn issuer_url(certificate: &X509Certificate<'_>) -> Option<String> {
     /// id-ad-caIssuers (RFC 5280 section 4.2.2.1).
     const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
     certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
@@ -316,7 +483,8 @@ mod tests {
         let roots = trusting(&RootCertStore::empty(), &trusted.pem()).unwrap();
         let server_name = ServerName::try_from(name.to_owned()).unwrap();
         let warn = Duration::from_hours(14 * 24);
-        let expectation = Expectation { server_name: &server_name, roots: &roots, now: now(), warn };
+        let expectation =
+            Expectation { server_name: &server_name, roots: &roots, now: now(), warn, fetched: &[] };
         let verdict = judge(&identity.chain, expectation);
         let found: Vec<_> = verdict.findings.iter().map(|it| (it.outcome, it.diagnosis)).collect();
         assert_eq!(found, expected, "{:?}", verdict.findings);
@@ -419,6 +587,7 @@ mod tests {
             roots: &RootCertStore::empty(),
             now: now(),
             warn: Duration::ZERO,
+            fetched: &[],
         };
         let verdict = judge(&[CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])], expectation);
         assert_eq!(verdict.findings[0].outcome, Outcome::HandshakeFailure);

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +14,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use rustls::{
+    AlertDescription, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +33,8 @@ const FIRST_BYTES: usize = 64;
 pub(super) struct Hello {
     pub(super) server_name: ServerName<'static>,
     pub(super) alpn: Vec<String>,
+    /// Whether the server is told the name (RFC 6066 section 3).
+    pub(super) sends_name: bool,
 }
 
 /// What became of a handshake.
@@ -77,13 +81,56 @@ pub(super) enum Fault {
     HttpRefusal,
 }
 
+/// The `Date` that a server gives with any answer over HTTP/1.1 inside TLS: its clock, by its own word.
+pub(super) async fn server_date(
+    stream: TcpStream,
+    server_name: &ServerName<'static>,
+    deadline: Instant,
+) -> Option<String> {
+    let exchange = async {
+        let config = client_config(&Arc::new(Recorder::default()), &["http/1.1".to_owned()], true).ok()?;
+        let connecting = TlsConnector::from(Arc::new(config)).connect(server_name.clone(), stream);
+        let mut tls = connecting.await.ok()?;
+        tls.write_all(&greeting(Some("http/1.1"), server_name)).await.ok()?;
+        let head =
+            read_up_to(&mut tls, MOST_OF_AN_ANSWER, |read| read.windows(4).any(|it| it == b"\r\n\r\n")).await;
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let line = head
+            .lines()
+            .find(|it| it.len() > 5 && it.is_char_boundary(5) && it[..5].eq_ignore_ascii_case("date:"))?;
+        Some(line[5..].trim().to_owned())
+    };
+    timeout_at(deadline, exchange).await.ok().flatten()
+}
+
+/// How much of an answer is read: enough for the head, or a gateway's error page.
+const MOST_OF_AN_ANSWER: usize = 4096;
+
+/// Reads until there is enough, the end, or an error.
+async fn read_up_to(
+    stream: &mut (impl AsyncRead + Unpin),
+    most: usize,
+    is_enough: impl Fn(&[u8]) -> bool,
+) -> Vec<u8> {
+    let mut read = Vec::new();
+    let mut part = [0; 1024];
+    while read.len() < most && !is_enough(&read) {
+        match stream.read(&mut part).await {
+            Ok(size) if size > 0 => read.extend_from_slice(&part[..size]),
+            _ => break,
+        }
+    }
+    read
+}
+
 /// Shakes hands on a fresh connection.
 pub(super) async fn shake(stream: TcpStream, hello: &Hello, deadline: Instant) -> Handshake {
     let started = Instant::now();
     let recorder = Arc::new(Recorder::default());
     let mut tap = Tap { stream, first: Vec::new() };
     let end = async {
-        let config = client_config(&recorder, &hello.alpn).map_err(|why| Fault::Broken(why.to_string()))?;
+        let config = client_config(&recorder, &hello.alpn, hello.sends_name)
+            .map_err(|why| Fault::Broken(why.to_string()))?;
         let connecting = TlsConnector::from(Arc::new(config)).connect(hello.server_name.clone(), &mut tap);
         let mut tls = match timeout_at(deadline, connecting).await {
             Err(_) => return Err(Fault::Timeout),
@@ -136,7 +183,7 @@ fn protocol_name(version: rustls::ProtocolVersion) -> &'static str {
 fn greeting(alpn: Option<&str>, server_name: &ServerName<'_>) -> Vec<u8> {
     match alpn {
         Some("h2") => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
-        _ => format!("HEAD / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server_name.to_str())
+        _ => format!("GET / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server_name.to_str())
             .into_bytes(),
     }
 }
@@ -146,18 +193,36 @@ async fn refusal(tls: &mut tokio_rustls::client::TlsStream<&mut Tap>, greeting: 
     if let Err(error) = tls.write_all(greeting).await {
         return Some(fault(&error));
     }
-    let mut answer = [0; 64];
-    match tls.read(&mut answer).await {
+    let mut first = [0; 64];
+    match tls.read(&mut first).await {
         Ok(0) => Some(Fault::Closed),
-        Ok(size) if is_bad_request(&answer[..size]) => Some(Fault::HttpRefusal),
-        Ok(_) => None,
+        Ok(size) => {
+            let first = &first[..size];
+            if !is_refusing_status(first) {
+                return None;
+            }
+            let rest = read_up_to(tls, MOST_OF_AN_ANSWER, wants_certificate).await;
+            wants_certificate(&[first, &rest].concat()).then_some(Fault::HttpRefusal)
+        }
         Err(error) => Some(fault(&error)),
     }
 }
 
-/// nginx completes the handshake and answers 400 "No required SSL certificate was sent".
-fn is_bad_request(answer: &[u8]) -> bool {
-    answer.starts_with(b"HTTP/1.1 400") || answer.starts_with(b"HTTP/1.0 400")
+/// Servers that complete the handshake refuse inside HTTP: nginx with 400 (495 and 496 inside), Apache and IIS with 403.
+fn is_refusing_status(answer: &[u8]) -> bool {
+    let is_http = answer.starts_with(b"HTTP/1.1 ") || answer.starts_with(b"HTTP/1.0 ");
+    is_http
+        && answer
+            .get(9..12)
+            .is_some_and(|status| matches!(status, b"400" | b"401" | b"403" | b"495" | b"496"))
+}
+
+/// "No required SSL certificate was sent", "client certificate required": a status alone may be about anything.
+fn wants_certificate(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
+    ["ssl certificate", "client certificate", "certificate required", "certificate was required"]
+        .iter()
+        .any(|it| text.contains(it))
 }
 
 fn fault(error: &io::Error) -> Fault {
@@ -181,15 +246,38 @@ fn fault(error: &io::Error) -> Fault {
     }
 }
 
-fn client_config(recorder: &Arc<Recorder>, alpn: &[String]) -> Result<ClientConfig, Error> {
+fn client_config(recorder: &Arc<Recorder>, alpn: &[String], sends_name: bool) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&recorder.provider))
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(recorder) as Arc<dyn ServerCertVerifier>)
         .with_client_cert_resolver(Arc::clone(recorder) as Arc<dyn ResolvesClientCert>);
+    config.enable_sni = sends_name;
     config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
     Ok(config)
 }
+
+/// The name the standards give an alert (RFC 8446 section 6).
+pub(in crate::checks) fn alert_name(number: u8) -> String {
+    let name = match AlertDescription::from(number) {
+        // The two whose names in rustls do not spell out the standard's.
+        AlertDescription::UnknownCA => return "unknown_ca".to_owned(),
+        AlertDescription::UnrecognisedName => return "unrecognized_name".to_owned(),
+        known => format!("{known:?}"),
+    };
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    if snake.contains('(') { "unknown".to_owned() } else { snake }
+}
+
+/// One provider for all: it is made of tables only.
+pub(in crate::checks) static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(ring::default_provider()));
 
 /// Accepts every certificate, has none of its own, and remembers both.
 #[derive(Debug)]
@@ -206,7 +294,7 @@ struct Seen {
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { provider: Arc::new(ring::default_provider()), seen: Mutex::default() }
+        Self { provider: Arc::clone(&PROVIDER), seen: Mutex::default() }
     }
 }
 

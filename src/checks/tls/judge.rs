@@ -8,12 +8,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustls::AlertDescription;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::certificate::{self, Expectation, Verdict};
-use super::handshake::{Fault, Handshake};
-use super::{Finding, Observation, Reached, Variants};
+use super::handshake::{Fault, Handshake, alert_name};
+use super::{Finding, Observation, Reached, Variants, legacy};
 use crate::checks::dial::Failure;
 use crate::checks::millis;
 use crate::checks::tcp::{failure_outcome, finding, follows_family};
@@ -40,6 +40,9 @@ const RANK: [Outcome; 13] = [
 pub(super) fn rank(outcome: Outcome) -> usize {
     RANK.iter().position(|it| *it == outcome).unwrap_or(RANK.len())
 }
+
+/// Clocks further apart than this break tokens, signatures and dates (checks.md T23).
+const MOST_SKEW_SECONDS: i64 = 60;
 
 /// What one address amounts to.
 struct Judged {
@@ -123,13 +126,70 @@ fn judge_address(observation: &Observation, expected: Expectation<'_>, is_family
             Some(Judged { addr, findings: vec![told], facts: Facts::new(), took: None })
         }
         Reached::Shaken { connect, handshake, variants } => {
+            let expected = Expectation { fetched: &variants.fetched, ..expected };
             let Verdict { mut findings, mut facts } = certificate::judge(&handshake.chain, expected);
-            findings.extend(judge_handshake(handshake, variants));
+            clocks(&mut findings, &mut facts, variants, expected);
+            without_name(&mut findings, &mut facts, handshake, variants, expected);
+            let is_explained = findings.iter().any(|it| it.diagnosis == Some("weak_key"));
+            findings.extend(
+                judge_handshake(handshake, variants)
+                    .filter(|it| !(is_explained && it.diagnosis == Some("broken_handshake"))),
+            );
             findings.sort_by_key(|it| rank(it.outcome));
             facts.extend(handshake_facts(handshake, variants));
             Some(Judged { addr, findings, facts, took: Some((*connect, handshake.took)) })
         }
     }
+}
+
+/// Dates that do not fit our clock and fit the server's are a question of clocks.
+fn clocks(findings: &mut [Finding], facts: &mut Facts, variants: &Variants, expected: Expectation<'_>) {
+    let Some(date) = variants.server_date else { return };
+    let skew = expected.now.as_second() - date.as_second();
+    if skew.abs() <= MOST_SKEW_SECONDS {
+        return;
+    }
+    facts.insert("clock_skew_s".to_owned(), json!(skew));
+    let bound =
+        |name: &str| facts.get(name).and_then(Value::as_str).and_then(|it| it.parse::<Timestamp>().ok());
+    let (Some(from), Some(until)) = (bound("not_before"), bound("not_after")) else { return };
+    if (from..=until).contains(&date) {
+        let dated = |it: &&mut Finding| {
+            matches!(it.outcome, Outcome::Expired | Outcome::NotYetValid) && it.diagnosis.is_none()
+        };
+        for finding in findings.iter_mut().filter(dated) {
+            finding.diagnosis = Some("clocks_differ");
+        }
+    }
+}
+
+/// What a client sees that does not say the name: the same, or the default of a server with several certificates.
+fn without_name(
+    findings: &mut [Finding],
+    facts: &mut Facts,
+    handshake: &Handshake,
+    variants: &Variants,
+    expected: Expectation<'_>,
+) {
+    let Some(leaf) = variants.without_name.as_ref().and_then(|it| it.first()) else { return };
+    let is_same = handshake.chain.first() == Some(leaf);
+    let is_right = certificate::is_for(leaf, expected.server_name);
+    let told = json!({
+        "names": certificate::names_of(leaf),
+        "fingerprint_sha256": certificate::fingerprint(leaf),
+        "same_certificate": is_same,
+    });
+    facts.insert("without_server_name".to_owned(), told);
+    if is_right && !is_same {
+        for finding in findings.iter_mut().filter(|it| it.outcome == Outcome::NameMismatch) {
+            finding.diagnosis = Some("right_only_without_server_name");
+        }
+    }
+}
+
+/// A ClientHello without the name was taken, with the name it was not.
+fn is_name_refused(variants: &Variants) -> bool {
+    variants.without_name.is_some()
 }
 
 fn judge_handshake(handshake: &Handshake, variants: &Variants) -> Option<Finding> {
@@ -141,13 +201,32 @@ fn judge_handshake(handshake: &Handshake, variants: &Variants) -> Option<Finding
         return Some(finding);
     }
     if let Some(version) = variants.old_version {
-        let text = format!("server speaks nothing newer than {version}");
-        return Some(Finding::new(Outcome::WeakProtocol, text).because("old_version_only"));
+        if version != "TLSv1.2" {
+            let text = format!("server speaks nothing newer than {version}");
+            return Some(Finding::new(Outcome::WeakProtocol, text).because("old_version_only"));
+        }
+        // TLS 1.2 with ciphers that this program lacks: other clients speak them, so that is no fault by itself.
+        let cipher = variants.old_cipher.unwrap_or_default();
+        return legacy::is_weak(cipher).then(|| {
+            let text = format!("server takes only weak ciphers such as {}", legacy::cipher_name(cipher));
+            Finding::new(Outcome::WeakProtocol, text).because("weak_ciphers_only")
+        });
     }
     if let Some(first) = &variants.plain_http {
         return Some(plaintext(first));
     }
     let failure = |text: String, diagnosis| Finding::new(Outcome::HandshakeFailure, text).because(diagnosis);
+    if handshake.chain.is_empty() && is_name_refused(variants) {
+        let how = if let Fault::Alert(number) = fault {
+            alert_text(*number)
+        } else {
+            "it ends the handshake".to_owned()
+        };
+        return Some(failure(
+            format!("server takes no handshake for this name ({how})"),
+            "name_not_configured",
+        ));
+    }
     let during = if handshake.chain.is_empty() { "after the client's hello" } else { "during the handshake" };
     Some(match fault {
         Fault::Timeout => {
@@ -228,24 +307,6 @@ fn alert_text(number: u8) -> String {
     format!("alert {number} {}", alert_name(number))
 }
 
-/// The name the standards give an alert (RFC 8446 section 6).
-fn alert_name(number: u8) -> String {
-    let name = match AlertDescription::from(number) {
-        // The two whose names in rustls do not spell out the standard's.
-        AlertDescription::UnknownCA => return "unknown_ca".to_owned(),
-        AlertDescription::UnrecognisedName => return "unrecognized_name".to_owned(),
-        known => format!("{known:?}"),
-    };
-    let mut snake = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    if snake.contains('(') { "unknown".to_owned() } else { snake }
-}
-
 fn handshake_facts(handshake: &Handshake, variants: &Variants) -> Facts {
     let mut facts = Facts::new();
     let mut put = |key: &str, value: Value| facts.insert(key.to_owned(), value);
@@ -263,6 +324,10 @@ fn handshake_facts(handshake: &Handshake, variants: &Variants) -> Facts {
     if let Some(version) = variants.old_version {
         put("protocol", json!(version));
     }
+    if let Some(cipher) = variants.old_cipher {
+        put("cipher", json!(legacy::cipher_name(cipher)));
+        put("old_ciphers_only", json!(true));
+    }
     if let Some(first) = &variants.plain_http {
         put("first_bytes", json!(printable(first)));
     }
@@ -277,7 +342,7 @@ fn handshake_facts(handshake: &Handshake, variants: &Variants) -> Facts {
         put("alert", json!(number));
         put("alert_name", json!(alert_name(*number)));
     }
-    if handshake.wants_certificate {
+    if handshake.wants_certificate && variants.old_version.is_none() {
         put("client_certificate", json!(if refusal.is_some() { "required" } else { "optional" }));
     }
     facts

@@ -36,7 +36,11 @@ impl World {
 
     async fn check_with(&self, addr: SocketAddr, mut with: With, timeout: Duration) -> Report {
         with.0.insert("connect_to".to_owned(), addr.to_string());
-        let env = Environment::new(Policy::unrestricted()).with_ca_file(&self.root.pem()).unwrap();
+        // Nobody answers names here: what a certificate claims must not reach beyond loopback.
+        let env = Environment::new(Policy::unrestricted())
+            .with_resolvers(vec!["127.0.0.1:9".parse().unwrap()])
+            .with_ca_file(&self.root.pem())
+            .unwrap();
         let target = format!("{NAME}:443");
         let request = Request { check: CheckKind::Tls, target, with, timeout, now: now() };
         crate::checks::run(&env, &request).await.unwrap()
@@ -90,6 +94,68 @@ async fn each_certificate_fault_has_its_outcome() {
         let server = TlsServer::serving(&identity).await.unwrap();
         assert_eq!(world.check(server.addr()).await.outcome, outcome);
     }
+}
+
+/// A chain whose intermediate is not sent, and says that it can be had at this URL.
+fn half_chain(root: &Authority, url: &str) -> (Identity, rustls::pki_types::CertificateDer<'static>) {
+    // Nothing in its name gives the intermediate away.
+    let middle = root.intermediate("Drill Services");
+    let der = middle.certificate();
+    (middle.issue_with_issuer_url(&[NAME], Validity::ordinary(now()), url).without_intermediates(), der)
+}
+
+#[tokio::test]
+async fn a_missing_intermediate_is_proved_by_fetching_it() {
+    use crate::drill::http_server::{HttpServer, Reply};
+    let world = World::new();
+    let (stranger, strangers_middle) = half_chain(&Authority::new("Stranger Root"), "http://127.0.0.1:1/");
+    drop(stranger);
+    let shelf = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let kept = std::sync::Arc::clone(&shelf);
+    let server = HttpServer::plain(move |_| {
+        let kept = kept.lock().unwrap().clone();
+        async move { Reply::bytes(200, "application/pkix-cert", kept) }
+    })
+    .await
+    .unwrap();
+    let (identity, middle) = half_chain(&world.root, &server.url("/issuer.der"));
+    let tls = TlsServer::serving(&identity).await.unwrap();
+
+    *shelf.lock().unwrap() = middle.to_vec();
+    let report = world.check(tls.addr()).await;
+    expect(&report, Outcome::IncompleteChain, Some("missing_intermediate"));
+    assert_eq!(report.facts["issuers_fetched"], 1);
+
+    // What is fetched and leads nowhere proves the opposite: the guess from the URL alone is dropped.
+    *shelf.lock().unwrap() = strangers_middle.to_vec();
+    let report = world.check(tls.addr()).await;
+    expect(&report, Outcome::UnknownIssuer, Some("untrusted_authority"));
+
+    // Nothing to be had: the URL itself says that there is an issuer below a root.
+    *shelf.lock().unwrap() = b"not a certificate".to_vec();
+    let report = world.check(tls.addr()).await;
+    expect(&report, Outcome::IncompleteChain, Some("missing_intermediate"));
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_compared_with_the_one_for_no_name() {
+    let world = World::new();
+    let server =
+        TlsServer::serving(&world.root.issue(&["other.test"], Validity::ordinary(now()))).await.unwrap();
+    let report = world.check(server.addr()).await;
+    expect(&report, Outcome::NameMismatch, Some("other_name"));
+    assert_eq!(report.facts["without_server_name"]["same_certificate"], true);
+}
+
+#[tokio::test]
+async fn lifetimes_are_told_as_a_fraction() {
+    let world = World::new();
+    let server = TlsServer::serving(&world.identity()).await.unwrap();
+    let facts = world.check(server.addr()).await.facts;
+    assert_eq!((&facts["lifetime_days"], &facts["lifetime_left"]), (&90.into(), &0.67.into()));
+    let server = TlsServer::serving(&world.root.issue(&[NAME], Validity::days(now(), -1, 5))).await.unwrap();
+    let report = world.check(server.addr()).await;
+    expect(&report, Outcome::ExpiresSoon, Some("short_lived_certificate"));
 }
 
 #[tokio::test]

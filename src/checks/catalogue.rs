@@ -587,6 +587,19 @@ mod tests {
     }
 
     #[test]
+    fn every_mark_of_a_maker_names_its_product() {
+        let catalogues = Catalogues::builtin();
+        for product in &catalogues.gateways.products {
+            for mark in product.marks.iter().filter(|it| it.made == Made::Here) {
+                let (status, host, headers, body) = mark.mark.example();
+                let answer = Answer::new(status, &host, &headers, body.as_bytes());
+                let found = crate::checks::http::origin::attribute(&catalogues, &answer);
+                assert_eq!(found.maker.as_deref(), Some(product.id.as_str()), "{:?}: {found:?}", mark.mark);
+            }
+        }
+    }
+
+    #[test]
     fn a_vendor_is_found_by_any_of_its_names_and_hosts() {
         let catalogues = Catalogues::builtin();
         let id = |found: Option<&Vendor>| found.map(|it| it.id.clone());

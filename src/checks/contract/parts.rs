@@ -239,6 +239,11 @@ impl Compared {
             return;
         };
         if let Some(schema) = fields.get("schema").filter(|it| types(description, it).contains(&"object")) {
+            if types(description, schema).iter().any(|it| !matches!(*it, "object" | "null")) {
+                self.not_evaluated
+                    .push(format!("the {place} parameter `{name}`: an object, or something else"));
+                return;
+            }
             self.object(description, parameter, schema, &at, &values, request);
             return;
         }

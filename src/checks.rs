@@ -20,6 +20,7 @@ use crate::outcome::{CheckKind, Report};
 
 mod budget;
 mod contract;
+mod control;
 mod cors;
 mod deadline;
 mod deploys;
@@ -62,6 +63,8 @@ pub struct Environment {
     pub catalogues: Arc<Catalogues>,
     /// Values for `env:NAME`, by name. Never shown.
     pub secrets: Arc<BTreeMap<String, String>>,
+    /// `host:port` of a host that is known to be good: when it fails too, our own network is at fault.
+    pub control: Option<Arc<str>>,
     /// How many connections a host may get from us.
     pub budget: Arc<Budget>,
     /// Who asked to be left alone.
@@ -75,11 +78,23 @@ impl Environment {
     #[must_use]
     pub fn new(policy: egress::Policy) -> Self {
         Self {
-            policy: Arc::new(policy),
-            resolvers: Vec::new(),
             roots: Arc::clone(&SYSTEM_ROOTS),
             catalogues: Arc::new(Catalogues::builtin()),
+            ..Self::bare(policy)
+        }
+    }
+
+    /// An environment that trusts nobody and knows no product, for the kinds that need neither (`dns`, `tcp`): reading the
+    /// authorities and catalogues takes longer than such a check.
+    #[must_use]
+    pub fn bare(policy: egress::Policy) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            resolvers: Vec::new(),
+            roots: Arc::new(RootCertStore::empty()),
+            catalogues: Arc::default(),
             secrets: Arc::default(),
+            control: None,
             budget: Arc::default(),
             manners: Arc::default(),
             zones: Arc::default(),
@@ -100,6 +115,13 @@ impl Environment {
     pub fn with_ca_file(mut self, pem: &str) -> Result<Self, BadAuthorities> {
         self.roots = Arc::new(trusting(&self.roots, pem)?);
         Ok(self)
+    }
+
+    /// Compares a failure with a host that is known to be good (`host:port`).
+    #[must_use]
+    pub fn with_control(mut self, control: Option<&str>) -> Self {
+        self.control = control.map(Arc::from);
+        self
     }
 
     /// Gives a host this many connections instead of the default.
@@ -204,7 +226,14 @@ pub async fn run(env: &Environment, request: &Request) -> Result<Report, NotRun>
     request.with.allows_only(request.check, keys(request.check))?;
     let started = Instant::now();
     let deadline = started + request.timeout;
-    let mut report = match request.check {
+    let mut report = control::watch(env, request, deadline, ask(env, request, deadline)).await?;
+    report.took_ms = millis(started.elapsed());
+    Ok(report)
+}
+
+/// The check alone, as its kind does it.
+async fn ask(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    match request.check {
         CheckKind::Dns => dns::run(env, request, deadline).await,
         CheckKind::Tcp => tcp::run(env, request, deadline).await,
         CheckKind::Tls => tls::run(env, request, deadline).await,
@@ -217,9 +246,7 @@ pub async fn run(env: &Environment, request: &Request) -> Result<Report, NotRun>
         CheckKind::Deadline => deadline::run(env, request, deadline).await,
         CheckKind::Deploys => deploys::run(env, request, deadline).await,
         CheckKind::Metrics => metrics::run(env, request, deadline).await,
-    }?;
-    report.took_ms = millis(started.elapsed());
-    Ok(report)
+    }
 }
 
 /// The `with:` keys a kind knows; `header.NAME` stands for every key that begins with `header.`.

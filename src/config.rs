@@ -165,6 +165,8 @@ pub struct Checks {
     pub authorities: Option<(PathBuf, String)>,
     /// The time one check may take.
     pub timeout: Duration,
+    /// `host:port` of a host that is known to be good.
+    pub control: Option<String>,
     /// Connections one host may get at once; `None` is the default.
     pub burst_per_host: Option<u32>,
     /// Connections one host may get a second after that; `None` is the default.
@@ -404,6 +406,15 @@ impl Reader<'_> {
                 self.problem("resolvers", text, message)
             })
         };
+        let control = |text: String| {
+            let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<std::num::NonZeroU16>().ok());
+            if port.is_some() {
+                return Ok(text);
+            }
+            let message =
+                format!("`{text}` is no control; write `host:port` of a host that is known to be good");
+            Err(self.problem("control", &text, message))
+        };
         let authorities = written.ca_file.map(|path| {
             let path = self.folder.join(path);
             let pem = std::fs::read_to_string(&path)
@@ -414,6 +425,7 @@ impl Reader<'_> {
             resolvers: written.resolvers.iter().map(resolver).collect::<Result<_, _>>()?,
             authorities: authorities.transpose()?,
             timeout: written.timeout.map_or(CHECK_TIMEOUT, |timeout| timeout.0),
+            control: written.control.map(control).transpose()?,
             burst_per_host: written.per_host.burst.map(NonZeroU32::get),
             per_second_per_host: written.per_host.per_second.map(NonZeroU32::get),
         })

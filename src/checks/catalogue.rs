@@ -56,7 +56,7 @@ const METRICS: (&str, &str) = ("metrics.yaml", include_str!("../../runbooks/metr
 const VENDORS: (&str, &str) = ("vendors.yaml", include_str!("../../runbooks/vendors.yaml"));
 
 /// The four catalogues.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Catalogues {
     /// Marks that tell who answered.
     pub gateways: Gateways,
@@ -139,7 +139,7 @@ fn plain(name: &str) -> String {
 }
 
 /// `gateways.yaml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateways {
     /// Products between a caller and an application.
@@ -246,7 +246,7 @@ marked! {
 }
 
 /// How an application says that somebody it depends on failed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wrapped {
     /// JSON fields that hold the dependency's name.

@@ -24,7 +24,7 @@ pub(super) use delegation::Recent;
 use observe::Answer;
 
 /// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["types", "resolvers", "expect"];
+pub(super) const KEYS: &[&str] = &["types", "resolvers", "expect", "control"];
 
 /// Where the system says whom it asks.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -166,11 +166,7 @@ fn resolvers(env: &Environment, wanted: &[&str]) -> Result<Vec<Resolver>, NotRun
         resolvers.push(Resolver { addr, is_system: false });
     }
     if wanted.is_empty() {
-        let configured = env.resolvers.iter().map(|addr| Resolver { addr: *addr, is_system: false });
-        resolvers.extend(configured);
-        if resolvers.is_empty() {
-            resolvers = system_resolvers();
-        }
+        resolvers = own_resolvers(env);
     }
     let mut seen = Vec::new();
     resolvers.retain(|it| {
@@ -183,6 +179,19 @@ fn resolvers(env: &Environment, wanted: &[&str]) -> Result<Vec<Resolver>, NotRun
         return Err(NotRun::Usage(format!("`resolvers` holds more than {MAX_RESOLVERS} resolvers")));
     }
     Ok(resolvers)
+}
+
+/// Whom we ask unless a request says otherwise: the configured ones, else the system's.
+fn own_resolvers(env: &Environment) -> Vec<Resolver> {
+    if env.resolvers.is_empty() {
+        return system_resolvers();
+    }
+    env.resolvers.iter().map(|addr| Resolver { addr: *addr, is_system: false }).collect()
+}
+
+/// The addresses of [`own_resolvers`].
+pub(super) fn default_resolvers(env: &Environment) -> Vec<SocketAddr> {
+    own_resolvers(env).into_iter().take(MAX_RESOLVERS).map(|it| it.addr).collect()
 }
 
 /// Those of `resolv.conf`, in its order; without any, the local one, as the C library does.
@@ -214,13 +223,16 @@ async fn probe(env: &Environment, plan: &Plan, deadline: Instant) -> Observation
         let answers = types.map(|it| observe::answer(resolver.addr, &plan.name, *it, deadline));
         (*resolver, join_all(answers).await)
     });
-    let resolvers = join_all(asked).await;
+    let mut resolvers = join_all(asked).await;
     // Any resolver that speaks can say who the zone's own servers are.
     let speaking = resolvers.iter().find(|(_, answers)| answers.iter().any(Answer::is_heard));
     let delegation = match speaking {
         Some((resolver, _)) => env.zones.walk(env, resolver.addr, &plan.name, deadline).await,
         None => None,
     };
+    if let Some(authority) = delegation.as_ref().and_then(Delegation::authority) {
+        follow_referrals(plan, &mut resolvers, authority, deadline).await;
+    }
     // The hosts file and the search list come before DNS for programs.
     let is_unknown = |answer: &Answer| matches!(answer.outcome(), Outcome::Nxdomain | Outcome::NoRecords);
     let is_unknown_here =
@@ -231,6 +243,22 @@ async fn probe(env: &Environment, plan: &Plan, deadline: Instant) -> Observation
         Vec::new()
     };
     Observation { resolvers, delegation, outside_dns }
+}
+
+/// A server that holds only the zone above points to those who know; what they say is the answer.
+async fn follow_referrals(
+    plan: &Plan,
+    resolvers: &mut [(Resolver, Vec<Answer>)],
+    authority: SocketAddr,
+    deadline: Instant,
+) {
+    let answers = resolvers.iter_mut().flat_map(|(_, answers)| answers);
+    let referred = answers.filter(|it| it.end == observe::End::Referral && it.aliases.links.is_empty());
+    join_all(referred.map(async |answer| {
+        let followed = observe::answer(authority, &plan.name, answer.record_type, deadline).await;
+        *answer = Answer { is_referred: true, took: answer.took + followed.took, ..followed };
+    }))
+    .await;
 }
 
 /// What programs on this machine get for the name.

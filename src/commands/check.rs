@@ -79,7 +79,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let secrets = secrets(args.kind, &args.target, &with)?;
-    let environment = Environment::new(egress::Policy::unrestricted()).with_secrets(secrets);
+    let environment = match args.kind {
+        CheckKind::Dns | CheckKind::Tcp => Environment::bare(egress::Policy::unrestricted()),
+        _ => Environment::new(egress::Policy::unrestricted()),
+    };
+    let environment = environment.with_secrets(secrets);
     let request = checks::Request {
         check: args.kind,
         target: args.target,

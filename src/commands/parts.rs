@@ -77,6 +77,7 @@ pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environ
         settings.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
     let environment = Environment::new(policy)
         .with_resolvers(settings.checks.resolvers.clone())
+        .with_control(settings.checks.control.as_deref())
         .with_budget(Budget::new(settings.checks.burst_per_host, settings.checks.per_second_per_host))
         .with_secrets(secrets)
         .with_catalogues(catalogues(settings)?);

@@ -168,6 +168,7 @@ pub(super) struct ChecksSection {
     pub(super) resolvers: Vec<String>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) timeout: Option<Span>,
+    pub(super) control: Option<String>,
     #[serde(default)]
     pub(super) per_host: PerHostSection,
 }

@@ -39,7 +39,7 @@ chat:
 tracker:
   github: {token_env: SET, repository: shop/incidents, timeout: 5s}
 egress: {allow: [loopback, 10.20.0.0/16]}
-checks: {resolvers: [127.0.0.1:5300, 9.9.9.9], timeout: 2500ms, per_host: {burst: 5, per_second: 1}}
+checks: {resolvers: [127.0.0.1:5300, 9.9.9.9], timeout: 2500ms, control: 'good.example.com:443', per_host: {burst: 5, per_second: 1}}
 services:
   payments:
     url: https://api.shop.test/
@@ -95,6 +95,7 @@ fn values_that_cannot_be_used_are_refused_with_what_to_write() {
     refused("egress: {allow: [everything]}\n", "`everything` is no network");
     refused("checks: {resolvers: [dns.example]}\n", "write `IP` or `IP:PORT`");
     refused("checks: {timeout: 1h}\n", "at most `10m`");
+    refused("checks: {control: good.example.com}\n", "`good.example.com` is no control");
     refused("checks: {per_host: {burst: 0}}\n", "nonzero");
     refused("checks: {timeout: 5}\n", "");
     refused("chat: {discord: {token_env: SET, channel: general}}\n", "a Discord id");

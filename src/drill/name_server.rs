@@ -31,6 +31,7 @@ pub struct Zone {
     origin: Name,
     records: BTreeMap<Name, Vec<Record>>,
     faults: BTreeMap<Name, Fault>,
+    delegated: BTreeSet<Name>,
 }
 
 /// What is wrong with a name.
@@ -61,7 +62,12 @@ impl Zone {
     /// When the origin is no name.
     #[must_use]
     pub fn new(origin: &str) -> Self {
-        Self { origin: absolute(origin), records: BTreeMap::new(), faults: BTreeMap::new() }
+        Self {
+            origin: absolute(origin),
+            records: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            delegated: BTreeSet::new(),
+        }
     }
 
     /// An IPv4 address. Here and below, `name` is relative to the origin, which itself is `@`.
@@ -172,6 +178,14 @@ impl Zone {
     #[must_use]
     pub fn referral(self, name: &str) -> Self {
         self.fault(name, Fault::Referral)
+    }
+
+    /// The name and all below it belong to other servers: those of its NS records, with the addresses that the zone knows.
+    #[must_use]
+    pub fn delegates(mut self, name: &str) -> Self {
+        let name = self.name(name);
+        self.delegated.insert(name);
+        self
     }
 
     fn fault(mut self, name: &str, fault: Fault) -> Self {
@@ -373,6 +387,18 @@ fn answer(world: &World, packet: &[u8], is_tcp: bool) -> Option<Vec<u8>> {
         .flatten()
 }
 
+/// Points to the servers of a delegated name (RFC 1034 section 4.3.2), with their addresses.
+fn refer(reply: &mut Message, zone: &Zone, cut: &Name) {
+    reply.metadata.authoritative = false;
+    let records = |name: &Name| zone.records.get(name).map_or(&[][..], Vec::as_slice);
+    for record in records(cut) {
+        let RData::NS(server) = &record.data else { continue };
+        let glue = records(&server.0).iter().filter(|it| it.record_type().is_ip_addr());
+        reply.additionals.extend(glue.cloned());
+        reply.authorities.push(record.clone());
+    }
+}
+
 struct Answering<'a> {
     zones: &'a [Zone],
     query: &'a Message,
@@ -395,6 +421,10 @@ impl Answering<'_> {
                 }
                 return true;
             };
+            if let Some(cut) = zone.delegated.iter().find(|cut| cut.zone_of(&name)) {
+                refer(reply, zone, cut);
+                return true;
+            }
             if let Some(fault) = zone.faults.get(&name)
                 && let Some(is_answered) = self.fail(reply, fault, record_type)
             {

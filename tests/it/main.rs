@@ -13,6 +13,7 @@ mod explain_command;
 mod fakes;
 mod github;
 mod help;
+mod name_servers;
 mod programs;
 mod prometheus;
 mod record_command;

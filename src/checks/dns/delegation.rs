@@ -1,7 +1,8 @@
 //! The zone's own name servers, asked one by one: a lame one fails only the share of lookups that meets it.
 //!
 //! Only servers whose address the egress policy allows are asked. When none of them answers us, that says nothing: many
-//! networks let nobody but their resolver out to port 53.
+//! networks let nobody but their resolver out to port 53. The servers that the zone above names (in its referral) are asked
+//! as well as those that the zone itself names: resolvers use both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -9,15 +10,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::time::Instant;
 
+use super::observe::is_referral;
 use crate::checks::resolve::{self, Question, Silence, show_name};
 use crate::checks::{Environment, socket};
 
 /// Name servers that are asked; more than nearly every zone has.
 const MAX_SERVERS: usize = 8;
+
+/// Labels that are taken off a name to find the zone above.
+const MAX_CLIMB: usize = 4;
 
 /// How long a name server may take: far beyond a sound one's time, far below the whole check's.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -27,6 +32,10 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 pub(super) struct Delegation {
     pub(super) zone: String,
     pub(super) servers: Vec<Server>,
+    /// Servers that only the zone above names.
+    pub(super) only_at_parent: Vec<String>,
+    /// Servers that only the zone itself names.
+    pub(super) only_at_child: Vec<String>,
 }
 
 /// One name server at one address.
@@ -38,6 +47,8 @@ pub(super) struct Server {
     pub(super) standing: Standing,
     /// The zone's serial number as this server has it.
     pub(super) serial: Option<u32>,
+    /// Addresses that the zone above gives for its name and the name itself has not.
+    pub(super) stale_glue: Vec<IpAddr>,
 }
 
 /// What a name server is to its zone.
@@ -92,6 +103,16 @@ impl Standing {
 }
 
 impl Delegation {
+    /// A server that answers for the zone.
+    pub(super) fn authority(&self) -> Option<SocketAddr> {
+        self.servers.iter().find(|it| it.standing == Standing::Authoritative)?.addr
+    }
+
+    /// Every server was asked and none said anything.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.servers.is_empty() && self.servers.iter().all(|it| it.standing == Standing::Silent)
+    }
+
     /// The lame servers, provided that one server is known to be well or to speak: silence all around is our own network's.
     pub(super) fn lame(&self) -> Vec<&Server> {
         let is_heard = |it: &Server| !matches!(it.standing, Standing::Silent | Standing::NotAsked);
@@ -140,74 +161,221 @@ impl Recent {
 }
 
 /// Finds the zone of a name with a resolver's help and asks each of its servers; `None` when the zone cannot be found.
-async fn walk(env: &Environment, resolver: SocketAddr, name: &Name, deadline: Instant) -> Option<Delegation> {
-    let deadline = deadline.min(Instant::now() + 2 * PATIENCE);
-    let (zone, servers) = name_servers(resolver, name, deadline).await?;
-    let asked = servers.iter().take(MAX_SERVERS).map(|server| stand(env, resolver, server, &zone, deadline));
-    let servers: Vec<Server> = join_all(asked).await.into_iter().flatten().collect();
-    Some(Delegation { zone: show_name(&zone), servers })
-}
-
-/// The NS set of the zone that holds the name: of the name itself, or of the zone whose SOA came with "none here".
-async fn name_servers(resolver: SocketAddr, name: &Name, deadline: Instant) -> Option<(Name, Vec<Name>)> {
-    let mut zone = name.clone();
-    for _ in 0..2 {
-        let question = Question::new(zone.clone(), RecordType::NS);
-        let message = resolve::ask(resolver, &question, deadline).await.reply.ok()?;
-        let servers: BTreeSet<Name> = message
-            .answers
-            .iter()
-            .filter(|record| record.name == zone)
-            .filter_map(|record| match &record.data {
-                RData::NS(server) => Some(server.0.to_lowercase()),
-                _ => None,
-            })
-            .collect();
-        if !servers.is_empty() {
-            return Some((zone, servers.into_iter().collect()));
-        }
-        let apex = message.authorities.iter().find(|record| record.record_type() == RecordType::SOA)?;
-        if apex.name == zone || apex.name.is_root() {
-            return None;
-        }
-        zone = apex.name.clone();
-    }
-    None
-}
-
-async fn stand(
+async fn walk(
     env: &Environment,
     resolver: SocketAddr,
-    server: &Name,
-    zone: &Name,
+    name: &Name,
     deadline: Instant,
-) -> Vec<Server> {
-    let name = show_name(server);
-    let addresses = match resolve::lookup(&[resolver], &name, deadline).await {
-        Ok(addresses) => addresses,
-        Err(why) => {
-            use resolve::Unresolved::{NoRecords, Nxdomain};
-            let standing =
-                if matches!(why, Nxdomain | NoRecords) { Standing::HasNoAddress } else { Standing::NotAsked };
-            return vec![Server { name, addr: None, standing, serial: None }];
-        }
+) -> Option<Delegation> {
+    let walk = Walk { env, resolver, deadline: deadline.min(Instant::now() + 2 * PATIENCE) };
+    let mut cut = match walk.own(name).await {
+        Some(cut) => cut,
+        // A resolver that meets only lame servers cannot name them; the zone above can.
+        None => walk.from_above(name).await?,
     };
-    let asked = addresses.into_iter().take(2).map(async |ip| {
-        let addr = SocketAddr::new(ip, port(ip, resolver));
-        let (standing, serial) =
-            if env.policy.check(&name, ip).is_ok() && socket::has_route_to_family_of(addr) {
-                ask_authority(addr, zone, deadline).await
-            } else {
-                (Standing::NotAsked, None)
-            };
-        Server { name: name.clone(), addr: Some(addr), standing, serial }
-    });
-    join_all(asked).await
+    let above = match cut.told_by {
+        Teller::Child => walk.from_above(&cut.zone).await.filter(|above| above.zone == cut.zone),
+        Teller::Parent => None,
+    };
+    let (parent, glue) = match above {
+        Some(above) => (Some(above.servers), above.glue),
+        None => (None, std::mem::take(&mut cut.glue)),
+    };
+    let child = (cut.told_by == Teller::Child).then(|| cut.servers.clone());
+    let all: BTreeSet<Name> = cut.servers.iter().chain(parent.iter().flatten()).cloned().collect();
+    let asked = all.iter().take(MAX_SERVERS).map(|it| walk.stand(it, &cut.zone, &glue, cut.port));
+    let servers: Vec<Server> = join_all(asked).await.into_iter().flatten().collect();
+    let only = |these: &BTreeSet<Name>, those: &BTreeSet<Name>| -> Vec<String> {
+        these.difference(those).map(show_name).collect()
+    };
+    let (only_at_parent, only_at_child) = match (&parent, &child) {
+        (Some(parent), Some(child)) => (only(parent, child), only(child, parent)),
+        _ => (Vec::new(), Vec::new()),
+    };
+    Some(Delegation { zone: show_name(&cut.zone), servers, only_at_parent, only_at_child })
 }
 
-/// Name servers listen on 53. On loopback nobody may, so servers there share the port of the resolver that named them.
-fn port(ip: IpAddr, resolver: SocketAddr) -> u16 {
-    if ip.is_loopback() && resolver.ip().is_loopback() { resolver.port() } else { 53 }
+/// One look at a zone's servers.
+struct Walk<'a> {
+    env: &'a Environment,
+    resolver: SocketAddr,
+    deadline: Instant,
+}
+
+/// A zone and the servers that one side of its cut names.
+struct Cut {
+    zone: Name,
+    servers: BTreeSet<Name>,
+    /// Addresses that came along.
+    glue: Vec<(Name, IpAddr)>,
+    told_by: Teller,
+    port: Port,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    Parent,
+    Child,
+}
+
+/// Where name servers on loopback listen. Elsewhere it is 53.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    /// Where the server that spoke with authority listens: one program plays them all.
+    SharedWith(SocketAddr),
+    /// The resolver knows, we do not: only a good answer counts.
+    Unknown,
+}
+
+impl Port {
+    fn of(resolver: SocketAddr, message: &Message) -> Self {
+        let speaks_itself = message.metadata.authoritative || is_referral(message);
+        if speaks_itself || resolver.port() == 53 { Self::SharedWith(resolver) } else { Self::Unknown }
+    }
+
+    fn at(self, ip: IpAddr) -> SocketAddr {
+        match self {
+            Self::SharedWith(server) if ip.is_loopback() && server.ip().is_loopback() => {
+                SocketAddr::new(ip, server.port())
+            }
+            _ => SocketAddr::new(ip, 53),
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// The NS set of the zone that holds the name: of the name itself, or of the zone whose SOA came with "none here".
+    async fn own(&self, name: &Name) -> Option<Cut> {
+        let mut zone = name.clone();
+        for _ in 0..2 {
+            let question = Question::new(zone.clone(), RecordType::NS);
+            let message = resolve::ask(self.resolver, &question, self.deadline).await.reply.ok()?;
+            let port = Port::of(self.resolver, &message);
+            if let Some(cut) = referred(&message, name, port) {
+                return Some(cut);
+            }
+            let servers = names_of_servers(&message.answers, &zone);
+            if !servers.is_empty() {
+                let glue = addresses_of(&message);
+                return Some(Cut { zone, servers, glue, told_by: Teller::Child, port });
+            }
+            let apex = message.authorities.iter().find(|record| record.record_type() == RecordType::SOA)?;
+            if apex.name == zone || apex.name.is_root() {
+                return None;
+            }
+            zone = apex.name.clone();
+        }
+        None
+    }
+
+    /// What the servers of the zone above say about whose the name is: the first referral of one of them.
+    async fn from_above(&self, name: &Name) -> Option<Cut> {
+        let mut above = name.base_name();
+        for _ in 0..MAX_CLIMB {
+            if above.is_root() {
+                return None;
+            }
+            let question = Question::new(above.clone(), RecordType::NS);
+            let message = resolve::ask(self.resolver, &question, self.deadline).await.reply.ok()?;
+            let servers = names_of_servers(&message.answers, &above);
+            if servers.is_empty() {
+                above = above.base_name();
+                continue;
+            }
+            let port = Port::of(self.resolver, &message);
+            let asked = servers.iter().take(2).map(|server| self.refer(server, name, port));
+            return join_all(asked).await.into_iter().flatten().next();
+        }
+        None
+    }
+
+    /// Asks one server of the zone above.
+    async fn refer(&self, server: &Name, name: &Name, port: Port) -> Option<Cut> {
+        let host = show_name(server);
+        let ip = *resolve::lookup(&[self.resolver], &host, self.deadline).await.ok()?.first()?;
+        let addr = port.at(ip);
+        if !self.may_ask(&host, addr) {
+            return None;
+        }
+        let question = Question { recursion: false, ..Question::new(name.clone(), RecordType::NS) };
+        let until = self.deadline.min(Instant::now() + PATIENCE);
+        let message = resolve::ask(addr, &question, until).await.reply.ok()?;
+        referred(&message, name, port)
+    }
+
+    fn may_ask(&self, host: &str, addr: SocketAddr) -> bool {
+        self.env.policy.check(host, addr.ip()).is_ok() && socket::has_route_to_family_of(addr)
+    }
+
+    async fn stand(&self, server: &Name, zone: &Name, glue: &[(Name, IpAddr)], port: Port) -> Vec<Server> {
+        let name = show_name(server);
+        let found = resolve::lookup(&[self.resolver], &name, self.deadline).await;
+        let glue: Vec<IpAddr> = glue.iter().filter(|(it, _)| it == server).map(|(_, ip)| *ip).collect();
+        let addresses = match found {
+            Ok(addresses) => addresses,
+            // Inside a lame zone only the zone above knows the address.
+            Err(_) if !glue.is_empty() => glue.clone(),
+            Err(why) => {
+                use resolve::Unresolved::{NoRecords, Nxdomain};
+                let standing = if matches!(why, Nxdomain | NoRecords) {
+                    Standing::HasNoAddress
+                } else {
+                    Standing::NotAsked
+                };
+                return vec![Server { name, addr: None, standing, serial: None, stale_glue: Vec::new() }];
+            }
+        };
+        // A family that could not be looked up says nothing about its glue.
+        let is_stale = |ip: &&IpAddr| {
+            !addresses.contains(ip) && addresses.iter().any(|known| known.is_ipv4() == ip.is_ipv4())
+        };
+        let stale_glue: Vec<IpAddr> = glue.iter().filter(is_stale).copied().collect();
+        let asked = addresses.into_iter().take(2).map(async |ip| {
+            let addr = port.at(ip);
+            let mut seen = (Standing::NotAsked, None);
+            if self.may_ask(&name, addr) {
+                seen = ask_authority(addr, zone, self.deadline).await;
+            }
+            let is_guess = port == Port::Unknown && ip.is_loopback();
+            if is_guess && seen.0 != Standing::Authoritative {
+                seen = (Standing::NotAsked, None);
+            }
+            let stale_glue = stale_glue.clone();
+            Server { name: name.clone(), addr: Some(addr), standing: seen.0, serial: seen.1, stale_glue }
+        });
+        join_all(asked).await
+    }
+}
+
+/// The cut that a referral tells of, when it leads to the name.
+fn referred(message: &Message, name: &Name, port: Port) -> Option<Cut> {
+    if !is_referral(message) {
+        return None;
+    }
+    let zone = &message.authorities.iter().find(|record| record.record_type() == RecordType::NS)?.name;
+    if zone.is_root() || !zone.zone_of(name) {
+        return None;
+    }
+    let servers = names_of_servers(&message.authorities, zone);
+    let glue = addresses_of(message);
+    Some(Cut { zone: zone.clone(), servers, glue, told_by: Teller::Parent, port })
+}
+
+fn names_of_servers(records: &[Record], zone: &Name) -> BTreeSet<Name> {
+    let of_zone = records.iter().filter(|record| record.name == *zone);
+    let names = of_zone.filter_map(|record| match &record.data {
+        RData::NS(server) => Some(server.0.to_lowercase()),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn addresses_of(message: &Message) -> Vec<(Name, IpAddr)> {
+    let found = message.additionals.iter().filter_map(|record| {
+        let ip = resolve::addresses(std::slice::from_ref(record)).next()?;
+        Some((record.name.to_lowercase(), ip))
+    });
+    found.collect()
 }
 
 async fn ask_authority(addr: SocketAddr, zone: &Name, deadline: Instant) -> (Standing, Option<u32>) {

@@ -124,6 +124,9 @@ fn tell(plan: &Plan, judged: &[Judged<'_>], delegation: Option<&Delegation>) -> 
             (false, Some(delegation), Outcome::Servfail | Outcome::Timeout) => {
                 (Outcome::LameDelegation, lame_words(delegation), Some("lame_name_servers"))
             }
+            (_, Some(delegation), Outcome::Servfail) if delegation.is_silent() => {
+                (worst.outcome, words(worst), diagnosis(worst).or(Some("no_reachable_authority")))
+            }
             _ => (worst.outcome, words(worst), diagnosis(worst)),
         },
         None if !lame.is_empty() => {
@@ -194,6 +197,12 @@ fn healthy_diagnosis(judged: &[Judged<'_>], delegation: Option<&Delegation>) -> 
         Some("special_address_from_public_resolver")
     } else if serials.len() > 1 {
         Some("serials_differ")
+    } else if delegation.is_some_and(|it| !it.only_at_parent.is_empty() || !it.only_at_child.is_empty()) {
+        Some("parent_and_child_differ")
+    } else if delegation.is_some_and(|it| it.servers.iter().any(|server| !server.stale_glue.is_empty())) {
+        Some("stale_glue")
+    } else if answers().any(|it| it.is_referred) {
+        Some("referral_followed")
     } else if judged.len() > 1 && judged.iter().any(|it| records(std::slice::from_ref(it)) != records(judged))
     {
         Some("answers_vary")
@@ -351,10 +360,23 @@ fn describe(judged: &Judged<'_>) -> Value {
 fn describe_delegation(delegation: &Delegation) -> Value {
     let server = |it: &super::delegation::Server| {
         let addr = it.addr.map(|addr| addr.to_string());
-        json!({"name": it.name, "address": addr, "result": it.standing.id(), "serial": it.serial})
+        let mut facts =
+            json!({"name": it.name, "address": addr, "result": it.standing.id(), "serial": it.serial});
+        if !it.stale_glue.is_empty() {
+            facts["stale_glue"] = json!(it.stale_glue);
+        }
+        facts
     };
     let servers: Vec<Value> = delegation.servers.iter().map(server).collect();
-    json!({"zone": delegation.zone, "servers": servers})
+    let mut facts = json!({"zone": delegation.zone, "servers": servers});
+    for (key, names) in
+        [("only_at_parent", &delegation.only_at_parent), ("only_at_child", &delegation.only_at_child)]
+    {
+        if !names.is_empty() {
+            facts[key] = json!(names);
+        }
+    }
+    facts
 }
 
 /// The registered names of extended DNS errors (RFC 8914 and IANA's registry).
@@ -385,6 +407,8 @@ fn extended_name(code: u16) -> &'static str {
         22 => "No Reachable Authority",
         23 => "Network Error",
         24 => "Invalid Data",
+        30 => "Invalid Query Type",
+        33 => "Negative Trust Anchor",
         _ => "unregistered code",
     }
 }

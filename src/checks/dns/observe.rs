@@ -20,6 +20,8 @@ const DNSSEC_CODES: [u16; 10] = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12];
 /// What one resolver said about one type.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
+    /// The name that was asked for.
+    pub(super) name: Name,
     pub(super) record_type: RecordType,
     pub(super) aliases: Aliases,
     pub(super) end: End,
@@ -33,6 +35,8 @@ pub(super) struct Answer {
     pub(super) breaks_on_edns: bool,
     /// SERVFAIL first, an answer to the same question right after.
     pub(super) is_intermittent: bool,
+    /// The server pointed to the zone's own servers, and one of those answered.
+    pub(super) is_referred: bool,
 }
 
 /// How an answer ends.
@@ -62,6 +66,23 @@ pub(super) struct Extended {
 }
 
 impl Answer {
+    /// Before anybody was asked.
+    fn unanswered(name: &Name, record_type: RecordType) -> Self {
+        Self {
+            name: name.clone(),
+            record_type,
+            aliases: Aliases { links: Vec::new(), end: name.clone(), is_loop: false },
+            end: End::Silent(Silence::Timeout),
+            ttl: None,
+            negative_ttl: None,
+            extended: Vec::new(),
+            took: Duration::ZERO,
+            breaks_on_edns: false,
+            is_intermittent: false,
+            is_referred: false,
+        }
+    }
+
     /// The outcome of this answer alone. A failure behind an alias is the alias's: it points nowhere.
     pub(super) fn outcome(&self) -> Outcome {
         let is_aliased = !self.aliases.links.is_empty();
@@ -102,17 +123,7 @@ pub(super) async fn answer(
     deadline: Instant,
 ) -> Answer {
     let started = Instant::now();
-    let mut answer = Answer {
-        record_type,
-        aliases: Aliases { links: Vec::new(), end: name.clone(), is_loop: false },
-        end: End::Silent(Silence::Timeout),
-        ttl: None,
-        negative_ttl: None,
-        extended: Vec::new(),
-        took: Duration::ZERO,
-        breaks_on_edns: false,
-        is_intermittent: false,
-    };
+    let mut answer = Answer::unanswered(name, record_type);
     // A resolver follows aliases itself; an authoritative server may leave that to us.
     while answer.aliases.links.len() <= MAX_ALIASES {
         let looked = look(server, &answer.aliases.end, record_type, deadline).await;
@@ -121,7 +132,7 @@ pub(super) async fn answer(
         }
     }
     if matches!(answer.end, End::Servfail { bogus: false }) && answer.aliases.links.is_empty() {
-        answer.look_behind_alias(server, name, deadline).await;
+        answer.look_behind_alias(server, deadline).await;
     }
     answer.took = started.elapsed();
     answer
@@ -174,22 +185,29 @@ impl Answer {
 
     fn follow(&mut self, answers: &[Record]) {
         let more = resolve::aliases(answers, &self.aliases.end);
-        let is_seen = more.links.iter().any(|link| self.aliases.links.contains(link));
-        self.aliases.is_loop |= more.is_loop || is_seen;
+        let comes_back =
+            more.links.iter().any(|link| *link == self.name || self.aliases.links.contains(link));
+        self.aliases.is_loop |= more.is_loop || comes_back;
         self.aliases.links.extend(more.links);
+        self.aliases.is_loop |= self.aliases.links.len() > MAX_ALIASES;
         self.aliases.end = more.end;
     }
 
-    /// A resolver that fails for the target of an alias often drops the alias from its answer. Asked for the alias
-    /// itself it has no target to fail on.
-    async fn look_behind_alias(&mut self, server: SocketAddr, name: &Name, deadline: Instant) {
-        let question = Question::new(name.clone(), RecordType::CNAME);
-        let Ok(message) = resolve::ask(server, &question, deadline).await.reply else { return };
-        let aliases = resolve::aliases(&message.answers, name);
-        if aliases.links.is_empty() || aliases.is_loop {
+    /// A resolver that fails for the target of an alias often drops the aliases from its answer. Asked for each alias
+    /// itself, link by link, it has no target to fail on.
+    async fn look_behind_alias(&mut self, server: SocketAddr, deadline: Instant) {
+        while !self.aliases.is_loop && self.aliases.links.len() <= MAX_ALIASES {
+            let question = Question::new(self.aliases.end.clone(), RecordType::CNAME);
+            let Ok(message) = resolve::ask(server, &question, deadline).await.reply else { return };
+            let before = self.aliases.links.len();
+            self.follow(&message.answers);
+            if self.aliases.links.len() == before {
+                break;
+            }
+        }
+        if self.aliases.links.is_empty() || self.aliases.is_loop {
             return;
         }
-        self.aliases = aliases;
         let question = Question::new(self.aliases.end.clone(), self.record_type);
         if let Ok(message) = resolve::ask(server, &question, deadline).await.reply
             && message.metadata.response_code == ResponseCode::NXDomain
@@ -274,7 +292,7 @@ fn extended_errors(message: &Message) -> Vec<Extended> {
 }
 
 /// No answer, no authority, and the names of other servers (RFC 1034 section 4.3.2): what a lame server says.
-fn is_referral(message: &Message) -> bool {
+pub(super) fn is_referral(message: &Message) -> bool {
     let has = |kind| message.authorities.iter().any(|record| record.record_type() == kind);
     message.answers.is_empty()
         && !message.metadata.authoritative
@@ -302,5 +320,78 @@ fn show_record(data: &RData) -> String {
             parts.concat()
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::{Edns, MessageType, OpCode, Query};
+    use hickory_proto::rr::rdata::{A, CNAME, NS, SOA};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        resolve::parse_name(text).unwrap()
+    }
+
+    /// An alias with an address, a delegation and an extended error, as a resolver sends them.
+    fn packet() -> Vec<u8> {
+        let mut message = Message::response(7, OpCode::Query);
+        message.add_query(Query::query(name("api.drill.test"), RecordType::A));
+        let alias = RData::CNAME(CNAME(name("eu.drill.test")));
+        message.add_answer(Record::from_rdata(name("api.drill.test"), 30, alias));
+        message.add_answer(Record::from_rdata(name("eu.drill.test"), 60, RData::A(A([127, 0, 0, 1].into()))));
+        let soa = SOA::new(name("ns1.drill.test"), name("admin.drill.test"), 7, 1, 1, 1, 60);
+        message.authorities.push(Record::from_rdata(name("drill.test"), 90, RData::SOA(soa)));
+        let ns = RData::NS(NS(name("ns1.drill.test")));
+        message.authorities.push(Record::from_rdata(name("drill.test"), 90, ns));
+        let mut edns = Edns::new();
+        edns.options_mut().insert(EdnsOption::Unknown(15, b"\0\x06bad signature".to_vec()));
+        message.set_edns(edns);
+        message.to_vec().unwrap()
+    }
+
+    /// Everything that is read from a packet, as the check reads it.
+    fn read(bytes: &[u8]) -> Option<Answer> {
+        let message = Message::from_vec(bytes).ok()?;
+        let mut answer = Answer::unanswered(&name("api.drill.test"), RecordType::A);
+        let looked =
+            Looked { reply: Ok(message), breaks_on_edns: false, is_bogus: false, is_intermittent: false };
+        answer.take(looked, RecordType::A);
+        assert!(answer.aliases.links.len() <= MAX_ALIASES + 1);
+        let _ = (answer.outcome(), answer.records());
+        Some(answer)
+    }
+
+    #[test]
+    fn an_answer_is_read_with_its_alias_and_its_extended_error() {
+        let answer = read(&packet()).unwrap();
+        assert_eq!(answer.end, End::Records(vec!["127.0.0.1".to_owned()]));
+        assert_eq!(answer.aliases.links, [name("eu.drill.test")]);
+        assert_eq!(answer.extended, [Extended { code: 6, text: "bad signature".to_owned() }]);
+        assert_eq!(answer.ttl, Some(30));
+        assert_eq!(Message::from_vec(&packet()).unwrap().metadata.message_type, MessageType::Response);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_end_in_an_answer_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            read(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_answer_ends_in_an_answer_or_none(
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+            keep in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = packet();
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            read(&bytes);
+            read(&bytes[..keep.index(bytes.len())]);
+        }
     }
 }

@@ -303,3 +303,35 @@ async fn the_servers_of_a_zone_are_not_asked_again_at_once() {
     }
     assert_eq!(zone_questions(), 1);
 }
+
+#[tokio::test]
+async fn a_referral_is_followed_to_the_servers_that_know() {
+    let child = Zone::new("shop.drill.test").a("api", HERE).ns("@", "ns2.drill.test");
+    let parent = zone().ns("shop", "ns2.drill.test").a("ns2", Ipv4Addr::new(127, 0, 0, 2)).delegates("shop");
+    let above = NameServer::start(vec![parent]).await.unwrap();
+    let at = SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), above.addr().port());
+    let _below = NameServer::start_authority(at, vec![child]).await.unwrap();
+    let report = ask("api.shop.drill.test", &[&above], &[]).await;
+    expect(&report, Outcome::Resolves, Some("referral_followed"));
+    assert_eq!(report.facts["addresses"], json!(["127.0.0.1"]));
+    assert_eq!(report.facts["delegation"]["zone"], "shop.drill.test");
+}
+
+#[tokio::test]
+async fn every_server_that_a_referral_names_is_asked() {
+    let child = Zone::new("shop.drill.test").a("api", HERE).ns("@", "ns2.drill.test");
+    let parent = zone()
+        .ns("@", "ns1.drill.test")
+        .a("ns1", HERE)
+        .ns("shop", "ns2.drill.test")
+        .ns("shop", "ns3.drill.test")
+        .a("ns2", Ipv4Addr::new(127, 0, 0, 2))
+        .a("ns3", Ipv4Addr::new(127, 0, 0, 2))
+        .delegates("shop");
+    let above = NameServer::start(vec![parent]).await.unwrap();
+    let at = SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), above.addr().port());
+    let _below = NameServer::start_authority(at, vec![child]).await.unwrap();
+    let report = ask("api.shop.drill.test", &[&above], &[]).await;
+    expect(&report, Outcome::Resolves, Some("referral_followed"));
+    assert_eq!(report.facts["delegation"]["servers"].as_array().map(Vec::len), Some(2));
+}

@@ -226,7 +226,7 @@ pub async fn run(env: &Environment, request: &Request) -> Result<Report, NotRun>
     request.with.allows_only(request.check, keys(request.check))?;
     let started = Instant::now();
     let deadline = started + request.timeout;
-    let mut report = control::watch(env, request, deadline, ask(env, request, deadline)).await?;
+    let mut report = control::watch(env, request, deadline, Box::pin(ask(env, request, deadline))).await?;
     report.took_ms = millis(started.elapsed());
     Ok(report)
 }

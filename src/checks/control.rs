@@ -38,9 +38,9 @@ where
     let late = deadline - LAST_PART.min(request.timeout / 4);
     let (report, seen) = match timeout_at(late, &mut check).await {
         Ok(Ok(report)) if !may_be_ours(&report) => return Ok(report),
-        Ok(report) => (report?, control.probe(env, deadline).await),
+        Ok(report) => (report?, Box::pin(control.probe(env, deadline)).await),
         Err(_) => {
-            let (report, seen) = tokio::join!(check, control.probe(env, deadline));
+            let (report, seen) = tokio::join!(check, Box::pin(control.probe(env, deadline)));
             (report?, seen)
         }
     };
@@ -147,7 +147,9 @@ fn judge(request: &Request, mut report: Report, seen: &Seen) -> Report {
     if report.check == CheckKind::Dns && seen.resolvers_speak == Some(true) {
         // It is this name that they are silent about.
         let diagnosis = report.facts.get_mut("diagnosis").filter(|it| **it == "resolver_silent");
-        diagnosis.into_iter().for_each(|it| *it = Value::from("name_silent"));
+        if let Some(diagnosis) = diagnosis {
+            *diagnosis = Value::from("name_silent");
+        }
     }
     let mut facts = Vec::new();
     if let Some(speak) = seen.resolvers_speak.filter(|_| depends_on_resolvers) {

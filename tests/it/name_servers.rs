@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::programs::{Program, free_address};
+use crate::worlds::Folder;
 
 const HEAD: &str = "$TTL 300\n\
     @ IN SOA ns1.lab.test. admin.lab.test. 7 3600 600 86400 60\n\
@@ -28,7 +29,7 @@ const LAB: &str = "ns1 A 127.0.0.1\n\
 const SIGNED: [&str; 2] = ["signed", "bogus"];
 
 struct Lab {
-    _folder: tempfile::TempDir,
+    _folder: Folder,
     _programs: [Program; 2],
     authority: SocketAddr,
     resolver: SocketAddr,
@@ -54,12 +55,12 @@ fn sign(folder: &Path, zone: &str) -> String {
 }
 
 fn lab() -> Lab {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
+    let folder = Folder::new("name-servers");
+    let at = folder.0.clone();
     let (authority, resolver) = (free_address(), free_address());
     std::fs::write(at.join("lab.zone"), format!("{HEAD}{LAB}")).unwrap();
     std::fs::write(at.join("shop.zone"), format!("{HEAD}api A 127.0.0.1\n")).unwrap();
-    let anchors = SIGNED.map(|zone| sign(at, zone));
+    let anchors = SIGNED.map(|zone| sign(&at, zone));
     // An address that was changed after the signature.
     let bogus = std::fs::read_to_string(at.join("bogus.signed")).unwrap();
     assert!(bogus.contains("127.0.0.1"));

@@ -171,10 +171,10 @@ async fn walk(
     let mut cut = match walk.own(name).await {
         Some(cut) => cut,
         // A resolver that meets only lame servers cannot name them; the zone above can.
-        None => walk.from_above(name).await?,
+        None => walk.told_from_above(name).await?,
     };
     let above = match cut.told_by {
-        Teller::Child => walk.from_above(&cut.zone).await.filter(|above| above.zone == cut.zone),
+        Teller::Child => walk.told_from_above(&cut.zone).await.filter(|above| above.zone == cut.zone),
         Teller::Parent => None,
     };
     let (parent, glue) = match above {
@@ -269,7 +269,7 @@ impl Walk<'_> {
     }
 
     /// What the servers of the zone above say about whose the name is: the first referral of one of them.
-    async fn from_above(&self, name: &Name) -> Option<Cut> {
+    async fn told_from_above(&self, name: &Name) -> Option<Cut> {
         let mut above = name.base_name();
         for _ in 0..MAX_CLIMB {
             if above.is_root() {

@@ -105,7 +105,9 @@ pub enum AppError {
 /// The running bot, without its doors.
 pub struct App {
     store: Store,
-    knowledge: Arc<Knowledge>,
+    knowledge: RwLock<Arc<Knowledge>>,
+    /// What is wrong with the runbooks on disk, while the last good ones are used.
+    runbooks_broken: RwLock<Option<String>>,
     environment: Environment,
     chat: RwLock<Arc<Result<Chat, ChatError>>>,
     tracker: Tracker,
@@ -141,7 +143,8 @@ impl App {
         let pending = parts.store.pending().await?;
         let app = Arc::new(Self {
             store: parts.store,
-            knowledge: parts.knowledge,
+            knowledge: RwLock::new(parts.knowledge),
+            runbooks_broken: RwLock::default(),
             environment: parts.environment,
             chat: RwLock::new(Arc::new(parts.chat)),
             tracker: parts.tracker,
@@ -191,6 +194,35 @@ impl App {
     pub async fn connected(&self, chat: Chat) -> Result<(), Unavailable> {
         *self.chat.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ok(chat));
         self.show_open_incidents().await
+    }
+
+    /// What triage knows now.
+    #[must_use]
+    pub fn knowledge(&self) -> Arc<Knowledge> {
+        Arc::clone(&self.knowledge.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The runbooks changed: open incidents use them from their next event on, and what was decided before stays decided.
+    pub fn learn(&self, knowledge: Arc<Knowledge>) {
+        tracing::info!(hash = knowledge.hash(), "the runbooks were read again and are used from now on");
+        *self.knowledge.write().unwrap_or_else(PoisonError::into_inner) = knowledge;
+        *self.runbooks_broken.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.counters.add("firstcheck_runbook_reloads_total", "result=\"good\"", 1);
+        self.tick();
+    }
+
+    /// The runbooks changed and cannot be used, and why: the last good ones stay.
+    pub fn not_learned(&self, problems: String) {
+        tracing::error!(problems, "the runbooks on disk are broken; the last good ones stay in use");
+        *self.runbooks_broken.write().unwrap_or_else(PoisonError::into_inner) = Some(problems);
+        self.counters.add("firstcheck_runbook_reloads_total", "result=\"broken\"", 1);
+        self.tick();
+    }
+
+    /// What is wrong with the runbooks on disk, while the last good ones are used.
+    #[must_use]
+    pub fn runbooks_broken(&self) -> Option<String> {
+        self.runbooks_broken.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The chat cannot be reached, and why: what waits for it says so.
@@ -266,9 +298,10 @@ impl App {
         let expected_seq = before.seq;
         let told = before.timeline.len();
         let mut incident = before;
+        let knowledge = self.knowledge();
         let (mut recorded, mut actions) = (Vec::new(), Vec::new());
         for event in events {
-            let stepped = triage::step(&self.knowledge, incident, event.clone(), now);
+            let stepped = triage::step(&knowledge, incident, event.clone(), now);
             incident = stepped.incident;
             recorded.extend(stepped.recorded);
             actions.extend(stepped.actions);

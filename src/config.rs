@@ -236,6 +236,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn settings(&self, written: file::File) -> Result<Settings, Problem> {
         let services = services(written.services);
+        let runbooks = self.runbooks(written.runbooks.as_deref())?;
         let settings = Settings {
             listen: written.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
             store: self.store(written.store)?,
@@ -246,10 +247,10 @@ impl Reader<'_> {
             egress: egress::Policy::allowing(&written.egress.allow)
                 .map_err(|error| self.problem("allow", &error.0, error.to_string()))?,
             checks: self.checks(written.checks)?,
-            secrets: self.named_secrets(&services),
+            secrets: self.named_secrets(&services, &runbooks),
             services,
             runbooks_folder: written.runbooks.as_deref().map(|folder| self.folder.join(folder)),
-            runbooks: self.runbooks(written.runbooks.as_deref())?,
+            runbooks,
             templates: self.folder_of("templates", written.templates.as_deref(), "hbs")?,
         };
         self.guard_doors(&settings)?;
@@ -431,8 +432,17 @@ impl Reader<'_> {
         })
     }
 
-    /// The values of every `env:NAME` in the services. One that is not set is left out: the check that needs it says so.
-    fn named_secrets(&self, services: &[ServiceProfile]) -> BTreeMap<String, Secret> {
+    /// The values of every `env:NAME` in the services and the runbooks. One that is not set is left out: the check that needs it says so.
+    fn named_secrets(
+        &self,
+        services: &[ServiceProfile],
+        runbooks: &[(String, String)],
+    ) -> BTreeMap<String, Secret> {
+        let in_runbooks = runbooks.iter().flat_map(|(_, text)| text.split("env:").skip(1)).map(|rest| {
+            rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+                .next()
+                .unwrap_or_default()
+        });
         let with = services.iter().flat_map(|service| {
             let own = service.http.values();
             own.chain(service.dependencies.iter().flat_map(|dependency| dependency.http.values()))
@@ -443,7 +453,7 @@ impl Reader<'_> {
                 .unwrap_or_default()
         });
         let of_tokens = services.iter().filter_map(|service| Some(service.token.as_ref()?.env.as_str()));
-        let named = in_values.chain(of_tokens);
+        let named = in_values.chain(of_tokens).chain(in_runbooks.filter(|name| !name.is_empty()));
         named.filter_map(|name| Some((name.to_owned(), Secret((self.environment)(name)?)))).collect()
     }
 

@@ -73,6 +73,15 @@ pub struct Pack {
     pub hypotheses: Vec<Hypothesis>,
     /// The experiment that settles it.
     pub next_experiment: Option<String>,
+    /// The user's runbook that was chosen for the alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    /// Whom that runbook calls in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalate: Vec<String>,
+    /// What that runbook does first against the pain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mitigate: Vec<String>,
     /// What was ruled out, and by what.
     pub ruled_out: Vec<String>,
     /// What nobody could give.

@@ -8,7 +8,9 @@
 mod compile;
 mod file;
 mod lint;
+mod own;
 mod schema;
+mod winnable;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -16,11 +18,13 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
+use crate::incident::Incident;
 use crate::outcome::{CheckKind, Outcome, Role};
 use crate::question::QuestionId;
 use crate::yaml::Problem;
 
 pub use file::{Bar, BeliefNumbers, CheckNumbers, CheckOf, Place, Prior, StopNumbers, Word};
+pub use own::{Many, Match, Moment, Own, OwnStep, VARIABLES, When, keys};
 pub use schema::{SCHEMAS, schema};
 
 /// The built-in files: name and text.
@@ -217,6 +221,8 @@ pub struct Knowledge {
     questions: BTreeMap<QuestionId, Question>,
     /// The five runbooks, in the order of [`Bucket::ALL`].
     pub runbooks: Vec<Runbook>,
+    /// The user's own runbooks, in the order in which they are looked at.
+    pub own: Vec<Own>,
     /// All causes, by bucket, then in the order of the file.
     pub causes: Vec<Cause>,
     /// All variables, in the order of the file.
@@ -265,7 +271,8 @@ impl Knowledge {
         Self::parse(&files.into_iter().collect::<Vec<_>>())
     }
 
-    /// Reads a full set of files: name and text. What a file is, its name says; names outside [`BUILTIN`] are refused.
+    /// Reads a full set of files: name and text. What a file is, its name says: names
+    /// outside [`BUILTIN`] are runbooks of the user's own.
     ///
     /// # Errors
     /// Every problem found, with its place.
@@ -313,6 +320,12 @@ impl Knowledge {
     #[must_use]
     pub fn cost(&self, kind: CheckKind) -> f64 {
         self.checks.costs.get(&kind).copied().unwrap_or(1.0)
+    }
+
+    /// The user's runbook for an incident: of those that fit, the one with the most conditions, of equals the first by name.
+    #[must_use]
+    pub fn chosen(&self, incident: &Incident) -> Option<&Own> {
+        self.own.iter().find(|own| own.refuses(incident).is_none())
     }
 
     /// The runbook of a bucket.

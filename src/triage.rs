@@ -25,7 +25,7 @@ use crate::bucket::Bucket;
 use crate::incident::{Event, Incident, NOBODY, Recorded, Stage, Step, StepRecord, Stopped};
 use crate::outcome::{CheckKind, Report, Role};
 use crate::question::QuestionId;
-use crate::runbook::Knowledge;
+use crate::runbook::{Knowledge, Moment};
 
 use self::belief::Belief;
 
@@ -279,24 +279,57 @@ impl Turn<'_> {
         if self.check(&belief, first) || self.incident.pending_steps().next().is_some() {
             return;
         }
-        if conclude::is_sure(&belief) || !self.ask(&belief) {
+        let is_done = conclude::is_sure(&belief) && self.own_questions(&belief).is_empty();
+        if is_done || !self.ask(&belief) {
             self.conclude(&belief, Note::Concluded);
         }
     }
 
     /// Plans the checks worth running now. Once the boundary is clear, nothing more is.
     fn check(&mut self, belief: &Belief<'_>, first: bool) -> bool {
-        if !first && conclude::is_sure(belief) {
-            return false;
-        }
         let available = (self.available)(&self.incident);
-        let steps = next::checks(belief, &self.incident, &available, first);
+        let own = self.own_checks(belief, &available);
+        let is_own = |step: &Step| own.iter().any(|it| it.key() == step.key());
+        let mut steps = if first || !conclude::is_sure(belief) {
+            next::checks(belief, &self.incident, &available, first)
+        } else {
+            Vec::new()
+        };
+        steps.retain(|step| !is_own(step));
+        steps.extend(own);
         if steps.is_empty() {
             return false;
         }
         self.actions.extend(steps.iter().map(|step| Action::RunCheck { step: step.clone() }));
         self.record(Event::ChecksPlanned { steps });
         true
+    }
+
+    /// The checks the chosen runbook wants now, of those not planned yet.
+    fn own_checks(&self, belief: &Belief<'_>, available: &[Step]) -> Vec<Step> {
+        let Some(own) = self.knowledge.chosen(&self.incident) else { return Vec::new() };
+        let mut steps = own.checks(&self.moment(belief, &conclude::best_ids(belief)), available);
+        let mut seen: Vec<String> = self.incident.steps.iter().map(|record| record.step.key()).collect();
+        steps.retain(|step| {
+            let is_new = !seen.contains(&step.key());
+            seen.push(step.key());
+            is_new
+        });
+        steps
+    }
+
+    /// The questions the chosen runbook wants asked now, of those nobody was asked and nothing tells.
+    fn own_questions(&self, belief: &Belief<'_>) -> Vec<QuestionId> {
+        let Some(own) = self.knowledge.chosen(&self.incident) else { return Vec::new() };
+        let mut questions = own.questions(&self.moment(belief, &conclude::best_ids(belief)));
+        questions.retain(|question| !next::is_known(belief, &self.incident, *question));
+        questions.dedup();
+        questions
+    }
+
+    fn moment<'b>(&'b self, belief: &Belief<'_>, causes: &'b [&'b str]) -> Moment<'b> {
+        let [(bucket, probability), _] = belief.ranking();
+        Moment { incident: &self.incident, bucket, probability, causes }
     }
 
     /// Asks what is worth asking; false when nothing is asked and nothing is open.
@@ -310,10 +343,18 @@ impl Turn<'_> {
         // A second question at once only when it would be worth asking whatever the first one brings.
         let wanted =
             worth.iter().enumerate().filter(|(place, worth)| *place == 0 || worth.rate >= SECOND * stop.gain);
-        let wanted: Vec<QuestionId> = wanted.take(room).map(|(_, worth)| worth.question).collect();
+        let own = self.own_questions(belief);
+        let by_worth = wanted.map(|(_, worth)| worth.question).filter(|question| !own.contains(question));
+        // Once the boundary is sure, only the runbook still wants to know something.
+        let by_worth = by_worth.filter(|_| !conclude::is_sure(belief));
+        let wanted: Vec<QuestionId> = own.iter().copied().chain(by_worth).take(room).collect();
+        let runbook = self.knowledge.chosen(&self.incident).map(|it| it.name.clone()).unwrap_or_default();
         for question in &wanted {
-            let because =
-                format!("it would best tell {best} ({:.0} %) from {other} ({:.0} %)", p * 100.0, q * 100.0);
+            let because = if own.contains(question) {
+                format!("the runbook {runbook} wants to know it")
+            } else {
+                format!("it would best tell {best} ({:.0} %) from {other} ({:.0} %)", p * 100.0, q * 100.0)
+            };
             self.record(Event::QuestionAsked { question: *question, because: because.clone() });
             self.actions.push(Action::Ask { question: *question, because });
             let patience = SignedDuration::from_secs(i64::from(stop.patience_s));

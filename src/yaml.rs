@@ -7,7 +7,9 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed as _};
+
+mod seek;
 
 /// What is wrong with a file that people write, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +103,31 @@ pub fn place(text: &str, after: &str, wanted: &str) -> (usize, usize) {
     (line, column)
 }
 
+/// The place of a node, by its path of keys and indices, from 1: its key's, or its value's. Where the path ends in nothing,
+/// the place of the nearest node above.
+#[must_use]
+pub fn locate(text: &str, path: &[&str], what: Node) -> (usize, usize) {
+    let seek = |path: &[&str], what| {
+        let seeker = seek::Seeker { path, at_key: what == Node::Key };
+        let error = seeker.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
+        error.location().map(|place| (place.line(), place.column()))
+    };
+    if let Some(place) = seek(path, what) {
+        return place;
+    }
+    let above = (0..path.len()).rev().find_map(|length| seek(&path[..length], Node::Key));
+    above.unwrap_or((1, 1))
+}
+
+/// What of a node [`locate`] points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// Its key in a mapping; of an item, itself.
+    Key,
+    /// What stands behind the key.
+    Value,
+}
+
 /// The unknown word of serde's "unknown field `x`, expected one of `a`, `b`", and the words it knows.
 fn unknown_word(message: &str) -> Option<(&str, impl Iterator<Item = &str>)> {
     let (head, tail) = message.split_once(", expected ")?;
@@ -184,5 +211,21 @@ mod tests {
     fn places_count_from_one() {
         assert_eq!(place("a: 1\nb:\n  c: 2\n", "b:", "c"), (3, 3));
         assert_eq!(place("a: 1\n", "", "z"), (0, 0));
+    }
+
+    #[test]
+    fn a_path_leads_to_the_key_the_value_the_item_or_the_nearest_above() {
+        let text = "a:\n  - b: 1\n    429: {c: [x, y]}\nd: &e\n  f: 2\ng: *e\n";
+        for (path, what, expected) in [
+            (&["a", "0", "b"][..], Node::Key, (2, 5)),
+            (&["a", "0", "b"], Node::Value, (2, 8)),
+            (&["a", "0", "429", "c", "1"], Node::Value, (3, 18)),
+            (&["a", "0", "429", "c"], Node::Key, (3, 11)),
+            (&["a", "0"], Node::Value, (2, 5)),
+            (&["d", "f", "nothing"], Node::Key, (5, 3)),
+            (&["nothing"], Node::Key, (1, 1)),
+        ] {
+            assert_eq!(locate(text, path, what), expected, "{path:?}");
+        }
     }
 }

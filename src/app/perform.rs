@@ -154,7 +154,7 @@ async fn ask(
     let chat = app.chat();
     let chat = chat.as_ref().as_ref().map_err(ChatError::clone)?;
     let nonce = pending.id.nonce(&incident.id);
-    chat.ask(&app.presented(incident).await, app.knowledge.question(question), because, &nonce).await?;
+    chat.ask(&app.presented(incident).await, app.knowledge().question(question), because, &nonce).await?;
     Ok(())
 }
 

@@ -374,7 +374,7 @@ impl App {
         let gate = self.gate(id);
         let troubles = undone.iter().filter_map(|(pending, given_up)| trouble(pending, *given_up));
         let troubles = troubles.map(|it| Trouble { reason: gate.text(&it.reason), ..it }).collect();
-        Ok(Document::of(incident, &self.knowledge, troubles))
+        Ok(Document::of(incident, &self.knowledge(), troubles))
     }
 
     /// The evidence pack.

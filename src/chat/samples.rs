@@ -98,6 +98,9 @@ pub(super) fn conclude(incident: &mut Incident) {
         missing: vec!["latency_first: nobody could tell".into()],
         dependency: None,
         runbooks: "0123456789abcdef".into(),
+        runbook: None,
+        escalate: Vec::new(),
+        mitigate: Vec::new(),
     };
     incident.record(Event::Concluded { conclusion }, at(3));
 }

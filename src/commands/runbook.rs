@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::WRONG_USAGE;
 use crate::bucket::Bucket;
+use crate::checks::Catalogues;
 use crate::runbook::{BUILTIN, Knowledge, SCHEMAS, schema};
 use crate::yaml::Problem;
 
@@ -25,14 +26,27 @@ pub struct Args {
     command: Command,
 }
 
+mod report;
+
+/// How problems are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Tell every problem with file, line and column.
     Lint {
-        /// Runbook files, or directories of them; they replace the shipped ones of the same name. Without any, the shipped
-        /// ones are linted.
+        /// Runbook files, or directories of them: runbooks of your own, and files that replace the shipped ones of the
+        /// same name. Without any, the shipped ones are linted.
         #[arg(value_name = "FILE-or-DIR")]
         paths: Vec<PathBuf>,
+        /// `text` for people, on standard error; `json` and `sarif` (2.1.0, for code scanning) on standard output.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Replay the scenarios beside a runbook: do they still end where they should?
     Test(suite::Args),
@@ -62,7 +76,7 @@ enum Command {
 #[expect(clippy::unused_async, reason = "all commands are run the same way")]
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Lint { paths } => lint(&paths),
+        Command::Lint { paths, format } => lint(&paths, format),
         Command::Test(args) => suite::run(&args),
         Command::List { json } => {
             let knowledge = Knowledge::builtin();
@@ -86,56 +100,103 @@ fn complain(text: &str, status: u8) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
-fn lint(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    match knowledge(paths) {
-        Ok(knowledge) => say(&format!(
-            "{} runbooks, {} causes, {} signals: no problem\n",
-            knowledge.runbooks.len(),
-            knowledge.causes.len(),
-            knowledge.signals.len()
-        )),
-        Err(problems) => complain(&format!("{}\n", problems.join("\n")), 1),
-    }
+fn lint(paths: &[PathBuf], format: Format) -> anyhow::Result<ExitCode> {
+    let (problems, figures) = match read(paths) {
+        Ok((knowledge, _)) => {
+            let figures = format!(
+                "{} runbooks, {} causes, {} signals: no problem\n",
+                knowledge.runbooks.len() + knowledge.own.len(),
+                knowledge.causes.len(),
+                knowledge.signals.len()
+            );
+            (Vec::new(), figures)
+        }
+        Err(problems) => (problems, String::new()),
+    };
+    let status = u8::from(!problems.is_empty());
+    match format {
+        Format::Text if problems.is_empty() => return say(&figures),
+        Format::Text => {
+            let told: Vec<String> =
+                problems.iter().map(|problem| report::text(problem, &source(problem))).collect();
+            return complain(&told.concat(), status);
+        }
+        Format::Json => say(&report::json(&problems)?)?,
+        Format::Sarif => say(&report::sarif(&problems)?)?,
+    };
+    Ok(ExitCode::from(status))
 }
 
-/// The shipped runbooks with those of these files and directories in their place.
+/// The text a problem is about: the file's on disk, or the shipped one's.
+fn source(problem: &Problem) -> String {
+    let shipped =
+        || BUILTIN.iter().find(|(name, _)| *name == problem.file).map(|(_, text)| (*text).to_owned());
+    std::fs::read_to_string(&problem.file).ok().or_else(shipped).unwrap_or_default()
+}
+
+/// The shipped runbooks with those of these files and directories.
 ///
 /// # Errors
 /// Every problem, with the file as the user named it.
 pub(super) fn knowledge(paths: &[PathBuf]) -> Result<Knowledge, Vec<String>> {
+    read(paths)
+        .map(|(knowledge, _)| knowledge)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+/// The same, with the catalogues that live beside the runbooks.
+fn read(paths: &[PathBuf]) -> Result<(Knowledge, Catalogues), Vec<Problem>> {
     let mut overrides = Vec::new();
     let mut shown = Vec::new();
     for path in paths {
-        let files = runbook_files(path).map_err(|error| vec![format!("{}: {error}", path.display())])?;
+        let unreadable = |path: &Path, error: std::io::Error| {
+            vec![Problem::of_file(&path.display().to_string(), error.to_string())]
+        };
+        let files = runbook_files(path).map_err(|error| unreadable(path, error))?;
         if files.is_empty() {
-            return Err(vec![format!("{}: no runbook here", path.display())]);
+            return Err(vec![Problem::of_file(&path.display().to_string(), "no runbook here")]);
         }
         for file in files {
             let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let text = std::fs::read_to_string(&file);
-            let text = text.map_err(|error| vec![format!("{}: {error}", file.display())])?;
+            let text = std::fs::read_to_string(&file).map_err(|error| unreadable(&file, error))?;
             shown.push((name.clone(), file.display().to_string()));
             overrides.push((name, text));
         }
     }
-    Knowledge::with_overrides(&overrides).map_err(|problems| {
-        let as_named = |problem: Problem| {
-            let path = shown.iter().find(|(name, _)| *name == problem.file);
-            Problem { file: path.map_or(problem.file.clone(), |(_, path)| path.clone()), ..problem }
-        };
-        problems.into_iter().map(|problem| as_named(problem).to_string()).collect()
-    })
+    let as_named = |problem: Problem| {
+        let path = shown.iter().find(|(name, _)| *name == problem.file);
+        Problem { file: path.map_or(problem.file.clone(), |(_, path)| path.clone()), ..problem }
+    };
+    let (catalogues, runbooks): (Vec<_>, Vec<_>) =
+        overrides.into_iter().partition(|(name, _)| Catalogues::is_one(name));
+    let mut problems = Vec::new();
+    // One at a time: a broken catalogue hides no other.
+    for catalogue in &catalogues {
+        problems.extend(Catalogues::with_overrides(std::slice::from_ref(catalogue)).err());
+    }
+    let read = Knowledge::with_overrides(&runbooks);
+    problems.extend(read.as_ref().err().into_iter().flatten().cloned());
+    match (read, Catalogues::with_overrides(&catalogues)) {
+        (Ok(knowledge), Ok(catalogues)) if problems.is_empty() => Ok((knowledge, catalogues)),
+        _ => Err(problems.into_iter().map(as_named).collect()),
+    }
 }
 
-/// The file itself, or the files of the directory that have a runbook's name. Catalogues that live beside them are not
-/// read here.
+/// The file itself, or the `*.yaml` of the directory. Its subfolders are not read: `NAME.scenarios/` holds scenarios.
 fn runbook_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let named = BUILTIN.iter().map(|(name, _)| path.join(name));
-    let files: Vec<PathBuf> = named.filter(|file| file.is_file()).collect();
-    std::fs::read_dir(path).map(|_| files)
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        let is_yaml = file.extension().is_some_and(|it| it == "yaml");
+        if is_yaml && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn list(knowledge: &Knowledge) -> String {

@@ -35,7 +35,7 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
   tracker: {github: {repository: acme/orders, token_env: GITHUB_TOKEN}}
   chat: {discord: {channel: 1100000000000000000, token_env: DISCORD_TOKEN}}
   services: {orders: {url: https://api.example.com/v1/orders}}
-  runbooks: runbooks                                 # a folder of your own, by file name
+  runbooks: runbooks                                 # a folder of your own, re-read when it changes
 
 Try it:
   curl -d '{\"title\": \"504s on /v1/reports\", \"service\": \"reports\"}' http://127.0.0.1:8080/alerts/generic
@@ -115,7 +115,18 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             inbound_to,
         ))),
     };
+    let watching = settings.runbooks_folder.clone().map(|folder| {
+        let config = args.config.clone();
+        tokio::spawn(reread::watch(Arc::clone(&app), folder, move || {
+            let settings = Settings::load(config.as_deref()).map_err(|problem| problem.to_string())?;
+            parts::catalogues(&settings).map_err(|broken| broken.to_string())?;
+            parts::knowledge(&settings).map_err(|broken| broken.to_string())
+        }))
+    });
     serve_until_told(listener, &app, doors(&settings)).await?;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
     tokio::select! {
         () = app.stop(PATIENCE) => {}
         () = stop_signal() => {}
@@ -126,6 +137,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     app.disconnect().await;
     Ok(ExitCode::SUCCESS)
 }
+
+mod reread;
 
 /// Everything people wrote.
 struct Read {

@@ -154,6 +154,9 @@ fn incident() -> Incident {
         missing: vec!["who retries".into()],
         dependency: None,
         runbooks: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+        runbook: None,
+        escalate: Vec::new(),
+        mitigate: Vec::new(),
     };
     incident.record(Event::Concluded { conclusion }, at(81));
     incident

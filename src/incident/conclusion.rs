@@ -43,6 +43,15 @@ pub struct Conclusion {
     pub dependency: Option<String>,
     /// Content hash of the runbooks that were used.
     pub runbooks: String,
+    /// The runbook that was chosen for the alert, when one of the user's own fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    /// Whom or what that runbook calls in now, in its words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escalate: Vec<String>,
+    /// What that runbook does first against the pain, in its words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mitigate: Vec<String>,
 }
 
 /// A named cause that may be the one.

@@ -10,14 +10,19 @@ use crate::runbook::file::{
     BucketFile, Expect, FactEntry, Files, LikelihoodsFile, Read, SignalEntry, SignalsFile, VariableEntry,
 };
 use crate::runbook::{
-    BUILTIN, Cause, FactRule, Knowledge, Runbook, Signal, Source, Table, Variable, Words, lint,
+    BUILTIN, Cause, FactRule, Knowledge, Own, Runbook, Signal, Source, Table, Variable, Words, lint, own, winnable,
 };
 use crate::yaml::{self, Problem};
 
 pub(super) fn compile(files: &[(String, String)]) -> Result<Knowledge, Vec<Problem>> {
-    let read = read(files)?;
+    let mut read = read(files)?;
     let variables = variables(&read.likelihoods)?;
-    let problems = lint::problems(&read, &variables);
+    let mut problems = lint::problems(&read, &variables);
+    problems.extend(own::problems(&read.own, &variables, &cause_ids(&read)));
+    if problems.is_empty() {
+        merge(&mut read);
+        problems.extend(winnable::problems(&read, &likelihoods(&read, &variables), &variables));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -26,9 +31,12 @@ pub(super) fn compile(files: &[(String, String)]) -> Result<Knowledge, Vec<Probl
     let signals = signals.collect::<Result<Vec<_>, _>>().map_err(|problem| vec![problem])?;
     let statuses = read.signals.file.statuses.iter().map(|text| pattern(text, &read.signals));
     let statuses = statuses.collect::<Result<Vec<_>, _>>().map_err(|problem| vec![problem])?;
+    let mut own: Vec<Own> = read.own.iter().map(|it| Own::of(it.name, &it.file)).collect();
+    own.sort_by(|a, b| b.matches.conditions().cmp(&a.matches.conditions()).then_with(|| a.name.cmp(&b.name)));
     let numbers = read.likelihoods.file;
     Ok(Knowledge {
         runbooks: runbooks(&read.buckets),
+        own,
         causes: causes(&read.buckets, &numbers),
         groups: variables.iter().map(|variable| variable.group + 1).max().unwrap_or(0),
         signals,
@@ -65,10 +73,14 @@ fn hash(files: &[(String, String)]) -> String {
 
 fn read(files: &[(String, String)]) -> Result<Files<'_>, Vec<Problem>> {
     let mut problems = Vec::new();
-    for (name, _) in files {
-        if !BUILTIN.iter().any(|(known, _)| known == name) {
-            let known = BUILTIN.iter().map(|(known, _)| *known);
-            problems.push(Problem::of_file(name, "no runbook has this name").did_you_mean(name, known));
+    let mut own = Vec::new();
+    for (name, text) in files.iter().filter(|(name, _)| !BUILTIN.iter().any(|(known, _)| known == name)) {
+        let known = BUILTIN.iter().map(|(known, _)| *known);
+        match yaml::read(name, text) {
+            Ok(file) => own.push(Read { name, text, file }),
+            // A shipped file's name, misspelt?
+            Err(problem) if problem.hint.is_none() => problems.push(problem.did_you_mean(name, known)),
+            Err(problem) => problems.push(problem),
         }
     }
     let questions = one(files, "questions.yaml", &mut problems);
@@ -78,9 +90,27 @@ fn read(files: &[(String, String)]) -> Result<Files<'_>, Vec<Problem>> {
     let buckets: Vec<_> = names.into_iter().filter_map(|name| one(files, name, &mut problems)).collect();
     match (questions, likelihoods, signals) {
         (Some(questions), Some(likelihoods), Some(signals)) if problems.is_empty() => {
-            Ok(Files { questions, likelihoods, signals, buckets })
+            Ok(Files { questions, likelihoods, signals, buckets, own })
         }
         _ => Err(problems),
+    }
+}
+
+fn cause_ids(read: &Files<'_>) -> Vec<String> {
+    let shipped = read.buckets.iter().flat_map(|it| &it.file.causes).map(|cause| cause.id.clone());
+    let brought = read.own.iter().flat_map(|it| &it.file.causes).map(|cause| cause.entry.id.clone());
+    shipped.chain(brought).collect()
+}
+
+/// The causes of the user's runbooks go to their buckets; one with a known id replaces that one.
+fn merge(read: &mut Files<'_>) {
+    for cause in read.own.iter_mut().flat_map(|it| std::mem::take(&mut it.file.causes)) {
+        for bucket in &mut read.buckets {
+            bucket.file.causes.retain(|known| known.id != cause.entry.id);
+            if bucket.file.bucket == cause.bucket {
+                bucket.file.causes.push(cause.entry.clone());
+            }
+        }
     }
 }
 

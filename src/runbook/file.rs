@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::bucket::Bucket;
 use crate::outcome::{CheckKind, Role};
 use crate::runbook::Question;
+use crate::runbook::own::OwnFile;
 
 /// How likely a cause makes a value. What a word is worth stands in `likelihoods.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
@@ -69,7 +70,7 @@ pub struct CheckOf {
 }
 
 /// One cause as written.
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CauseEntry {
     pub(super) id: String,
@@ -224,6 +225,7 @@ pub(super) struct Files<'a> {
     pub(super) likelihoods: Read<'a, LikelihoodsFile>,
     pub(super) signals: Read<'a, SignalsFile>,
     pub(super) buckets: Vec<Read<'a, BucketFile>>,
+    pub(super) own: Vec<Read<'a, OwnFile>>,
 }
 
 /// The bucket a runbook's file name stands for.

@@ -140,7 +140,11 @@ fn known_sets(
 }
 
 /// What is unknown about "variable: value": the word, what to say, and the words that are known.
-fn unknown(id: &str, value: &str, variables: &[Variable]) -> Option<(String, String, Vec<String>)> {
+pub(super) fn unknown(
+    id: &str,
+    value: &str,
+    variables: &[Variable],
+) -> Option<(String, String, Vec<String>)> {
     let Some(variable) = variables.iter().find(|variable| variable.id == id) else {
         let known = variables.iter().map(|variable| variable.id.clone()).collect();
         return Some((id.to_owned(), format!("unknown observation `{id}`"), known));
@@ -204,7 +208,7 @@ fn known_expectations(
 }
 
 /// The first `{{word}}` of a sentence that nobody fills in.
-fn unknown_placeholder(text: &str) -> Option<&str> {
+pub(super) fn unknown_placeholder(text: &str) -> Option<&str> {
     let words = text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
     words.map(str::trim).find(|word| !matches!(*word, "service" | "dependency"))
 }

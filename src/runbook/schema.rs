@@ -3,15 +3,17 @@
 use serde_json::Value;
 
 use crate::runbook::file::{BucketFile, LikelihoodsFile, QuestionsFile, SignalsFile};
+use crate::runbook::own::OwnFile;
 
 /// The kinds of files that have a schema.
-pub const SCHEMAS: &[&str] = &["runbook", "likelihoods", "questions", "signals"];
+pub const SCHEMAS: &[&str] = &["runbook", "bucket", "likelihoods", "questions", "signals"];
 
 /// The JSON Schema of one kind of file.
 #[must_use]
 pub fn schema(kind: &str) -> Option<Value> {
     let schema = match kind {
-        "runbook" => schemars::schema_for!(BucketFile),
+        "runbook" => schemars::schema_for!(OwnFile),
+        "bucket" => schemars::schema_for!(BucketFile),
         "likelihoods" => schemars::schema_for!(LikelihoodsFile),
         "questions" => schemars::schema_for!(QuestionsFile),
         "signals" => schemars::schema_for!(SignalsFile),

@@ -20,7 +20,18 @@ pub(super) async fn alive() -> Json<Value> {
 /// Alerts can be made durable: a transaction was committed to say so.
 pub(super) async fn ready(State(shared): State<Shared>) -> Result<Json<Value>, Problem> {
     shared.app.ready().await?;
-    Ok(Json(json!({"status": "ready"})))
+    let mut ready = json!({"status": "ready", "runbooks": shared.app.knowledge().hash()});
+    // The last good runbooks are in use: that is worth knowing, and no reason to take the bot out of service.
+    if let Some(problems) = shared.app.runbooks_broken() {
+        let lines = problems.lines();
+        // A path of this machine is for the log; callers learn the file's name and the place.
+        let told = lines.map(|line| {
+            line.rsplit_once(".yaml:")
+                .map_or(line, |(path, _)| &line[path.rfind('/').map_or(0, |at| at + 1)..])
+        });
+        ready["runbooks_broken"] = json!(told.collect::<Vec<_>>());
+    }
+    Ok(Json(ready))
 }
 
 /// Prometheus text, format 0.0.4.
@@ -98,6 +109,7 @@ fn now_ms() -> i64 {
 
 fn about(counter: &str) -> &'static str {
     match counter {
+        "firstcheck_runbook_reloads_total" => "Times the folder of runbooks had changed and was read again, by what came of it.",
         "firstcheck_alerts_total" => "Alerts understood since the start, by source.",
         "firstcheck_actions_total" => "Tries to perform an action since the start.",
         "firstcheck_checks_total" => "Checks run since the start, by what they found.",

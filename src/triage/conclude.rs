@@ -7,7 +7,7 @@ use crate::bucket::Bucket;
 use crate::incident::{Conclusion, Hypothesis, Incident, Reason, StepRecord, Stopped};
 use crate::outcome::{CheckKind, Outcome, Role};
 use crate::question::{Answer, QuestionId};
-use crate::runbook::{Bar, Cause, is_healthy};
+use crate::runbook::{Bar, Cause, Moment, OwnStep, is_healthy};
 use crate::triage::belief::Belief;
 use crate::triage::next;
 use crate::triage::observe::{Observation, Teller, say, spoken};
@@ -71,6 +71,12 @@ pub(crate) fn conclusion(belief: &Belief<'_>, incident: &Incident) -> Conclusion
     let hypotheses: Vec<Hypothesis> =
         best.into_iter().map(|(cause, probability)| hypothesis(cause, probability, &words)).collect();
     let missing = missing(belief, incident);
+    let runbook = belief.knowledge().chosen(incident);
+    let causes = best_ids(belief);
+    let said = |pick: fn(&OwnStep) -> Option<&String>| {
+        let now = Moment { incident, bucket, probability, causes: &causes };
+        runbook.map(|it| it.sentences(&now, pick)).unwrap_or_default()
+    };
     let next_experiment = hypotheses.first().map(|it| it.next_experiment.clone()).unwrap_or_default();
     Conclusion {
         stopped,
@@ -85,6 +91,9 @@ pub(crate) fn conclusion(belief: &Belief<'_>, incident: &Incident) -> Conclusion
         missing,
         dependency: named.filter(|_| in_dependency),
         runbooks: belief.knowledge().hash().to_owned(),
+        runbook: runbook.map(|it| it.name.clone()),
+        escalate: said(|step| step.escalate.as_ref()),
+        mitigate: said(|step| step.mitigate.as_ref()),
     }
 }
 
@@ -97,6 +106,12 @@ fn best_causes<'a>(belief: &Belief<'a>, bucket: Bucket) -> Vec<(&'a Cause, f64)>
     let first = ranked.remove(best);
     let second = ranked.into_iter().next().filter(|(_, probability)| *probability >= WORTH_NAMING);
     [first].into_iter().chain(second).collect()
+}
+
+/// The ids of the best causes.
+pub(crate) fn best_ids<'a>(belief: &Belief<'a>) -> Vec<&'a str> {
+    let [(bucket, _), _] = belief.ranking();
+    best_causes(belief, bucket).into_iter().map(|(cause, _)| cause.id.as_str()).collect()
 }
 
 /// What a sentence of a runbook is filled with.

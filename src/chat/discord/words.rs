@@ -242,6 +242,8 @@ struct Concluded<'a> {
     hypotheses: &'a [crate::incident::Hypothesis],
     next: &'a str,
     mitigation: &'a str,
+    runbook_mitigate: &'a [String],
+    escalate: &'a [String],
     reasons: Vec<Weighed<'a>>,
     ruled_out: &'a [String],
     missing: &'a [String],
@@ -281,6 +283,8 @@ fn concluded<'a>(incident: &Incident, conclusion: &'a Conclusion) -> Concluded<'
         hypotheses: &conclusion.hypotheses,
         next: &conclusion.next_experiment,
         mitigation: conclusion.hypotheses.first().map_or("", |it| it.mitigation.as_str()),
+        runbook_mitigate: &conclusion.mitigate,
+        escalate: &conclusion.escalate,
         reasons: conclusion
             .reasons
             .iter()

@@ -284,6 +284,8 @@ fn concluded(ink: Ink, incident: &Incident, conclusion: &Conclusion) -> Vec<Stri
     if let Some(first) = conclusion.hypotheses.first().filter(|it| !it.mitigation.is_empty()) {
         lines.extend(fact(ink, "mitigation", &[span(Tone::Plain, &first.mitigation)]));
     }
+    lines.extend(list(ink, "runbook", Tone::Plain, &conclusion.mitigate));
+    lines.extend(list(ink, "escalate", Tone::Warn, &conclusion.escalate));
     lines.extend(list(ink, "ruled out", Tone::Plain, &conclusion.ruled_out));
     lines.extend(list(ink, "missing", Tone::Warn, &conclusion.missing));
     lines

@@ -252,5 +252,8 @@ fn conclusion(from: &Conclusion, gate: &Gate) -> Conclusion {
         missing: texts(&from.missing),
         dependency: from.dependency.as_deref().map(|it| gate.text(it)),
         runbooks: from.runbooks.clone(),
+        runbook: from.runbook.clone(),
+        escalate: texts(&from.escalate),
+        mitigate: texts(&from.mitigate),
     }
 }

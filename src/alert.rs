@@ -9,11 +9,16 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub mod alertmanager;
+pub mod body;
 pub mod generic;
+pub mod jq;
+pub mod mapping;
 pub mod reading;
+pub mod source;
+
+pub use source::Source;
 
 /// What a delivery says, once it is understood. No alert is normal: a test message, an empty group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -34,50 +39,9 @@ pub struct Understood {
 #[error("this is no {source_name} delivery: {why}")]
 pub struct NotThisSource {
     /// The source in the URL path.
-    pub source_name: &'static str,
+    pub source_name: String,
     /// What is missing, for the person who set up the sender.
     pub why: String,
-}
-
-/// A monitoring system whose deliveries are understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Prometheus Alertmanager's webhook, version 4; Mimir and vmalert send the same.
-    Alertmanager,
-    /// Our own field names, for scripts and everything that lets its user write the body.
-    Generic,
-}
-
-impl Source {
-    /// Every source.
-    pub const ALL: [Self; 2] = [Self::Alertmanager, Self::Generic];
-
-    /// The name in the URL path.
-    #[must_use]
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Alertmanager => "alertmanager",
-            Self::Generic => "generic",
-        }
-    }
-
-    /// The source of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.id() == name)
-    }
-
-    /// Reads a delivery's body.
-    ///
-    /// # Errors
-    /// [`NotThisSource`] when the body has none of this source's marks.
-    pub fn read(self, body: &Value) -> Result<Understood, NotThisSource> {
-        match self {
-            Self::Alertmanager => alertmanager::parse(body),
-            Self::Generic => generic::parse(body),
-        }
-    }
 }
 
 /// Whether the problem is going on.

@@ -15,6 +15,7 @@ pub mod replay;
 pub mod redact;
 pub mod runbook;
 pub mod serve;
+pub mod source;
 pub mod store;
 pub mod triage;
 
@@ -57,6 +58,7 @@ enum Command {
     Redact(redact::Args),
     Runbook(runbook::Args),
     Serve(serve::Args),
+    Source(source::Args),
     Store(store::Args),
     Doctor(doctor::Args),
 }
@@ -90,6 +92,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Redact(args) => redact::run(args).await,
         Command::Runbook(args) => runbook::run(args).await,
         Command::Serve(args) => serve::run(args).await,
+        Command::Source(args) => source::run(args).await,
         Command::Store(args) => store::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
     }

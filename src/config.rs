@@ -237,10 +237,12 @@ impl Reader<'_> {
     fn settings(&self, written: file::File) -> Result<Settings, Problem> {
         let services = services(written.services);
         let runbooks = self.runbooks(written.runbooks.as_deref())?;
+        let (mapped, runbooks): (Vec<_>, Vec<_>) =
+            runbooks.into_iter().partition(|(name, _)| name.starts_with("sources/"));
         let settings = Settings {
             listen: written.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
             store: self.store(written.store)?,
-            sources: self.sources(written.sources)?,
+            sources: self.sources(written.sources, &mapped)?,
             api_token: self.secret("api", &written.api.secret())?,
             chat: self.chat(written.chat)?,
             tracker: self.tracker(written.tracker)?,
@@ -349,15 +351,28 @@ impl Reader<'_> {
         })
     }
 
-    /// Without `sources:` every source is on; with it, those that are named.
+    /// Without `sources:` every source is on; with it, those that are named. The operator's own mappings (`sources/*.yaml` in
+    /// the runbooks folder) stand beside the shipped ones, and take the place of one with the same name.
     fn sources(
         &self,
         written: Option<BTreeMap<String, file::SourceSection>>,
+        mapped: &[(String, String)],
     ) -> Result<BTreeMap<Source, Option<Secret>>, Problem> {
-        let Some(written) = written else { return Ok(Source::ALL.map(|source| (source, None)).into()) };
+        let first = |problems: Vec<Problem>| problems.into_iter().next();
+        let own = Source::read_files(mapped).map_err(|problems| {
+            first(problems)
+                .unwrap_or_else(|| self.problem("runbooks", "runbooks", "a mapping cannot be read"))
+        })?;
+        let mut all: BTreeMap<String, Source> = BTreeMap::new();
+        for source in Source::all().into_iter().chain(own) {
+            all.insert(source.id().to_owned(), source);
+        }
+        let Some(written) = written else {
+            return Ok(all.into_values().map(|source| (source, None)).collect());
+        };
         let read = |(name, section): (String, file::SourceSection)| {
-            let known = Source::ALL.map(Source::id);
-            let source = Source::named(&name).ok_or_else(|| {
+            let source = all.get(&name).cloned().or_else(|| Source::named(&name)).ok_or_else(|| {
+                let known: Vec<&str> = all.keys().map(String::as_str).collect();
                 let message = format!("unknown source `{name}`; the sources are {}", known.join(", "));
                 self.problem("sources", &name, message).did_you_mean(&name, known)
             })?;

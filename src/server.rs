@@ -55,7 +55,17 @@ impl Doors {
     /// Every source is taken and nobody needs a token: for a server on loopback.
     #[must_use]
     pub fn open() -> Self {
-        Self { sources: Source::ALL.map(|source| (source, None)).into(), api_token: None }
+        Self { sources: Source::all().into_iter().map(|source| (source, None)).collect(), api_token: None }
+    }
+}
+
+impl Doors {
+    /// The source of this name that is taken, and the token its sender must show. Dashes, underscores and case of a name do
+    /// not count.
+    fn source(&self, name: &str) -> Option<(&Source, Option<&String>)> {
+        let found = self.sources.iter().find(|(source, _)| source.id() == name);
+        let found = found.or_else(|| self.sources.get_key_value(&Source::named(name)?));
+        found.map(|(source, token)| (source, token.as_ref()))
     }
 }
 

@@ -45,7 +45,7 @@ pub fn parse(body: &Value) -> Result<Understood, NotThisSource> {
 }
 
 fn refuse(why: &str) -> NotThisSource {
-    NotThisSource { source_name: SOURCE, why: why.to_owned() }
+    NotThisSource { source_name: SOURCE.to_owned(), why: why.to_owned() }
 }
 
 fn alert(element: &Value, body: &Value) -> Result<Alert, String> {

@@ -63,7 +63,7 @@ pub fn parse(body: &Value) -> Result<Understood, NotThisSource> {
 }
 
 fn refuse(why: String) -> NotThisSource {
-    NotThisSource { source_name: SOURCE, why }
+    NotThisSource { source_name: SOURCE.to_owned(), why }
 }
 
 fn alert(element: &Value, object: &Map<String, Value>, title: &str) -> Result<Alert, String> {

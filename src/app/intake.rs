@@ -4,13 +4,14 @@
 //! end without a known beginning opens nothing, and a firing that comes late, after its end, does not open the incident
 //! again. Two deliveries that race to open the same incident meet in the database; the second joins.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::alert::{Alert, AlertStatus, IncidentKey, Source, Understood};
+use crate::alert::{Alert, AlertStatus, IncidentKey, NotThisSource, Source, Understood};
 use crate::app::{App, AppError};
 use crate::clock;
 use crate::incident::{Event, Incident, IncidentId};
@@ -55,8 +56,14 @@ impl App {
     /// # Errors
     /// [`AppError::NotThisSource`] when the body has none of the source's marks (it was kept for inspection), and
     /// [`AppError::Unavailable`] when it could not be made durable: the sender should try again.
-    pub async fn receive(self: &Arc<Self>, source: Source, body: &Value) -> Result<Accepted, AppError> {
-        let understood = match source.read(body) {
+    pub async fn receive(
+        self: &Arc<Self>,
+        source: &Source,
+        body: Value,
+        headers: BTreeMap<String, String>,
+    ) -> Result<Accepted, AppError> {
+        let body = Arc::new(body);
+        let understood = match understand(source, &body, headers).await {
             Ok(understood) => understood,
             Err(refused) => {
                 self.keep(source.id(), Verdict::Bad, &refused.why, &body.to_string()).await?;
@@ -224,6 +231,23 @@ impl App {
         };
         alerts.into_iter().map(redacted).collect()
     }
+}
+
+/// Reads a delivery. A mapping may take a while, and does so beside the threads that answer.
+async fn understand(
+    source: &Source,
+    body: &Arc<Value>,
+    headers: BTreeMap<String, String>,
+) -> Result<Understood, NotThisSource> {
+    if source.is_quick() {
+        return source.read_with(body, &headers);
+    }
+    let (reader, body) = (source.clone(), Arc::clone(body));
+    let name = source.id().to_owned();
+    let read = tokio::task::spawn_blocking(move || reader.read_with(&body, &headers)).await;
+    read.unwrap_or_else(|_| {
+        Err(NotThisSource { source_name: name, why: "its mapping broke down".to_owned() })
+    })
 }
 
 /// A firing whose problem began no later than the one that is over.

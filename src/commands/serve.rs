@@ -161,7 +161,7 @@ fn read(args: &Args) -> Result<Read, String> {
 fn doors(settings: &Settings) -> Doors {
     let token = |secret: &Option<config::Secret>| secret.as_ref().map(|it| it.expose().to_owned());
     Doors {
-        sources: settings.sources.iter().map(|(source, secret)| (*source, token(secret))).collect(),
+        sources: settings.sources.iter().map(|(source, secret)| (source.clone(), token(secret))).collect(),
         api_token: token(&settings.api_token),
     }
 }

@@ -139,7 +139,7 @@ fn alerts(args: &Args) -> anyhow::Result<Vec<Alert>> {
 }
 
 fn read_alerts(file: &Path, source: &str) -> anyhow::Result<Vec<Alert>> {
-    let known = Source::ALL.map(Source::id).join(", ");
+    let known = Source::all().iter().map(Source::id).collect::<Vec<_>>().join(", ");
     let source = Source::named(source).with_context(|| format!("no source `{source}`; there are {known}"))?;
     let mut text = String::new();
     if file == Path::new("-") {

@@ -22,7 +22,7 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(settings.store, Store { place: file, keep_days: None });
     assert!(matches!(settings.tracker, Tracker::Folder(folder) if folder == Path::new("conf/issues")));
     assert!(matches!(settings.chat, Chat::Console));
-    assert_eq!(settings.sources.len(), Source::ALL.len());
+    assert_eq!(settings.sources.len(), Source::all().len());
     assert_eq!(settings.egress, egress::Policy::public_only());
 }
 

@@ -1,17 +1,16 @@
 //! `POST /alerts/{source}`: an alert webhook, answered once its alerts are on disk.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::alert::body;
+use crate::app::Accepted;
+use crate::server::problem::Problem;
+use crate::server::{BODY_BYTES, Shared, guard};
 use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use serde_json::Value;
-
-use crate::alert::Source;
-use crate::app::Accepted;
-use crate::server::problem::Problem;
-use crate::server::{BODY_BYTES, Shared, guard};
 
 /// Time for a body to arrive, and again for its alerts to be stored: the most patient sender waits 15 s for both.
 const PATIENCE: Duration = Duration::from_secs(7);
@@ -21,25 +20,23 @@ pub(super) async fn receive(
     Path(name): Path<String>,
     headers: HeaderMap,
     uri: Uri,
-    body: Body,
+    bytes: Body,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let (source, token) = Source::named(&name)
-        .and_then(|source| Some((source, shared.doors.sources.get(&source)?)))
-        .ok_or_else(|| unknown_source(&shared, &name))?;
+    let (source, token) = shared.doors.source(&name).ok_or_else(|| unknown_source(&shared, &name))?;
     if token.as_ref().is_some_and(|token| !guard::shows(token, &headers, &uri)) {
         tracing::warn!(source = source.id(), "a delivery without a valid token was refused");
         return Err(guard::unauthorized());
     }
     let _turn = shared.deliveries.try_acquire().map_err(|_| Problem::overloaded())?;
-    let body = read(body).await?;
-    let json = match parse(&body) {
+    let bytes = read(bytes).await?;
+    let json = match body::read(&bytes) {
         Ok(json) => json,
         Err(reason) => {
-            shared.app.keep_unreadable(source.id(), &reason, &body).await?;
+            shared.app.keep_unreadable(source.id(), &reason, &bytes).await?;
             return Err(Problem::bad_request(reason));
         }
     };
-    match tokio::time::timeout(PATIENCE, shared.app.receive(source, &json)).await {
+    match tokio::time::timeout(PATIENCE, shared.app.receive(source, json, named(&headers))).await {
         Ok(accepted) => Ok((StatusCode::ACCEPTED, Json(accepted?))),
         Err(_) => Err(Problem::unavailable("storing a delivery took too long")),
     }
@@ -71,26 +68,16 @@ fn is_too_large(error: &axum::Error) -> bool {
         .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }
 
-/// JSON, whatever the content type says; a byte-order mark and broken UTF-8 are borne.
-fn parse(body: &[u8]) -> Result<Value, String> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if body.trim_ascii().is_empty() {
-        return Err("the body is empty; JSON was expected".to_owned());
-    }
-    serde_json::from_str(&String::from_utf8_lossy(body))
-        .map_err(|error| format!("the body is not JSON: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_are_read_liberally_and_refused_with_the_reason() {
-        assert!(parse(b"\xef\xbb\xbf{\"title\": \"caf\xe9\"}").is_ok());
-        assert!(parse(b" \n").unwrap_err().contains("empty"));
-        assert!(parse(b"{\"title\": ").unwrap_err().contains("line 1"));
-        let deep = "[".repeat(100_000);
-        assert!(parse(deep.as_bytes()).unwrap_err().contains("recursion"));
-    }
+/// The headers mappings and signatures look at, their names in lower case; credentials are not among them.
+fn named(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let known = [
+        "sentry-hook-resource",
+        "x-github-event",
+        "x-amz-sns-message-type",
+        "x-honeycomb-webhook-type",
+        "content-type",
+        "user-agent",
+    ];
+    let value = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
+    known.iter().filter_map(value).collect()
 }

@@ -28,7 +28,7 @@ struct Board {
     /// Where the reader reached us.
     base: String,
     /// The sources whose deliveries are taken.
-    sources: Vec<&'static str>,
+    sources: Vec<String>,
 }
 
 pub(super) async fn board(State(shared): State<Shared>, headers: HeaderMap) -> Result<Html<String>, Problem> {
@@ -36,7 +36,7 @@ pub(super) async fn board(State(shared): State<Shared>, headers: HeaderMap) -> R
     let kept = shared.app.kept(KEPT_ON_BOARD).await?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
     let base = format!("http://{host}");
-    let sources = shared.doors.sources.keys().map(|source| source.id()).collect();
+    let sources = shared.doors.sources.keys().map(|source| source.id().to_owned()).collect();
     Ok(Html(shared.app.render("console/board", &Board { incidents, kept, base, sources })?))
 }
 

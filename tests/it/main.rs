@@ -20,6 +20,7 @@ mod record_command;
 mod redact_command;
 mod replicas;
 mod serve;
+mod source_command;
 mod store;
 mod stories;
 mod triage_command;

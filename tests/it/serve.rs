@@ -171,7 +171,7 @@ async fn a_refused_target_is_refused_over_the_api_and_an_error_inside_an_inciden
 #[tokio::test]
 async fn a_door_with_a_token_opens_to_it_alone() {
     let mut doors = Doors::open();
-    doors.sources.insert(firstcheck::alert::Source::Generic, Some("s3cret".to_owned()));
+    doors.sources.insert(firstcheck::alert::Source::named("generic").unwrap(), Some("s3cret".to_owned()));
     doors.api_token = Some("api".to_owned());
     let bot = Bot::start(Setup { doors, ..Setup::default() }).await;
     let body = "{\"title\": \"x\"}";

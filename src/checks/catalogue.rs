@@ -582,7 +582,8 @@ mod tests {
         let problem = Catalogues::parse(GATEWAYS, ("limiters.yaml", &limited), METRICS, VENDORS).unwrap_err();
         assert!(problem.to_string().contains("polcy"), "{problem}");
         let gateways = GATEWAYS.1.replacen("{made: here", "{mads: x, made: here", 1);
-        let problem = Catalogues::parse(("gateways.yaml", &gateways), LIMITERS, METRICS, VENDORS).unwrap_err();
+        let problem =
+            Catalogues::parse(("gateways.yaml", &gateways), LIMITERS, METRICS, VENDORS).unwrap_err();
         assert!(problem.to_string().contains("mads"), "{problem}");
     }
 

@@ -10,7 +10,8 @@ use crate::runbook::file::{
     BucketFile, Expect, FactEntry, Files, LikelihoodsFile, Read, SignalEntry, SignalsFile, VariableEntry,
 };
 use crate::runbook::{
-    BUILTIN, Cause, FactRule, Knowledge, Own, Runbook, Signal, Source, Table, Variable, Words, lint, own, winnable,
+    BUILTIN, Cause, FactRule, Knowledge, Own, Runbook, Signal, Source, Table, Variable, Words, lint, own,
+    winnable,
 };
 use crate::yaml::{self, Problem};
 

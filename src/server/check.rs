@@ -58,7 +58,8 @@ fn guard_files(kind: CheckKind, target: &str, with: &BTreeMap<String, String>) -
             "`{key}` names a file of the server, which only its own users may do"
         )));
     }
-    let reads_target = matches!(kind, CheckKind::Contract | CheckKind::Deploys | CheckKind::RateLimit | CheckKind::Token);
+    let reads_target =
+        matches!(kind, CheckKind::Contract | CheckKind::Deploys | CheckKind::RateLimit | CheckKind::Token);
     if reads_target && !is_url(target) {
         return Err(Problem::bad_request(format!(
             "a `{kind}` check reads its target from the server, which only its own users may do"

@@ -161,12 +161,7 @@ impl Recent {
 }
 
 /// Finds the zone of a name with a resolver's help and asks each of its servers; `None` when the zone cannot be found.
-async fn walk(
-    env: &Environment,
-    resolver: SocketAddr,
-    name: &Name,
-    deadline: Instant,
-) -> Option<Delegation> {
+async fn walk(env: &Environment, resolver: SocketAddr, name: &Name, deadline: Instant) -> Option<Delegation> {
     let walk = Walk { env, resolver, deadline: deadline.min(Instant::now() + 2 * PATIENCE) };
     let mut cut = match walk.own(name).await {
         Some(cut) => cut,

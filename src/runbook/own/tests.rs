@@ -98,7 +98,11 @@ fn check(old: &str, new: &str, expected: &str) {
 
 #[test]
 fn every_mistake_is_told_at_its_exact_place() {
-    check("  service: ", "  servce: ", "pay.yaml:3:3: match: unknown field `servce`; did you mean `service`?");
+    check(
+        "  service: ",
+        "  servce: ",
+        "pay.yaml:3:3: match: unknown field `servce`; did you mean `service`?",
+    );
     check("[502, 503]", "[502, 999]", "pay.yaml:4:17: this can never match: `999` is no HTTP status");
     check("[502, 503]", "[]", "pay.yaml:4:3: this can never match: the list is empty");
     check(

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The catalogue of measures.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
     /// Labels that hold a request's status, whatever their owner calls them.

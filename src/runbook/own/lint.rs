@@ -70,7 +70,8 @@ impl Lint<'_> {
     }
 
     fn matches(&mut self, it: &Match) {
-        let known = AlertSource::ALL.map(AlertSource::id);
+        let all = AlertSource::all();
+        let known: Vec<&str> = all.iter().map(AlertSource::id).collect();
         let statuses = it.status.as_ref();
         self.statuses(&["match", "status"], statuses);
         if it.status.is_some() && it.error.is_some() {
@@ -87,7 +88,7 @@ impl Lint<'_> {
                     it.source.as_ref().is_some_and(|it| it.0.len() > 1),
                     message,
                 );
-                self.hint(source, known);
+                self.hint(source, known.iter().copied());
             }
         }
         let words = [

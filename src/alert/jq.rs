@@ -299,7 +299,7 @@ fn syntax(text: &str) -> Refused {
     let part = match &lexed {
         Err(errors) => errors.first().map(|(_, at)| *at),
         Ok(tokens) => load::Parser::new(tokens)
-            .parse(|parser| parser.term())
+            .parse(jaq_core::load::Parser::term)
             .err()
             .and_then(|errors| errors.into_iter().next())
             .map(|(_, at)| at.map_or(&text[text.len()..], |token| token.0)),
@@ -378,7 +378,7 @@ fn guard<'a>(text: &'a str, term: Tree<'a>, depth: usize) -> Result<Tree<'a>, Re
     let not_taken =
         |part: &'a str, what: &str| Err(refused(text, part, format!("{what} is not taken in a mapping")));
     Ok(match term {
-        Term::Id | Term::Num(_) | Term::Var(_) => term,
+        Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(None) => term,
         Term::Str(format, parts) => {
             if let Some(format) = format
                 && !FUNCTIONS.contains(&format)
@@ -391,7 +391,6 @@ fn guard<'a>(text: &'a str, term: Tree<'a>, depth: usize) -> Result<Tree<'a>, Re
             };
             weighed(Term::Str(format, parts.into_iter().map(part).collect::<Result<_, _>>()?))
         }
-        Term::Arr(None) => term,
         Term::Arr(Some(items)) => weighed(Term::Arr(Some(boxed(items)?))),
         Term::Obj(fields) => {
             let field = |(key, value): (Tree<'a>, Option<Tree<'a>>)| {

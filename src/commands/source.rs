@@ -92,7 +92,9 @@ fn test(name: &str, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let source = match find(name) {
         Ok(source) => source,
         Err((status, lines)) => {
-            lines.iter().for_each(|line| say(format_args!("{line}")));
+            for line in lines {
+                say(format_args!("{line}"));
+            }
             return Ok(ExitCode::from(status));
         }
     };
@@ -152,7 +154,7 @@ fn find(name: &str) -> Result<Source, (u8, Vec<String>)> {
     if let Some(source) = Source::named(name) {
         return Ok(source);
     }
-    if !Path::new(name).extension().is_some_and(|ending| ending == "yaml") {
+    if Path::new(name).extension().is_none_or(|ending| ending != "yaml") {
         let known = Source::all().iter().map(Source::id).collect::<Vec<_>>().join(", ");
         return Err((
             WRONG_USAGE,

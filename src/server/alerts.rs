@@ -43,7 +43,7 @@ pub(super) async fn receive(
 }
 
 fn unknown_source(shared: &Shared, name: &str) -> Problem {
-    let known: Vec<&str> = shared.doors.sources.keys().map(|source| source.id()).collect();
+    let known: Vec<&str> = shared.doors.sources.keys().map(super::super::alert::source::Source::id).collect();
     Problem::new(
         StatusCode::NOT_FOUND,
         format!("no source is called `{name}`; there are {}", known.join(", ")),

@@ -28,8 +28,8 @@ fn what_mappings_need_is_there() {
     );
     gives(
         "with_entries(select(.value != null))",
-        &json!({"a": null, "b": 1502709956288000110_i64}),
-        &json!([{"b": 1502709956288000110_i64}]),
+        &json!({"a": null, "b": 1_502_709_956_288_000_110_i64}),
+        &json!([{"b": 1_502_709_956_288_000_110_i64}]),
     );
     gives("if .a then 1 elif .b then 2 else 3 end", &json!({"b": true}), &json!([2]));
 }

@@ -42,7 +42,7 @@ fn no_shipped_mapping_takes_a_strange_body_for_an_alert() {
         [json!({}), json!([]), json!("x"), json!(7), json!(null), json!({"hello": "world"}), json!([[]])];
     for source in Source::all() {
         for body in &strange {
-            let alerts = source.read(body).map(|it| it.alerts.len()).unwrap_or(0);
+            let alerts = source.read(body).map_or(0, |it| it.alerts.len());
             assert_eq!(alerts, 0, "{source:?} {body}");
         }
     }
@@ -142,7 +142,9 @@ fn the_collected_payloads_become_what_is_expected_of_them() {
                 .iter()
                 .map(|it| it.as_object().unwrap().clone())
                 .collect();
-            alerts.iter_mut().for_each(|alert| alert.retain(|_, wanted| *wanted != "*"));
+            for alert in alerts.iter_mut() {
+                alert.retain(|_, wanted| *wanted != "*");
+            }
             alerts.iter_mut().filter_map(|alert| alert.get_mut("started_at")).for_each(|moment| {
                 *moment = serde_json::to_value(reading::time(moment)).unwrap();
             });

@@ -151,17 +151,19 @@ fn body(file: &Path) -> anyhow::Result<Value> {
 
 /// The named source's reading; else the first with an alert in it, our own format last, since it takes nearly anything.
 fn understand(body: &Value, args: &Args) -> anyhow::Result<(Source, Understood)> {
-    let known = || Source::ALL.map(Source::id).join(", ");
+    let all = Source::all();
+    let known = || all.iter().map(Source::id).collect::<Vec<_>>().join(", ");
     let name = args.file.display();
     if let Some(wanted) = &args.source {
         let source =
             Source::named(wanted).with_context(|| format!("no source `{wanted}`; there are {}", known()))?;
-        return Ok((source, source.read(body).with_context(|| format!("reading {name}"))?));
+        let understood = source.read(body).with_context(|| format!("reading {name}"))?;
+        return Ok((source, understood));
     }
-    let foreign = Source::ALL.into_iter().filter(|source| *source != Source::Generic);
-    let understood = foreign.chain([Source::Generic]).find_map(|source| {
+    let (own, foreign): (Vec<_>, Vec<_>) = all.iter().partition(|source| source.id() == "generic");
+    let understood = foreign.into_iter().chain(own).find_map(|source| {
         let understood = source.read(body).ok()?;
-        (!understood.alerts.is_empty()).then_some((source, understood))
+        (!understood.alerts.is_empty()).then_some((source.clone(), understood))
     });
     match understood {
         Some(understood) => Ok(understood),

@@ -26,11 +26,12 @@ pub(super) fn problems(files: &Files<'_>, table: &[Vec<Vec<f64>>], variables: &[
     for (place, (bucket, cause)) in causes.iter().enumerate() {
         let at = |id: &str, path: &[&str]| {
             let own = files.own.iter().find(|it| it.text.contains(&format!("id: {id}")));
-            if let Some(own) = own { (own.name, yaml::place(own.text, "causes:", &format!("id: {id}"))) } else {
+            if let Some(own) = own {
+                (own.name, yaml::place(own.text, "causes:", &format!("id: {id}")))
+            } else {
                 let index =
                     bucket.file.causes.iter().position(|it| it.id == *id).unwrap_or_default().to_string();
-                let path: Vec<&str> =
-                    ["causes", &index].into_iter().chain(path.iter().copied()).collect();
+                let path: Vec<&str> = ["causes", &index].into_iter().chain(path.iter().copied()).collect();
                 (bucket.name, yaml::locate(bucket.text, &path, Node::Key))
             }
         };

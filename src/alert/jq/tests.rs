@@ -1,3 +1,5 @@
+//! What a restricted filter may say, what it costs, and where its mistakes are told.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Every shipped mapping against its samples, and the collected payloads against what they must become.
+
 use serde_json::json;
 
 use super::*;
@@ -142,7 +144,7 @@ fn the_collected_payloads_become_what_is_expected_of_them() {
                 .iter()
                 .map(|it| it.as_object().unwrap().clone())
                 .collect();
-            for alert in alerts.iter_mut() {
+            for alert in &mut alerts {
                 alert.retain(|_, wanted| *wanted != "*");
             }
             alerts.iter_mut().filter_map(|alert| alert.get_mut("started_at")).for_each(|moment| {

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::WRONG_USAGE;
+use crate::bucket::Bucket;
 use crate::incident::Stopped;
 use crate::scenario::{Replay, Scenario, Scored, Summary, is_correct, replay, summary};
 
@@ -163,7 +164,13 @@ fn told(cases: &[Case], figures: &Summary) -> String {
         let unclear = if conclusion.stopped == Stopped::Unclear { ", unclear" } else { "" };
         match (&case.scenario.truth, case.correct()) {
             (Some(truth), Some(false)) => {
-                let _ = writeln!(text, "{}: {said}, {cause}{unclear}; it was {}", case.file, truth.bucket);
+                let _ = writeln!(
+                    text,
+                    "{}: {said}, {cause}{unclear}; it was {}{}",
+                    case.file,
+                    truth.bucket,
+                    because(case)
+                );
             }
             (None, _) => {
                 let _ = writeln!(text, "{}: {said}, {cause}{unclear}", case.file);
@@ -181,6 +188,37 @@ fn told(cases: &[Case], figures: &Summary) -> String {
     if let (Some(brier), Some(error)) = (figures.brier, figures.calibration_error) {
         let _ = write!(text, "; Brier {brier:.3}, calibration error {error:.3}");
     }
+    if figures.confident_and_wrong > 0 {
+        let _ = write!(text, "; {} confident and wrong", figures.confident_and_wrong);
+    }
     text.push('\n');
+    if figures.accuracy.is_some_and(|accuracy| accuracy < 1.0) {
+        text.push_str(&matrix(figures));
+    }
+    text
+}
+
+/// What moved the belief most in a missed scenario.
+fn because(case: &Case) -> String {
+    let reasons = case.replay.conclusion.reasons.iter().take(3);
+    let reasons: Vec<String> =
+        reasons.map(|it| format!("{} ({:+.1} dB)", it.observation, it.decibans)).collect();
+    if reasons.is_empty() { String::new() } else { format!("; moved by: {}", reasons.join(", ")) }
+}
+
+/// The true boundaries line by line, and what they were called.
+fn matrix(figures: &Summary) -> String {
+    let mut text = format!("{:12}", "it was");
+    for said in Bucket::ALL {
+        let _ = write!(text, "{:>12}", said.id());
+    }
+    text.push('\n');
+    for (truth, called) in &figures.confusion {
+        let _ = write!(text, "{:12}", truth.id());
+        for said in Bucket::ALL {
+            let _ = write!(text, "{:>12}", called.get(&said).copied().unwrap_or(0));
+        }
+        text.push('\n');
+    }
     text
 }

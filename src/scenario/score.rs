@@ -1,5 +1,7 @@
 //! How good the conclusions were: accuracy, questions asked, and whether a said probability means what it says.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::bucket::Bucket;
@@ -39,7 +41,14 @@ pub struct Summary {
     pub calibration_error: Option<f64>,
     /// Scenarios that ended unclear.
     pub unclear: usize,
+    /// Conclusions with a probability above 0.9 that were wrong: what does most harm.
+    pub confident_and_wrong: usize,
+    /// How often a true boundary (first) was called which (second).
+    pub confusion: BTreeMap<Bucket, BTreeMap<Bucket, usize>>,
 }
+
+/// A conclusion above this probability is a confident one.
+const CONFIDENT: f64 = 0.9;
 
 /// Whether the best boundary is the true one, or one the engineers would have accepted.
 #[must_use]
@@ -66,7 +75,22 @@ pub fn summary(all: &[Scored<'_>]) -> Summary {
         brier: of_labelled(labelled.iter().map(|(conclusion, truth)| brier(conclusion, truth)).sum()),
         calibration_error: (!labelled.is_empty()).then(|| calibration_error(&labelled)),
         unclear: all.iter().filter(|scored| scored.conclusion.stopped == Stopped::Unclear).count(),
+        confident_and_wrong: labelled
+            .iter()
+            .filter(|(conclusion, truth)| {
+                conclusion.probability > CONFIDENT && !is_correct(conclusion, truth)
+            })
+            .count(),
+        confusion: confusion(&labelled),
     }
+}
+
+fn confusion(labelled: &[(&Conclusion, &Truth)]) -> BTreeMap<Bucket, BTreeMap<Bucket, usize>> {
+    let mut counted: BTreeMap<Bucket, BTreeMap<Bucket, usize>> = BTreeMap::new();
+    for (conclusion, truth) in labelled {
+        *counted.entry(truth.bucket).or_default().entry(conclusion.bucket).or_default() += 1;
+    }
+    counted
 }
 
 /// Squared errors over the boundaries. Where a second boundary is acceptable and was said, it counts as the true one.

@@ -127,4 +127,8 @@ fn figures_count_acceptable_boundaries_as_right() {
     assert_eq!((figures.count, figures.correct, figures.p90_asked), (4, 2, 5));
     assert!((figures.accuracy.unwrap() - 2.0 / 3.0).abs() < 1e-9);
     assert!((figures.mean_asked - 2.75).abs() < 1e-9);
+    assert_eq!(figures.confusion[&said][&said], 1);
+    assert_eq!(figures.confusion[&wrong][&said], 2);
+    let is_confident = replay.conclusion.probability > 0.9;
+    assert_eq!(figures.confident_and_wrong, usize::from(is_confident));
 }

@@ -6,7 +6,7 @@
 //! durable before anybody hears of it, and an action leaves the outbox together with the event that reports on it. The
 //! surprise: an action may therefore be performed twice (after a crash), and each of them is made to bear that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::clock;
 use crate::evidence::redact::Gate;
 use crate::incident::{Event, Incident, IncidentId, Recorded, Stopped};
 use crate::profile::ServiceProfile;
+use crate::question::QuestionId;
 use crate::runbook::Knowledge;
 use crate::store::{Commit, CommitError, Planned, Settled, Store};
 use crate::template::Templates;
@@ -121,6 +122,8 @@ pub struct App {
     updates: broadcast::Sender<Update>,
     ticks: watch::Sender<u64>,
     counters: Counters,
+    /// Questions somebody replied to in words that were no answer, once.
+    misread: Mutex<BTreeSet<(IncidentId, QuestionId)>>,
 }
 
 /// The redaction gate of one incident in an installation with this key.
@@ -158,6 +161,7 @@ impl App {
             updates: broadcast::Sender::new(UPDATES),
             ticks: watch::Sender::new(0),
             counters: Counters::default(),
+            misread: Mutex::default(),
         });
         app.show_open_incidents().await?;
         if !pending.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! A reply that is no answer gets a polite reason and changes nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -12,6 +12,9 @@ use crate::bucket::Bucket;
 use crate::chat::{Inbound, Start, Which};
 use crate::incident::{Event, Incident, IncidentId};
 use crate::question::{Answer, QuestionId};
+
+/// Replies that were no answer and are remembered; beyond it all are forgotten, and people are asked once more.
+const MAX_MISREAD: usize = 4096;
 
 /// What a person says of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +72,8 @@ impl App {
         // Whoever no longer waits for the reply has gone away; what they said counts all the same.
         match inbound {
             Inbound::Answer { incident, question, reply, by, respond } => {
-                let taken = self.answer(&incident, question, &reply, &by).await;
-                let _ = respond.send(taken.map_err(|error| for_people(&error)));
+                let taken = self.reply(&incident, question, &reply, &by).await;
+                let _ = respond.send(taken);
             }
             Inbound::Start { start, by, respond } => {
                 let started = self.start_by_hand(alert(&start, &by), &by).await;
@@ -83,6 +86,34 @@ impl App {
                 let _ = respond.send(self.open_incidents().await);
             }
         }
+    }
+
+    /// Takes a reply in a chat. One that is no answer is sent back once, with examples; the second counts as `unknown`, so that
+    /// nobody is held up by a question they cannot answer in its terms.
+    async fn reply(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        question: QuestionId,
+        reply: &str,
+        by: &str,
+    ) -> Result<(), String> {
+        let key = (id.clone(), question);
+        let Err(misread) = Answer::parse(question, reply) else {
+            self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            return self.answer(id, question, reply, by).await.map_err(|error| for_people(&error));
+        };
+        let is_first = {
+            let mut all = self.misread.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.len() >= MAX_MISREAD {
+                all.clear();
+            }
+            all.insert(key.clone())
+        };
+        if is_first {
+            return Err(misread.to_string());
+        }
+        self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        self.answer(id, question, "unknown", by).await.map_err(|error| for_people(&error))
     }
 
     async fn find(&self, which: &Which) -> Option<Arc<Incident>> {

@@ -7,7 +7,7 @@ use crate::bucket::Bucket;
 use crate::incident::{Conclusion, Hypothesis, Incident, Reason, StepRecord, Stopped};
 use crate::outcome::{CheckKind, Outcome, Role};
 use crate::question::{Answer, QuestionId};
-use crate::runbook::{Bar, Cause, Moment, OwnStep, is_healthy};
+use crate::runbook::{Bar, Cause, Moment, OwnStep, Source, is_healthy};
 use crate::triage::belief::Belief;
 use crate::triage::next;
 use crate::triage::observe::{Observation, Teller, say, spoken};
@@ -233,7 +233,32 @@ fn missing(belief: &Belief<'_>, incident: &Incident) -> Vec<String> {
         format!("{request}: one representative failing request; ask {}", knowledge.question(request).who)
     });
     let best = (!is_clear(belief)).then(|| most_telling(belief, incident)).flatten();
-    failed.chain(unanswered).chain(request).chain(best).collect()
+    let contradictions = contradictions(belief, incident).into_iter();
+    contradictions.chain(failed).chain(unanswered).chain(request).chain(best).collect()
+}
+
+/// An answer that speaks this much against the conclusion, in decibans, contradicts it.
+const CONTRADICTS: f64 = -4.0;
+
+/// Answers of people that the rest of the evidence contradicts: somebody should look again.
+fn contradictions(belief: &Belief<'_>, incident: &Incident) -> Vec<String> {
+    let [(bucket, _), _] = belief.ranking();
+    let knowledge = belief.knowledge();
+    let dependency = dependency(incident).unwrap_or_else(|| "the dependency".to_owned());
+    let answers = belief.observations().iter().enumerate().filter(|(_, it)| it.teller == Teller::Person);
+    answers
+        .filter(|(index, _)| belief.moved(*index, bucket) <= CONTRADICTS)
+        .map(|(_, observation)| {
+            let said = say(knowledge, observation, &dependency);
+            match knowledge.variables[observation.variable].source {
+                Source::Question(question) => {
+                    let who = &knowledge.question(question).who;
+                    format!("{question}: \"{said}\" contradicts the rest; look again, ask {who}")
+                }
+                _ => format!("\"{said}\" contradicts the rest; look again"),
+            }
+        })
+        .collect()
 }
 
 /// The question that would tell most, though it is not worth its cost or was not asked.

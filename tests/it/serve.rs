@@ -265,3 +265,37 @@ async fn a_restart_in_the_middle_carries_on_where_it_was() {
     assert!(document["issue"].is_string(), "{document:#}");
     bot.finish().await;
 }
+
+#[tokio::test]
+async fn a_reply_in_a_chat_that_nobody_can_read_is_sent_back_once_and_then_counts_as_unknown() {
+    let (people, inbound) = tokio::sync::mpsc::channel(1);
+    let bot = Bot::start(Setup { inbound: Some(inbound), ..Setup::default() }).await;
+    let started = bot.post("/api/incidents", &json!({"service": "mail", "by": "ada"})).await;
+    let id = started.json()["id"].as_str().unwrap().to_owned();
+    let question = loop {
+        // Some questions take any text; this story wants one that does not.
+        let question = bot.an_open_question(&id).await;
+        let parsed: firstcheck::question::QuestionId = question.parse().unwrap();
+        if firstcheck::question::Answer::parse(parsed, "purple").is_err() {
+            break parsed;
+        }
+        let unknown = json!({"question": question, "answer": "unknown", "by": "ada"});
+        bot.post(&format!("/api/incidents/{id}/answers"), &unknown).await;
+    };
+    let reply = async |words: &str| {
+        let (respond, verdict) = tokio::sync::oneshot::channel();
+        let incident = serde_json::from_value(json!(id)).unwrap();
+        let reply = words.to_owned();
+        let said = firstcheck::chat::Inbound::Answer { incident, question, reply, by: "ben".into(), respond };
+        people.send(said).await.unwrap();
+        verdict.await.unwrap()
+    };
+    let sent_back = reply("purple").await.unwrap_err();
+    assert!(sent_back.contains("`purple` is no answer"), "{sent_back}");
+    assert_eq!(reply("violet").await, Ok(()));
+    let document = bot.get(&format!("/api/incidents/{id}")).await.json();
+    let answers = document["answers"].as_array().unwrap();
+    let taken = answers.iter().find(|it| it["question"] == question.id()).unwrap();
+    assert_eq!((&taken["answer"], &taken["by"]), (&json!("unknown"), &json!("ben")), "{document:#}");
+    bot.finish().await;
+}

@@ -1,10 +1,13 @@
 //! The status is a symptom: statuses that mislead, and what must be concluded all the same.
 
 use crate::bucket::Bucket;
+use crate::incident::Event;
+use crate::profile::ServiceProfile;
+use crate::question::{Answer, QuestionId};
 use crate::runbook::Knowledge;
 use crate::scenario::{Scenario, replay};
 
-use super::KNOWLEDGE;
+use super::{Desk, KNOWLEDGE};
 
 #[track_caller]
 fn check(expected: Bucket, cause: &str, scenario: &str) {
@@ -143,4 +146,21 @@ fn a_status_alone_never_makes_clarity() {
         assert_eq!(replay.conclusion.stopped, crate::incident::Stopped::Unclear, "{status}");
         assert!(!replay.conclusion.missing.is_empty());
     }
+}
+
+#[test]
+fn an_answer_that_the_evidence_contradicts_is_named_and_lowers_confidence() {
+    let mut desk = Desk::new(ServiceProfile::default())
+        .answers(QuestionId::ChangeAtStart, "credential_rotation")
+        .answers(QuestionId::TokenState, "wrong_issuer")
+        .alert("401 on orders", Some(401));
+    let before = desk.incident.conclusion.clone().unwrap();
+    let names_it = |missing: &[String]| missing.iter().any(|it| it.contains("contradicts the rest"));
+    assert!(before.bucket == Bucket::Auth && !names_it(&before.missing), "{before:#?}");
+    let question = QuestionId::LatencyFirst;
+    let answer = Answer::parse(question, "yes").unwrap();
+    desk.run(Event::AnswerGiven { question, answer, by: "ben".to_owned() });
+    let after = desk.incident.conclusion.unwrap();
+    assert!(after.bucket == Bucket::Auth && names_it(&after.missing), "{after:#?}");
+    assert!(after.probability < before.probability);
 }

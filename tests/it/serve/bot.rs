@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firstcheck::app::{App, Parts};
-use firstcheck::chat::Chat;
+use firstcheck::chat::{Chat, Inbound};
 use firstcheck::checks::Environment;
 use firstcheck::drill::http_server::{HttpServer, Reply};
 use firstcheck::egress::Policy;
@@ -21,7 +21,7 @@ use firstcheck::tracker::{Tracker, folder};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub(crate) use crate::worlds::Folder;
@@ -41,6 +41,7 @@ pub(crate) struct Setup {
     pub(crate) doors: Doors,
     pub(crate) tracker: Option<Tracker>,
     pub(crate) knowledge: Option<Knowledge>,
+    pub(crate) inbound: Option<mpsc::Receiver<Inbound>>,
 }
 
 impl Default for Setup {
@@ -51,6 +52,7 @@ impl Default for Setup {
             doors: Doors::open(),
             tracker: None,
             knowledge: None,
+            inbound: None,
         }
     }
 }
@@ -73,7 +75,7 @@ impl Bot {
             knowledge: Arc::new(setup.knowledge.unwrap_or_else(Knowledge::builtin)),
             environment: Environment::new(setup.policy),
             chat: Ok(Chat::Console),
-            inbound: None,
+            inbound: setup.inbound,
             tracker: setup
                 .tracker
                 .unwrap_or_else(|| Tracker::Folder(folder::Folder::new(root.join("issues")))),

@@ -475,7 +475,8 @@ impl Reader<'_> {
     /// The user's own runbooks and catalogues; the scenarios that test them, in `scenarios`, are none of them.
     fn runbooks(&self, folder: Option<&Path>) -> Result<Vec<(String, String)>, Problem> {
         let mut found = self.folder_of("runbooks", folder, "yaml")?;
-        found.retain(|(name, _)| !name.starts_with("scenarios/"));
+        // Folders within hold something else: `sources/` alert mappings, `scenarios/` what `runbook test` replays.
+        found.retain(|(name, _)| !name.contains('/') || name.starts_with("sources/"));
         Ok(found)
     }
 

@@ -33,19 +33,11 @@ pub(super) enum Broken {
 /// # Errors
 /// [`Broken::Runbooks`].
 pub(super) fn knowledge(settings: &Settings) -> Result<Knowledge, Broken> {
-    let (_, runbooks): (Vec<_>, Vec<_>) = settings
-        .runbooks
-        .iter()
-        .cloned()
-        .partition(|(name, _)| Catalogues::is_one(name) || is_scenario(name));
+    let (_, runbooks): (Vec<_>, Vec<_>) =
+        settings.runbooks.iter().cloned().partition(|(name, _)| Catalogues::is_one(name));
     let placed = |problem| in_folder(settings, problem);
     Knowledge::with_overrides(&runbooks)
         .map_err(|problems| Broken::Runbooks(problems.into_iter().map(placed).collect()))
-}
-
-/// Whether a file is one of the scenarios beside a runbook (`NAME.scenarios/*.yaml`).
-fn is_scenario(name: &str) -> bool {
-    name.split('/').any(|part| part.ends_with(".scenarios"))
 }
 
 /// What is known of gateways, limiters and vendors: the shipped catalogues with the user's own, which live beside the

@@ -182,7 +182,7 @@ fn read(paths: &[PathBuf]) -> Result<(Knowledge, Catalogues), Vec<Problem>> {
     }
 }
 
-/// The file itself, or the `*.yaml` of the directory. Its subfolders are not read: `NAME.scenarios/` holds scenarios.
+/// The file itself, or the `*.yaml` of the directory. Its subfolders are not read: they hold scenarios and alert sources.
 fn runbook_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);

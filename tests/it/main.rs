@@ -19,6 +19,7 @@ mod prometheus;
 mod record_command;
 mod redact_command;
 mod replicas;
+mod runbooks_live;
 mod serve;
 mod source_command;
 mod store;

@@ -7,7 +7,8 @@
 //! simply still there. On PostgreSQL, which replicas share, an action is leased to the replica that performs it.
 //!
 //! # Why
-//! The outbox is a table of ours and not apalis (design, section 3), for three reasons read in its sources: its workers find tasks by
+//! The outbox is a table of ours and not apalis (design, section 3), for three reasons of its design as it is
+//! documented (nothing was measured): its workers find tasks by
 //! polling, so an idle job starts after up to a poll's pause (or one NOTIFY per task) instead of at once, from the
 //! committer's hands; it has no order among the tasks of one destination, let alone across replicas, and a thread's messages need one; and its tables
 //! hold a task's state beside ours, where a result and the event that reports it must be one row's deletion in one transaction.

@@ -4,6 +4,7 @@
 //! Nothing is probed, stored or sent: the file and the configuration are read, and that is all. What is shown went through
 //! the redaction gate, as everything an alert says.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -118,7 +119,7 @@ fn explain(args: &Args) -> anyhow::Result<Document> {
     let knowledge = parts::knowledge(&settings)?;
     let templates = parts::templates(&settings)?;
     let body = body(&args.file)?;
-    let (source, understood) = understand(&body, args)?;
+    let (source, understood) = understand(&body, args, &settings)?;
     let gate = Gate::new(super::redact::key());
     let (firing, over): (Vec<Alert>, Vec<Alert>) =
         understood.alerts.into_iter().partition(|alert| alert.status == AlertStatus::Firing);
@@ -150,18 +151,21 @@ fn body(file: &Path) -> anyhow::Result<Value> {
 }
 
 /// The named source's reading; else the first with an alert in it, our own format last, since it takes nearly anything.
-fn understand(body: &Value, args: &Args) -> anyhow::Result<(Source, Understood)> {
-    let all = Source::all();
-    let known = || all.iter().map(Source::id).collect::<Vec<_>>().join(", ");
+fn understand(body: &Value, args: &Args, settings: &Settings) -> anyhow::Result<(Source, Understood)> {
+    // The shipped sources, and the operator's own in the place of those with the same name.
+    let own = settings.sources.keys().cloned();
+    let all: BTreeMap<String, Source> =
+        Source::all().into_iter().chain(own).map(|source| (source.id().to_owned(), source)).collect();
+    let known = || all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let name = args.file.display();
     if let Some(wanted) = &args.source {
-        let source =
-            Source::named(wanted).with_context(|| format!("no source `{wanted}`; there are {}", known()))?;
+        let source = all.get(wanted).cloned().or_else(|| Source::named(wanted));
+        let source = source.with_context(|| format!("no source `{wanted}`; there are {}", known()))?;
         let understood = source.read(body).with_context(|| format!("reading {name}"))?;
         return Ok((source, understood));
     }
-    let (own, foreign): (Vec<_>, Vec<_>) = all.iter().partition(|source| source.id() == "generic");
-    let understood = foreign.into_iter().chain(own).find_map(|source| {
+    let (ours, foreign): (Vec<_>, Vec<_>) = all.values().partition(|source| source.id() == "generic");
+    let understood = foreign.into_iter().chain(ours).find_map(|source| {
         let understood = source.read(body).ok()?;
         (!understood.alerts.is_empty()).then_some((source.clone(), understood))
     });

@@ -96,3 +96,31 @@ fn what_is_no_alert_is_one_line_and_wrong_usage() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_source_of_the_operators_own_is_known_too() {
+    let folder = Folder::new("explain-own-source");
+    std::fs::create_dir_all(folder.0.join("runbooks/sources")).unwrap();
+    std::fs::write(folder.0.join("firstcheck.yaml"), "runbooks: runbooks\n").unwrap();
+    let mapping = "\
+source: house
+title: Our own monitor
+docs: https://monitor.example/format
+is: .trouble != null
+alerts: '{fingerprint: .id, status: \"firing\", title: .trouble, service: .place}'
+samples:
+- shows: a trouble
+  body: '{\"id\": \"1\", \"trouble\": \"no answer\", \"place\": \"shop\"}'
+  alerts:
+  - {fingerprint: \"1\", status: firing, title: no answer, service: shop}
+";
+    std::fs::write(folder.0.join("runbooks/sources/house.yaml"), mapping).unwrap();
+    let alert = json!({"id": "7", "trouble": "no answer", "place": "orders"});
+    for arguments in [&["--json"][..], &["--json", "--source", "house"]] {
+        let output = explain(&folder.0, arguments, &alert);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["source"], "house", "{document:#}");
+        assert_eq!(document["incidents"][0]["service"], "orders", "{document:#}");
+    }
+}

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::egress::{self, Refusal};
 use crate::outcome::{CheckKind, Report};
+use crate::runbook;
 
 mod budget;
 mod contract;
@@ -252,20 +253,7 @@ async fn ask(env: &Environment, request: &Request, deadline: Instant) -> Result<
 /// The `with:` keys a kind knows; `header.NAME` stands for every key that begins with `header.`.
 #[must_use]
 pub fn keys(check: CheckKind) -> &'static [&'static str] {
-    match check {
-        CheckKind::Dns => dns::KEYS,
-        CheckKind::Tcp => tcp::KEYS,
-        CheckKind::Tls => tls::KEYS,
-        CheckKind::Http => http::KEYS,
-        CheckKind::StatusPage => status_page::KEYS,
-        CheckKind::RateLimit => rate_limit::KEYS,
-        CheckKind::Token => token::KEYS,
-        CheckKind::Cors => cors::KEYS,
-        CheckKind::Contract => contract::KEYS,
-        CheckKind::Deadline => deadline::KEYS,
-        CheckKind::Deploys => deploys::KEYS,
-        CheckKind::Metrics => metrics::KEYS,
-    }
+    runbook::keys(check)
 }
 
 /// A duration for a report: milliseconds, to the microsecond.

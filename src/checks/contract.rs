@@ -26,9 +26,6 @@ use super::{Environment, NotRun, Request, document};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 use crate::request::FailingRequest;
 
-/// The keys of `with:`; `ca_file` is for a description behind an authority of one's own.
-pub(super) const KEYS: &[&str] = &["spec", "ca_file"];
-
 /// What stands in the report for a target that is the request itself: a pasted request holds credentials.
 const PASTED: &str = "the pasted request";
 

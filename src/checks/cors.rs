@@ -18,9 +18,6 @@ use super::http::{origin, wire};
 use super::{Environment, NotRun, Request, manners};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["origin", "method", "headers", "credentials", "connect_to", "ca_file"];
-
 /// Request headers that need no permission (Fetch, CORS-safelisted request-headers). `content-type` is not among them here: who
 /// lists it means one that is not a form's.
 const SAFELISTED: [&str; 3] = ["accept", "accept-language", "content-language"];

@@ -17,10 +17,6 @@ use super::with::show_duration;
 use super::{Environment, NotRun, Request, manners, millis};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] =
-    &["client", "gateway", "backend", "observed", "method", "header.NAME", "bearer", "connect_to", "ca_file"];
-
 /// How near to a limit a request must have ended for that limit to have ended it: timers and networks add this much.
 const NEAR: Duration = Duration::from_secs(1);
 

@@ -14,10 +14,6 @@ use super::{Environment, NotRun, Request, document};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 use crate::profile::changes::{self, Change, ChangeKind};
 
-/// The keys of `with:`: `at` is the start (RFC 3339, default now), `window` how long before it is near (default 30 min),
-/// `service` leaves out changes of other services.
-pub(super) const KEYS: &[&str] = &["at", "window", "service"];
-
 /// How long before the start a change is near by default. Most incidents that follow a change begin within minutes of it;
 /// half an hour leaves room for a slow rollout and for the alert's own delay.
 const WINDOW: Duration = Duration::from_mins(30);

@@ -23,9 +23,6 @@ use delegation::Delegation;
 pub(super) use delegation::Recent;
 use observe::Answer;
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["types", "resolvers", "expect", "control"];
-
 /// Where the system says whom it asks.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 

@@ -24,19 +24,6 @@ pub(super) mod wire;
 
 pub(super) use judge::Expected;
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &[
-    "method",
-    "header.NAME",
-    "bearer",
-    "body",
-    "connect_to",
-    "ca_file",
-    "slow_after",
-    "expect_status",
-    "expect_json",
-];
-
 /// Redirects that are followed: browsers allow twenty, an API has no use for more than one or two.
 const MOST_REDIRECTS: usize = 5;
 

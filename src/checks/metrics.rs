@@ -24,11 +24,6 @@ use curve::{Curve, Grid, Shift};
 use judge::{Class, Measured, Observation, Traffic, Verdict};
 use prometheus::{AskError, Prometheus, Range, Series};
 
-/// The keys of `with:`: `query` is a PromQL expression to judge instead of the catalogue, `at` the start (RFC 3339, default now),
-/// `window` how long before and after it is looked at (default 1 h), `match` label matchers such as `job="orders"` for the
-/// catalogue's expressions, `ca_file` a further authority.
-pub(super) const KEYS: &[&str] = &["query", "at", "window", "match", "ca_file"];
-
 /// Long enough for a usual course before the start, short enough not to hold yesterday's incident (checks.md §12: onset ± 1 h).
 const WINDOW: std::time::Duration = std::time::Duration::from_hours(1);
 

@@ -18,9 +18,6 @@ mod recorded;
 
 use recorded::Recorded;
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["method", "header.NAME", "bearer", "connect_to", "ca_file"];
-
 /// At most this share left is near the limit.
 const NEAR_SHARE: f64 = 0.1;
 

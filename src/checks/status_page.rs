@@ -20,9 +20,6 @@ mod places;
 use page::{Component, Page, State};
 use places::Places;
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["component", "at", "window", "ca_file"];
-
 /// A large vendor's summary is a few hundred KiB; Google's list of incidents is the largest known.
 const MAX_DOCUMENT_BYTES: usize = 2 * 1024 * 1024;
 

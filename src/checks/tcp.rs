@@ -19,9 +19,6 @@ use super::with::show_duration;
 use super::{Environment, NotRun, Request, millis};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["connect_to", "control"];
-
 /// How long an open connection is watched for a reset: longer than a round trip within a continent, short enough that
 /// nobody waits for it.
 const WATCH: Duration = Duration::from_millis(250);

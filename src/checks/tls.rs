@@ -28,9 +28,6 @@ mod legacy;
 
 use handshake::{Fault, Handshake, Hello};
 
-/// The keys of `with:`.
-pub(super) const KEYS: &[&str] = &["connect_to", "server_name", "ca_file", "warn_days", "alpn"];
-
 /// Days before its end at which a certificate "expires soon" (interface.md).
 const WARN_DAYS: u32 = 14;
 

@@ -20,11 +20,6 @@ use super::with::show_duration;
 use super::{Environment, NotRun, Request, document};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
-/// The keys of `with:`. `server_date` is the `Date` of the API's response, to tell a clock that is off; `ca_file` is for a
-/// key set behind an authority of one's own.
-pub(super) const KEYS: &[&str] =
-    &["issuer", "audience", "scope", "jwks", "leeway", "now", "scheme", "server_date", "ca_file"];
-
 /// How far clocks may differ by default, in seconds: what most verifiers allow (the jsonwebtoken crate: 60 s).
 const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 

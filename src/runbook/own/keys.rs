@@ -1,5 +1,4 @@
-//! The keys a check takes in `with:`, and what their values look like. The checks refuse the same ones when they run; a test
-//! holds both lists together.
+//! The keys a check takes in `with:`, and what their values look like. The checks themselves refuse by the same list.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,8 +8,8 @@ use crate::outcome::CheckKind;
 #[must_use]
 pub fn keys(kind: CheckKind) -> &'static [&'static str] {
     match kind {
-        CheckKind::Dns => &["types", "resolvers", "expect"],
-        CheckKind::Tcp => &["connect_to"],
+        CheckKind::Dns => &["types", "resolvers", "expect", "control"],
+        CheckKind::Tcp => &["connect_to", "control"],
         CheckKind::Tls => &["connect_to", "server_name", "ca_file", "warn_days", "alpn"],
         CheckKind::Http => &[
             "method",
@@ -42,7 +41,7 @@ pub fn keys(kind: CheckKind) -> &'static [&'static str] {
             "ca_file",
         ],
         CheckKind::Deploys => &["at", "window", "service"],
-        CheckKind::Metrics => &["query", "at", "window"],
+        CheckKind::Metrics => &["query", "at", "window", "match", "ca_file"],
     }
 }
 

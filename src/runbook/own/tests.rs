@@ -220,3 +220,20 @@ proptest::proptest! {
         let _ = Knowledge::with_overrides(&[("any.yaml".to_owned(), text)]);
     }
 }
+
+#[test]
+fn a_step_takes_every_key_that_its_check_takes() {
+    let text = "\
+title: Curves of one job
+match: {service: orders}
+steps:
+  - check: metrics
+    target: https://prometheus.example.com
+    with: {match: 'job=\"orders\"'}
+  - check: dns
+    target: orders.example.com
+    with: {control: good.example.com}
+";
+    let read = Knowledge::with_overrides(&[("orders.yaml".to_owned(), text.to_owned())]);
+    assert!(read.is_ok(), "{:?}", read.err());
+}

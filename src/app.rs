@@ -39,7 +39,6 @@ pub mod view;
 
 pub use crate::store::{Figures, Filter, Kept, Summary, Unavailable};
 pub use counters::{LIMITS_S, Spans};
-pub use inbound::Said;
 pub use intake::{Accepted, Joined};
 pub use perform::CheckRefused;
 
@@ -273,15 +272,21 @@ impl App {
         settles: Option<Settled>,
     ) -> Result<Option<Vec<Recorded>>, Unavailable> {
         let _in_order = self.stripe(id).lock().await;
+        let mut events = events.to_vec();
         loop {
             let log = self.store.load(id).await?;
             if log.is_empty() {
                 return Ok(None);
             }
             let before = Incident::fold(id.clone(), &log);
-            match self.decide_and_commit(before, events, settles.clone()).await {
+            match self.decide_and_commit(before, &events, settles.clone()).await {
                 Ok(recorded) => return Ok(Some(recorded)),
-                Err(CommitError::Conflict | CommitError::KeyTaken(_)) => {}
+                Err(CommitError::Conflict) => {}
+                // Only an incident that was over and is reopened can meet another one.
+                Err(CommitError::KeyTaken(other)) => {
+                    let reason = format!("{other} is open for the same problem; go on there");
+                    events = vec![Event::Refused { reason }];
+                }
                 Err(CommitError::TakenOver) => {
                     tracing::info!(incident.id = %id, "another replica reports on an action first; ours counts for nothing");
                     return Ok(None);
@@ -400,7 +405,11 @@ fn planned(incident: &Incident, action: Action, now: jiff::Timestamp) -> Planned
         Action::RunCheck { step } => format!("check {id} {}", step.key()),
         Action::FileIssue => format!("issue {id}"),
         Action::StopWaiting { question, .. } => format!("wait {id} {question}"),
+        Action::Wake { at } => format!("wake {id} {at}"),
     };
-    let due_at = if let Action::StopWaiting { at, .. } = &action { *at } else { now };
+    let due_at = match &action {
+        Action::StopWaiting { at, .. } | Action::Wake { at } => *at,
+        _ => now,
+    };
     Planned { lane, action, due_at }
 }

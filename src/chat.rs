@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::incident::{Incident, IncidentId, Retry};
+use crate::incident::{Incident, IncidentId, Retry, Said};
 use crate::question::{Answer, QuestionId};
 use crate::runbook::Question;
 use crate::triage::Note;
@@ -79,6 +79,19 @@ pub enum Inbound {
         /// Who, as the chat names people.
         by: String,
         /// The new incident's (or the open one's, when it is already known) name, or why not.
+        respond: oneshot::Sender<Result<IncidentId, String>>,
+    },
+    /// Somebody says something of an incident as a whole.
+    Say {
+        /// Which: by its id, or by the thread it was said in.
+        which: Which,
+        /// What.
+        said: Said,
+        /// Who, as the chat names people.
+        by: String,
+        /// Why, in their words.
+        reason: Option<String>,
+        /// The incident's name, or why it was not taken.
         respond: oneshot::Sender<Result<IncidentId, String>>,
     },
     /// Somebody asks how an incident stands.

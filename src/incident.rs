@@ -18,10 +18,12 @@ use crate::question::{Answer, QuestionId};
 mod conclusion;
 mod event;
 mod id;
+mod said;
 
 pub use conclusion::{Conclusion, Hypothesis, Reason, Stopped};
 pub use event::{Event, NOBODY, Recorded, Step};
 pub use id::{IncidentId, NotAnIncidentId};
+pub use said::{Person, Said};
 
 use event::describe;
 
@@ -117,6 +119,9 @@ pub struct QuestionRecord {
     pub by: Option<String>,
     /// When.
     pub answered_at: Option<Timestamp>,
+    /// Whom it was passed on to, the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_to: Option<Person>,
 }
 
 /// One line of the incident's history, for people.
@@ -175,6 +180,12 @@ pub struct Incident {
     pub conclusion: Option<Conclusion>,
     /// What a person says it really was, and who.
     pub reclassified: Option<(Bucket, String)>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<Person>,
+    /// Until when nobody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<Timestamp>,
     /// The chat's thread.
     pub thread: Option<String>,
     /// The issue.
@@ -209,6 +220,8 @@ impl Incident {
             buckets: BTreeMap::new(),
             conclusion: None,
             reclassified: None,
+            assignee: None,
+            snoozed_until: None,
             thread: None,
             issue: None,
             troubles: Vec::new(),
@@ -290,12 +303,19 @@ impl Incident {
             Event::IssueFiled { reference, url } => {
                 self.issue = Some(IssueRef { reference: reference.clone(), url: url.clone() });
             }
-            Event::Reclassified { bucket, by } => self.reclassified = Some((*bucket, by.clone())),
+            Event::Reclassified { bucket, by, .. } => self.reclassified = Some((*bucket, by.clone())),
             Event::Resolved { .. } => {
-                self.stage = Stage::Resolved;
+                self.end(Stage::Resolved);
                 self.resolved_at.get_or_insert(at);
             }
-            Event::Closed { .. } => self.stage = Stage::Closed,
+            Event::Closed { .. } => self.end(Stage::Closed),
+            Event::Reopened { .. } => self.reopen(),
+            Event::Snoozed { until, .. } => self.snoozed_until = Some(*until),
+            Event::Woke { .. } => self.snoozed_until = None,
+            Event::Assigned { to, .. } => self.assignee = Some(to.clone()),
+            Event::PassedOn { question, to, .. } => {
+                self.question_mut(*question).passed_to = Some(to.clone());
+            }
             Event::ActionFailed { what, reason, retry_at } => {
                 let trouble = Trouble { what: what.clone(), reason: reason.clone(), retry_at: *retry_at };
                 match self.troubles.iter_mut().find(|known| known.what == *what) {
@@ -304,8 +324,37 @@ impl Incident {
                 }
             }
             Event::ActionRecovered { what } => self.troubles.retain(|known| known.what != *what),
-            Event::Refused { .. } => {}
+            Event::FilingAsked { .. } | Event::Refused { .. } => {}
         }
+    }
+
+    /// What is over needs no quiet any more.
+    fn end(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.snoozed_until = None;
+    }
+
+    /// Back to where it was: what was clear stays so, and what was given up or cut short is triaged on. The end that was
+    /// told was none.
+    fn reopen(&mut self) {
+        self.snoozed_until = None;
+        if self.is_open() {
+            return;
+        }
+        self.resolved_at = None;
+        if self.conclusion.as_ref().is_some_and(|it| it.stopped == Stopped::Clarity) {
+            self.stage = Stage::Clarity;
+        } else {
+            self.stage = Stage::Triaging;
+            self.conclusion = None;
+            self.concluded_at = None;
+        }
+    }
+
+    /// Whether something is still expected: neither resolved nor closed.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Resolved | Stage::Closed)
     }
 
     fn fold_alert(&mut self, alert: &Alert, at: Timestamp) {
@@ -336,6 +385,7 @@ impl Incident {
                     answer: None,
                     by: None,
                     answered_at: None,
+                    passed_to: None,
                 });
                 self.questions.len() - 1
             });
@@ -441,80 +491,4 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_700_000_000 + second).unwrap()
-    }
-
-    fn asked(incident: &mut Incident, question: QuestionId, second: i64) {
-        incident.record(Event::QuestionAsked { question, because: "test".into() }, at(second));
-    }
-
-    fn answered(incident: &mut Incident, question: QuestionId, second: i64) {
-        let event = Event::AnswerGiven { question, answer: Answer::Unknown, by: "test".into() };
-        incident.record(event, at(second));
-    }
-
-    #[test]
-    fn an_id_is_read_back_and_nothing_else_is() {
-        let id = IncidentId::from_seed(0x1234_5678_9abc);
-        assert_eq!(IncidentId::parse(id.as_str()), Ok(id));
-        assert!(IncidentId::parse("inc-../../etc").is_err());
-        assert!(IncidentId::parse("inc-4K2M9QX7AB").is_err());
-    }
-
-    #[test]
-    fn folding_the_log_again_gives_the_same_bytes() {
-        let mut incident = Incident::new(IncidentId::from_seed(1));
-        let mut log = vec![incident.record(
-            Event::Opened { key: IncidentKey("k".into()), profile: ServiceProfile::default() },
-            at(0),
-        )];
-        log.push(incident.record(Event::AlertReceived { alert: Alert::titled("generic", "500s") }, at(1)));
-        log.push(incident.record(Event::Resolved { by: "test".into() }, at(9)));
-        let json: Vec<Recorded> = serde_json::from_str(&serde_json::to_string(&log).unwrap()).unwrap();
-        assert_eq!(Incident::fold(incident.id.clone(), &json), incident);
-        assert_eq!(incident.mttr_s(), Some(8.0));
-    }
-
-    #[test]
-    fn a_trouble_lasts_until_it_waits_no_more() {
-        let mut incident = Incident::new(IncidentId::from_seed(1));
-        let mut fails = |what: &str, reason: &str, retry_at| {
-            let (what, reason) = (what.to_owned(), reason.to_owned());
-            incident.record(Event::ActionFailed { what, reason, retry_at }, at(0));
-            incident.troubles.clone()
-        };
-        fails("filing the issue", "GitHub answered 502", Some(at(1)));
-        fails("opening the thread", "Discord answered 503", Some(at(1)));
-        let troubles = fails("filing the issue", "the token was refused", None);
-        assert_eq!(troubles.len(), 2);
-        assert_eq!((troubles[0].reason.as_str(), troubles[0].retry_at), ("the token was refused", None));
-        incident.record(Event::ActionRecovered { what: "filing the issue".into() }, at(2));
-        assert_eq!(incident.troubles, troubles[1..]);
-    }
-
-    #[test]
-    fn waiting_for_two_people_at_once_is_counted_once() {
-        let mut incident = Incident::new(IncidentId::from_seed(1));
-        asked(&mut incident, QuestionId::EndpointScope, 0);
-        asked(&mut incident, QuestionId::LatencyFirst, 2);
-        answered(&mut incident, QuestionId::EndpointScope, 5);
-        answered(&mut incident, QuestionId::LatencyFirst, 7);
-        asked(&mut incident, QuestionId::TokenState, 10);
-        answered(&mut incident, QuestionId::TokenState, 11);
-        assert!((incident.human_wait_s() - 8.0).abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn a_fault_cannot_begin_after_its_alert() {
-        let mut incident = Incident::new(IncidentId::from_seed(1));
-        let mut alert = Alert::titled("generic", "500s");
-        alert.started_at = Some(at(60));
-        incident.record(Event::AlertReceived { alert }, at(0));
-        assert_eq!(incident.started_at(), Some(at(0)));
-        assert_eq!(incident.mttd_s(), Some(0.0));
-    }
-}
+mod tests;

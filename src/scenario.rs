@@ -176,7 +176,11 @@ pub fn replay(knowledge: &Knowledge, scenario: &Scenario) -> Replay {
                     let answer = scenario.answers.get(&question).cloned().unwrap_or(Answer::Unknown);
                     events.push_back(Event::AnswerGiven { question, answer, by: "scenario".to_owned() });
                 }
-                Action::OpenThread | Action::StopWaiting { .. } | Action::Say { .. } | Action::FileIssue => {}
+                Action::OpenThread
+                | Action::StopWaiting { .. }
+                | Action::Wake { .. }
+                | Action::Say { .. }
+                | Action::FileIssue => {}
             }
         }
     }

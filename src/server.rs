@@ -27,6 +27,7 @@ mod guard;
 mod health;
 mod incidents;
 mod problem;
+mod words;
 
 /// Bytes of a body: the largest alert formats seen are 256 KiB; GitHub's 25 MB are no alerts.
 pub const BODY_BYTES: usize = 1024 * 1024;
@@ -105,9 +106,13 @@ fn router(shared: Shared) -> Router {
         .route("/api/incidents/{id}", get(incidents::show))
         .route("/api/incidents/{id}/answers", post(incidents::answer))
         .route("/api/incidents/{id}/evidence", get(incidents::evidence))
-        .route("/api/incidents/{id}/reclassify", post(incidents::reclassify))
-        .route("/api/incidents/{id}/resolve", post(incidents::resolve))
-        .route("/api/incidents/{id}/close", post(incidents::close))
+        .route("/api/incidents/{id}/reclassify", post(words::reclassify))
+        .route("/api/incidents/{id}/resolve", post(words::resolve))
+        .route("/api/incidents/{id}/close", post(words::close))
+        .route("/api/incidents/{id}/reopen", post(words::reopen))
+        .route("/api/incidents/{id}/snooze", post(words::snooze))
+        .route("/api/incidents/{id}/assign", post(words::assign))
+        .route("/api/incidents/{id}/file", post(words::file))
         .route("/api/check/{kind}", get(check::run))
         .route("/api/openapi.json", get(health::openapi))
         .route("/metrics", get(health::metrics))

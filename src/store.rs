@@ -232,6 +232,12 @@ pub struct Summary {
     pub mttc_s: Option<f64>,
     /// Where its issue can be read.
     pub issue_url: Option<String>,
+    /// Whose it is.
+    #[serde(default)]
+    pub assignee: Option<String>,
+    /// Until when nobody is asked.
+    #[serde(default)]
+    pub snoozed_until: Option<Timestamp>,
 }
 
 impl Summary {
@@ -255,6 +261,8 @@ impl Summary {
             alerted_at: incident.alerted_at,
             mttc_s: incident.mttc_s(),
             issue_url: incident.issue.as_ref().map(|issue| issue.url.clone()),
+            assignee: incident.assignee.as_ref().map(|it| it.name.clone()),
+            snoozed_until: incident.snoozed_until,
         }
     }
 }

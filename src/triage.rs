@@ -7,32 +7,36 @@
 //! The surprise: questions wait for the checks in flight. Probes answer in a second, a person in minutes, and the best
 //! question is one no probe could have saved.
 
+mod action;
 mod belief;
 mod conclude;
 pub mod forecast;
 mod next;
 mod observe;
+mod people;
 mod plan;
 mod signal;
 #[cfg(test)]
 mod tests;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, AlertStatus};
-use crate::bucket::Bucket;
 use crate::incident::{Event, Incident, NOBODY, Recorded, Stage, Step, StepRecord, Stopped};
 use crate::outcome::{CheckKind, Report, Role};
 use crate::question::QuestionId;
 use crate::runbook::{Knowledge, Moment};
 
+pub use self::action::{Action, Note};
+
 use self::belief::Belief;
 
-/// Whether a question still holds triage up: nobody answered it, and nothing was concluded without it.
+/// Whether a question still holds triage up: nobody answered it, nothing was concluded without it, and nobody wanted quiet.
 #[must_use]
 pub fn waits_for(incident: &Incident, question: QuestionId) -> bool {
-    incident.stage == Stage::Triaging && incident.open_questions().any(|record| record.question == question)
+    incident.stage == Stage::Triaging
+        && incident.snoozed_until.is_none()
+        && incident.open_questions().any(|record| record.question == question)
 }
 
 /// The report that speaks for a kind of check and whose endpoint: of several dependencies, the first that found something.
@@ -50,77 +54,6 @@ pub struct Stepped {
     pub recorded: Vec<Recorded>,
     /// What to do now. Each may be performed twice unharmed.
     pub actions: Vec<Action>,
-}
-
-/// Something the shell must do, and report back as an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-pub enum Action {
-    /// Open the incident's thread; comes back as [`Event::ThreadOpened`].
-    OpenThread,
-    /// Run a check; comes back as [`Event::CheckReported`].
-    RunCheck {
-        /// Everything the probe needs.
-        step: Step,
-    },
-    /// Ask a person; comes back as [`Event::AnswerGiven`].
-    Ask {
-        /// The question; its wording is [`Knowledge::question`].
-        question: QuestionId,
-        /// Why it is asked, as it goes on after "asked because".
-        because: String,
-    },
-    /// Stop waiting for an answer, at this time; comes back as [`Event::AnswerGiven`] by [`NOBODY`] when there is none then.
-    StopWaiting {
-        /// The question.
-        question: QuestionId,
-        /// When; a shell must keep it over a restart.
-        at: Timestamp,
-    },
-    /// Say something in the thread.
-    Say {
-        /// What.
-        note: Note,
-    },
-    /// Create the issue, or bring it up to date; comes back as [`Event::IssueFiled`].
-    FileIssue,
-}
-
-/// Something worth a message in the thread. The details are in the incident.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "note", rename_all = "snake_case")]
-pub enum Note {
-    /// Triage stopped: [`Incident::conclusion`] says at what.
-    Concluded,
-    /// A late observation changed the conclusion's bucket; [`Incident::conclusion`] is the new one.
-    Changed {
-        /// What was said before.
-        from: Bucket,
-    },
-    /// The issue is filed: [`Incident::issue`] says where.
-    Filed,
-    /// A person says it was something else.
-    Reclassified {
-        /// What it really was.
-        bucket: Bucket,
-        /// Who says so.
-        by: String,
-    },
-    /// The problem is over.
-    Resolved {
-        /// Who or what said so.
-        by: String,
-    },
-    /// Nothing more is expected.
-    Closed {
-        /// Who closed it.
-        by: String,
-    },
-    /// Something arrived that the stage does not allow.
-    Refused {
-        /// What and why.
-        reason: String,
-    },
 }
 
 /// One step of triage, with the checks the incident's profile allows.
@@ -176,11 +109,14 @@ impl Turn<'_> {
             // Whoever answered in the last moment was in time.
             Event::AnswerGiven { question, by, .. } if by == NOBODY => !waits_for(incident, *question),
             Event::AnswerGiven { question, answer, .. } => incident.answer(*question) == Some(answer),
-            Event::Reclassified { bucket, by } => {
+            Event::Reclassified { bucket, by, .. } => {
                 incident.reclassified.as_ref().is_some_and(|(known, who)| known == bucket && who == by)
             }
             Event::Resolved { .. } => matches!(incident.stage, Stage::Resolved | Stage::Closed),
             Event::Closed { .. } => incident.stage == Stage::Closed,
+            Event::Snoozed { until, .. } => incident.snoozed_until == Some(*until),
+            Event::Woke { until } => incident.snoozed_until != Some(*until),
+            Event::Assigned { to, .. } => incident.assignee.as_ref() == Some(to),
             _ => false,
         }
     }
@@ -202,21 +138,27 @@ impl Turn<'_> {
                 self.record(event);
                 self.think();
             }
-            Event::Reclassified { bucket, ref by } => {
-                let note = Note::Reclassified { bucket, by: by.clone() };
+            Event::Reclassified { bucket, ref by, ref reason } => {
+                let note = Note::Reclassified { bucket, by: by.clone(), reason: reason.clone() };
                 self.record(event);
                 self.end_with(note);
             }
-            Event::Resolved { ref by } => {
-                let note = Note::Resolved { by: by.clone() };
+            Event::Resolved { ref by, ref reason } => {
+                let note = Note::Resolved { by: by.clone(), reason: reason.clone() };
                 self.record(event);
                 self.end_with(note);
             }
-            Event::Closed { ref by } => {
-                let note = Note::Closed { by: by.clone() };
+            Event::Closed { ref by, ref reason } => {
+                let note = Note::Closed { by: by.clone(), reason: reason.clone() };
                 self.record(event);
                 self.end_with(note);
             }
+            Event::Reopened { .. }
+            | Event::Snoozed { .. }
+            | Event::Woke { .. }
+            | Event::Assigned { .. }
+            | Event::FilingAsked { .. }
+            | Event::PassedOn { .. } => self.word(event),
             Event::IssueFiled { .. } => {
                 self.record(event);
                 self.actions.push(Action::Say { note: Note::Filed });
@@ -235,9 +177,9 @@ impl Turn<'_> {
             self.actions.push(Action::OpenThread);
         }
         let over = self.incident.alerts.iter().all(|alert| alert.status == AlertStatus::Resolved);
-        if over && !matches!(self.incident.stage, Stage::Resolved | Stage::Closed) {
-            self.record(Event::Resolved { by: source.clone() });
-            self.end_with(Note::Resolved { by: source });
+        if over && self.incident.is_open() {
+            self.record(Event::Resolved { by: source.clone(), reason: None });
+            self.end_with(Note::Resolved { by: source, reason: None });
         } else if firing && !known {
             self.think();
         }
@@ -348,6 +290,10 @@ impl Turn<'_> {
         // Once the boundary is sure, only the runbook still wants to know something.
         let by_worth = by_worth.filter(|_| !conclude::is_sure(belief));
         let wanted: Vec<QuestionId> = own.iter().copied().chain(by_worth).take(room).collect();
+        if self.incident.snoozed_until.is_some() {
+            // Asked when the snooze is over.
+            return open > 0 || !wanted.is_empty();
+        }
         let runbook = self.knowledge.chosen(&self.incident).map(|it| it.name.clone()).unwrap_or_default();
         for question in &wanted {
             let because = if own.contains(question) {
@@ -357,11 +303,16 @@ impl Turn<'_> {
             };
             self.record(Event::QuestionAsked { question: *question, because: because.clone() });
             self.actions.push(Action::Ask { question: *question, because });
-            let patience = SignedDuration::from_secs(i64::from(stop.patience_s));
-            let at = self.now.checked_add(patience).unwrap_or(Timestamp::MAX);
-            self.actions.push(Action::StopWaiting { question: *question, at });
+            self.wait_for(*question);
         }
         open > 0 || !wanted.is_empty()
+    }
+
+    /// From now on an open question has the runbooks' patience.
+    fn wait_for(&mut self, question: QuestionId) {
+        let patience = SignedDuration::from_secs(i64::from(self.knowledge.stop.patience_s));
+        let at = self.now.checked_add(patience).unwrap_or(Timestamp::MAX);
+        self.actions.push(Action::StopWaiting { question, at });
     }
 
     fn conclude(&mut self, belief: &Belief<'_>, note: Note) {

@@ -8,24 +8,18 @@ use tokio::sync::mpsc;
 
 use crate::alert::Alert;
 use crate::app::{App, AppError, Filter};
-use crate::bucket::Bucket;
 use crate::chat::{Inbound, Start, Which};
-use crate::incident::{Event, Incident, IncidentId};
+use crate::incident::{Event, Incident, IncidentId, Person, Said};
 use crate::question::{Answer, QuestionId};
 
 /// Replies that were no answer and are remembered; beyond it all are forgotten, and people are asked once more.
 const MAX_MISREAD: usize = 4096;
 
-/// What a person says of an incident.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    /// It was another boundary.
-    Reclassify(Bucket),
-    /// The problem is over.
-    Resolve,
-    /// Nothing more is expected.
-    Close,
-}
+/// Characters of a person's name: more than any chat allows.
+const NAME: usize = 100;
+
+/// Characters of a reason.
+const REASON: usize = 500;
 
 impl App {
     /// Takes an answer to one of the questions; the latest counts.
@@ -44,18 +38,36 @@ impl App {
         self.happen(id, Event::AnswerGiven { question, answer, by: by.to_owned() }).await
     }
 
-    /// Takes what a person says of the incident as a whole.
+    /// Takes what a person says of the incident as a whole, and why. The reason and the names are redacted before they are
+    /// stored.
     ///
     /// # Errors
-    /// As [`Self::answer`].
-    pub async fn say(self: &Arc<Self>, id: &IncidentId, said: Said, by: &str) -> Result<(), AppError> {
-        let by = by.to_owned();
-        let event = match said {
-            Said::Reclassify(bucket) => Event::Reclassified { bucket, by },
-            Said::Resolve => Event::Resolved { by },
-            Said::Close => Event::Closed { by },
+    /// As [`Self::answer`]; [`AppError::Refused`] too for a name or a reason that is empty or too long.
+    pub async fn say(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        said: Said,
+        by: &str,
+        reason: Option<&str>,
+    ) -> Result<(), AppError> {
+        let gate = self.gate(id);
+        let fitting = |what: &str, text: &str, most: usize| -> Result<String, AppError> {
+            let text = text.trim();
+            if text.is_empty() || text.chars().count() > most {
+                return Err(AppError::Refused(format!("{what} has 1 to {most} characters")));
+            }
+            Ok(gate.text(text))
         };
-        self.happen(id, event).await
+        let said = match said {
+            Said::Assign(to) => Said::Assign(Person { name: fitting("a name", &to.name, NAME)?, ..to }),
+            Said::PassOn(question, to) => {
+                Said::PassOn(question, Person { name: fitting("a name", &to.name, NAME)?, ..to })
+            }
+            said => said,
+        };
+        let by = fitting("a name", by, NAME)?;
+        let reason = reason.map(|reason| fitting("a reason", reason, REASON)).transpose()?;
+        self.happen(id, said.event(by, reason)).await
     }
 
     async fn happen(self: &Arc<Self>, id: &IncidentId, event: Event) -> Result<(), AppError> {
@@ -78,6 +90,9 @@ impl App {
             Inbound::Start { start, by, respond } => {
                 let started = self.start_by_hand(alert(&start, &by), &by).await;
                 let _ = respond.send(started.map_err(|error| for_people(&error)));
+            }
+            Inbound::Say { which, said, by, reason, respond } => {
+                let _ = respond.send(self.take_word(&which, said, &by, reason.as_deref()).await);
             }
             Inbound::Status { which, respond } => {
                 let _ = respond.send(self.find(&which).await);
@@ -114,6 +129,25 @@ impl App {
         }
         self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         self.answer(id, question, "unknown", by).await.map_err(|error| for_people(&error))
+    }
+
+    /// Takes what somebody says of an incident in a chat; gives its name.
+    async fn take_word(
+        self: &Arc<Self>,
+        which: &Which,
+        said: Said,
+        by: &str,
+        reason: Option<&str>,
+    ) -> Result<IncidentId, String> {
+        let id = match which {
+            Which::Id(id) => id.clone(),
+            Which::Thread(_) => match self.find(which).await {
+                Some(incident) => incident.id.clone(),
+                None => return Err("This is no open incident's thread; say the incident's id.".to_owned()),
+            },
+        };
+        self.say(&id, said, by, reason).await.map_err(|error| for_people(&error))?;
+        Ok(id)
     }
 
     async fn find(&self, which: &Which) -> Option<Arc<Incident>> {

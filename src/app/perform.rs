@@ -118,6 +118,7 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
         }
         Action::RunCheck { step } => Some(run_check(app, id, step).await?),
         Action::StopWaiting { question, .. } => stop_waiting(&incident, *question),
+        Action::Wake { at } => Some(Event::Woke { until: *at }),
         Action::FileIssue => file_issue(app, &incident).await?,
     };
     let what = what(&pending.action);
@@ -266,6 +267,7 @@ fn kind(action: &Action) -> &'static str {
         Action::RunCheck { .. } => "run_check",
         Action::Ask { .. } => "ask",
         Action::StopWaiting { .. } => "stop_waiting",
+        Action::Wake { .. } => "wake",
         Action::Say { .. } => "say",
         Action::FileIssue => "file_issue",
     }
@@ -278,6 +280,7 @@ pub(super) fn what(action: &Action) -> &'static str {
         Action::RunCheck { .. } => "running a check",
         Action::Ask { .. } => "asking a question",
         Action::StopWaiting { .. } => "going on without an answer",
+        Action::Wake { .. } => "ending the snooze",
         Action::Say { .. } => "saying it in the thread",
         Action::FileIssue => "filing the issue",
     }

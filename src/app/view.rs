@@ -63,6 +63,10 @@ pub struct Document {
     pub ruled_out: Vec<String>,
     /// What nobody could tell.
     pub missing: Vec<String>,
+    /// Whose it is.
+    pub assignee: Option<String>,
+    /// Until when nobody is asked.
+    pub snoozed_until: Option<Timestamp>,
     /// Questions that wait for a person.
     pub open_questions: Vec<OpenQuestion>,
     /// Every question that was put to a person, in order.
@@ -125,6 +129,8 @@ pub struct OpenQuestion {
     pub choice: Choice,
     /// When it was asked.
     pub asked_at: Option<Timestamp>,
+    /// Whom it was passed on to.
+    pub passed_to: Option<String>,
 }
 
 /// A closed answer.
@@ -208,6 +214,8 @@ impl Document {
             reasons: conclusion.map(|it| it.reasons.clone()).unwrap_or_default(),
             ruled_out: texts(|it| &it.ruled_out),
             missing: texts(|it| &it.missing),
+            assignee: incident.assignee.as_ref().map(|it| it.name.clone()),
+            snoozed_until: incident.snoozed_until,
             open_questions: open_questions(&incident, knowledge),
             asked: incident
                 .questions
@@ -265,6 +273,7 @@ fn open_questions(incident: &Incident, knowledge: &Knowledge) -> Vec<OpenQuestio
             answers: answers.map(|it| Choosable { id: it.id.clone(), label: it.label.clone() }).collect(),
             choice: record.question.choice(),
             asked_at: record.asked_at,
+            passed_to: record.passed_to.as_ref().map(|it| it.name.clone()),
         }
     });
     open.collect()
@@ -359,6 +368,7 @@ impl App {
             summary.title = gate.text(&summary.title);
             summary.service = summary.service.as_deref().map(|it| gate.text(it));
             summary.endpoint = summary.endpoint.as_deref().map(|it| gate.url(it));
+            summary.assignee = summary.assignee.as_deref().map(|it| gate.text(it));
         }
         Ok(summaries)
     }
@@ -456,8 +466,10 @@ impl App {
                 || async { self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone())) };
             if known().await?.stage != Stage::Triaging {
                 let undone = self.store.pending_of(id).await?;
-                // A question's deadline has nothing left to do once triage has stopped.
-                let is_idle = |pending: &Pending| matches!(pending.action, Action::StopWaiting { .. });
+                // A deadline has nothing left to do once triage has stopped.
+                let is_idle = |pending: &Pending| {
+                    matches!(pending.action, Action::StopWaiting { .. } | Action::Wake { .. })
+                };
                 if undone.iter().all(|(pending, given_up)| *given_up || is_idle(pending)) {
                     // Read again: the last action's event may have come in between.
                     return Ok(Arc::new(known().await?));

@@ -195,7 +195,11 @@ impl Discord {
         let head = words::head(&session.templates, incident, session.config.on_call_role)?;
         let starter = match session.find_starter(incident).await? {
             Some(starter) => starter,
-            None => session.post(channel, &head, Vec::new(), &format!("head {}", incident.id), true).await?,
+            None => {
+                session
+                    .post(channel, &head, Vec::new(), &format!("head {}", incident.id), session.on_call())
+                    .await?
+            }
         };
         let thread = CreateThread::new(words::thread_name(incident))
             .auto_archive_duration(AutoArchiveDuration::ThreeDays);
@@ -219,7 +223,7 @@ impl Discord {
         let thread = thread_of(incident)?;
         let text = words::question(&session.templates, question, because)?;
         let rows = components::answers(&incident.id, question);
-        let message = session.post(thread, &text, rows, nonce, false).await?;
+        let message = session.post(thread, &text, rows, nonce, nobody()).await?;
         session.board.posted(&incident.id, question.id, message, text);
         board::show(session, incident);
         Ok(())
@@ -229,7 +233,8 @@ impl Discord {
         let session = &self.session;
         let thread = thread_of(incident)?;
         for (place, part) in words::note(&session.templates, incident, note)?.iter().enumerate() {
-            session.post(thread, part, Vec::new(), &format!("{nonce} {place}"), false).await?;
+            let nonce = format!("{nonce} {place}");
+            session.post(thread, part, Vec::new(), &nonce, person_of(note)).await?;
         }
         board::show(session, incident);
         Ok(())
@@ -241,6 +246,11 @@ impl Discord {
 }
 
 impl Session {
+    /// Calls the configured role, where there is one.
+    fn on_call(&self) -> CreateAllowedMentions {
+        self.config.on_call_role.map_or_else(nobody, |role| nobody().roles([RoleId::new(role)]))
+    }
+
     /// Posts a message. The same `key` twice, within Discord's memory of a few minutes, is once.
     async fn post(
         &self,
@@ -248,15 +258,14 @@ impl Session {
         text: &str,
         rows: Vec<CreateActionRow>,
         key: &str,
-        calls_the_role: bool,
+        calls: CreateAllowedMentions,
     ) -> Result<MessageId, ChatError> {
-        let role = self.config.on_call_role.filter(|_| calls_the_role);
         let message = CreateMessage::new()
             .content(text)
             .components(rows)
             .nonce(Nonce::String(nonce(key)))
             .enforce_nonce(true)
-            .allowed_mentions(role.map_or_else(nobody, |role| nobody().roles([RoleId::new(role)])));
+            .allowed_mentions(calls);
         let route = Route::ChannelMessages { channel_id: channel };
         let posted: Posted = self.wire.send_json(LightMethod::Post, route, &message).await?;
         Ok(posted.id)
@@ -354,6 +363,13 @@ fn nonce(key: &str) -> String {
 /// Mentions nobody, whatever the text says.
 fn nobody() -> CreateAllowedMentions {
     CreateAllowedMentions::new()
+}
+
+/// Calls the one person a note hands something to, and nobody for every other note.
+fn person_of(note: &Note) -> CreateAllowedMentions {
+    let (Note::Assigned { to, .. } | Note::PassedOn { to, .. }) = note else { return nobody() };
+    let id = to.mention.as_deref().and_then(|id| id.parse().ok()).filter(|id| *id != 0);
+    id.map_or_else(nobody, |id| nobody().users([UserId::new(id)]))
 }
 
 #[cfg(test)]

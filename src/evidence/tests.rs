@@ -223,11 +223,12 @@ fn an_incident_of_which_nothing_is_known_names_everything_as_missing() {
 #[test]
 fn news_are_what_happened_after_the_conclusion() {
     let mut incident = incident();
-    incident.record(Event::Reclassified { bucket: Bucket::Server, by: "jane @x".into() }, at(100));
+    incident
+        .record(Event::Reclassified { bucket: Bucket::Server, by: "jane @x".into(), reason: None }, at(100));
     let mut resolved = Alert::titled("alertmanager", "over");
     resolved.status = AlertStatus::Resolved;
-    incident.record(Event::Resolved { by: "alertmanager".into() }, at(400));
-    incident.record(Event::Closed { by: "jane".into() }, at(500));
+    incident.record(Event::Resolved { by: "alertmanager".into(), reason: None }, at(400));
+    incident.record(Event::Closed { by: "jane".into(), reason: None }, at(500));
     let issue = render::issue(&Templates::builtin(), &pack(&redacted(&incident))).unwrap();
     let news: Vec<(&str, &str)> = issue.news.iter().map(|it| (it.key.as_str(), it.text.as_str())).collect();
     assert_eq!(

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::conclusion::{Conclusion, Stopped};
+use super::said::Person;
 use crate::alert::{Alert, AlertStatus, IncidentKey};
 use crate::bucket::Bucket;
 use crate::outcome::{CheckKind, Report, Role};
@@ -138,15 +139,74 @@ pub enum Event {
         bucket: Bucket,
         /// Who says so.
         by: String,
+        /// Why, in their words, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The problem is over.
     Resolved {
         /// Who or what said so.
         by: String,
+        /// Why, in their words, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Nothing more is expected.
     Closed {
         /// Who closed it.
+        by: String,
+        /// Why, in their words, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A person looks at it again: it was not over, or its snooze ends early.
+    Reopened {
+        /// Who.
+        by: String,
+        /// Why, in their words, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Nobody is asked before this time.
+    Snoozed {
+        /// When it ends.
+        until: Timestamp,
+        /// Who wants quiet.
+        by: String,
+        /// Why, in their words, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A snooze is over.
+    Woke {
+        /// When it was to end: another snooze has another time.
+        until: Timestamp,
+    },
+    /// It is somebody's now.
+    Assigned {
+        /// Whose.
+        to: Person,
+        /// Who says so.
+        by: String,
+        /// Why, in their words, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A person wants the issue now, as the incident stands.
+    FilingAsked {
+        /// Who.
+        by: String,
+        /// Why, in their words, redacted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A question is handed to somebody else.
+    PassedOn {
+        /// The question.
+        question: QuestionId,
+        /// To whom.
+        to: Person,
+        /// By whom.
         by: String,
     },
     /// Something arrived that the stage does not allow; noted, without effect.
@@ -204,10 +264,32 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         Event::ActionFailed { what, retry_at: Some(at), .. } => format!("{what} failed; next try at {at}"),
         Event::ActionFailed { what, retry_at: None, .. } => format!("{what} failed and was given up"),
         Event::ActionRecovered { what } => format!("{what} waits no more"),
-        Event::Reclassified { bucket, by } => format!("{by} says it was {bucket}"),
-        Event::Resolved { by } => format!("resolved ({by})"),
-        Event::Closed { by } => format!("closed ({by})"),
+        Event::Reclassified { bucket, by, reason } => {
+            because(format!("{by} says it was {bucket}"), reason.as_deref())
+        }
+        Event::Resolved { by, reason } => because(format!("resolved ({by})"), reason.as_deref()),
+        Event::Closed { by, reason } => because(format!("closed ({by})"), reason.as_deref()),
+        Event::Reopened { by, reason } => because(format!("reopened ({by})"), reason.as_deref()),
+        Event::Snoozed { until, by, reason } => {
+            because(format!("snoozed until {until} ({by})"), reason.as_deref())
+        }
+        Event::Woke { .. } => "the snooze is over".to_owned(),
+        Event::Assigned { to, by, reason } => {
+            because(format!("assigned to {} ({by})", to.name), reason.as_deref())
+        }
+        Event::FilingAsked { by, reason } => {
+            because(format!("{by} wants the issue filed now"), reason.as_deref())
+        }
+        Event::PassedOn { question, to, by } => format!("{by} passed {question} on to {}", to.name),
         Event::Refused { reason } => reason.clone(),
         Event::CheckStarted { .. } | Event::Believed { .. } => return None,
     })
+}
+
+/// A sentence with the reason somebody gave for it.
+fn because(sentence: String, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{sentence}: {reason}"),
+        None => sentence,
+    }
 }

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_recorded_incident_replays_to_the_same_bucket() {
         let (mut incident, bucket) = replayed();
-        incident.record(Event::Resolved { by: "generic".into() }, jiff::Timestamp::UNIX_EPOCH);
+        incident.record(Event::Resolved { by: "generic".into(), reason: None }, jiff::Timestamp::UNIX_EPOCH);
         let text = record(&incident).unwrap().unwrap();
         let scenario = Scenario::parse("b.yaml", &text).unwrap();
         assert_eq!(scenario.truth.as_ref().unwrap().bucket, bucket);
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn what_a_person_said_it_was_is_the_truth() {
         let (mut incident, _) = replayed();
-        let event = Event::Reclassified { bucket: Bucket::Client, by: "ada".into() };
+        let event = Event::Reclassified { bucket: Bucket::Client, by: "ada".into(), reason: None };
         incident.record(event, jiff::Timestamp::UNIX_EPOCH);
         let text = record(&incident).unwrap().unwrap();
         assert_eq!(Scenario::parse("b.yaml", &text).unwrap().truth.unwrap().bucket, Bucket::Client);

@@ -10,9 +10,9 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Serialize;
 
 use crate::app::view::Document;
-use crate::app::{AppError, Filter, Kept, Said, Summary};
+use crate::app::{AppError, Filter, Kept, Summary};
 use crate::bucket::Bucket;
-use crate::incident::IncidentId;
+use crate::incident::{IncidentId, Said};
 use crate::question::QuestionId;
 use crate::server::problem::Problem;
 use crate::server::{Shared, alerts, incidents};
@@ -115,7 +115,8 @@ pub(super) async fn say(
         }
         _ => return Err(Problem::bad_request("the form says nothing")),
     };
-    let taken = shared.app.say(&id, said, field(&form, "by").unwrap_or("console")).await;
+    let taken =
+        shared.app.say(&id, said, field(&form, "by").unwrap_or("console"), field(&form, "reason")).await;
     after(&shared, &id, taken).await
 }
 

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 
 use crate::alert::generic;
 use crate::app::view::Document;
-use crate::app::{Filter, Said, Summary};
-use crate::bucket::Bucket;
+use crate::app::{Filter, Summary};
 use crate::incident::{IncidentId, Stage};
 use crate::question::QuestionId;
 use crate::server::problem::Problem;
@@ -74,8 +73,12 @@ pub(super) async fn show(
 
 /// A JSON body of this shape; says what is wrong with another.
 async fn json_body<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let bytes = alerts::read(body).await?;
-    serde_json::from_slice(&bytes)
+    json_of(&alerts::read(body).await?)
+}
+
+/// Bytes of this shape; says what is wrong with others.
+pub(super) fn json_of<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes)
         .map_err(|error| Problem::bad_request(format!("the body is not as expected: {error}")))
 }
 
@@ -143,66 +146,6 @@ fn words(answer: &Value) -> Option<String> {
         }
         Value::Object(_) => None,
     }
-}
-
-/// What a person says of the incident as a whole.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Word {
-    bucket: Option<String>,
-    by: Option<String>,
-}
-
-pub(super) async fn reclassify(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    body: Body,
-) -> Result<Json<Document>, Problem> {
-    let word: Word = json_body(body).await?;
-    let bucket: Bucket = word.bucket.as_deref().unwrap_or_default().parse().map_err(
-        |error: crate::bucket::UnknownBucket| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
-        },
-    )?;
-    said(&shared, &name, Said::Reclassify(bucket), word.by).await
-}
-
-pub(super) async fn resolve(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    body: Body,
-) -> Result<Json<Document>, Problem> {
-    let word = optional_word(body).await?;
-    said(&shared, &name, Said::Resolve, word.by).await
-}
-
-pub(super) async fn close(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    body: Body,
-) -> Result<Json<Document>, Problem> {
-    let word = optional_word(body).await?;
-    said(&shared, &name, Said::Close, word.by).await
-}
-
-/// Ending an incident needs no body.
-async fn optional_word(body: Body) -> Result<Word, Problem> {
-    let bytes = alerts::read(body).await?;
-    if bytes.trim_ascii().is_empty() {
-        return Ok(Word::default());
-    }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::bad_request(format!("the body is not as expected: {error}")))
-}
-
-async fn said(
-    shared: &Shared,
-    name: &str,
-    said: Said,
-    by: Option<String>,
-) -> Result<Json<Document>, Problem> {
-    let id = id(name)?;
-    shared.app.say(&id, said, by.as_deref().unwrap_or("api")).await?;
-    Ok(Json(shared.app.document(&id).await?))
 }
 
 pub(super) async fn evidence(

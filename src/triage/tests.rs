@@ -1,5 +1,6 @@
 //! The traps of each bucket, the ten worlds of the drill, and the properties that hold for any order of events.
 
+mod people;
 mod properties;
 mod traps;
 mod unalerted;
@@ -12,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bucket::Bucket;
 use crate::incident::IncidentId;
 use crate::outcome::{Outcome, Report};
 use crate::profile::ServiceProfile;
@@ -112,7 +114,7 @@ impl Desk {
                 self.filed += 1;
                 None
             }
-            Action::OpenThread | Action::StopWaiting { .. } => None,
+            Action::OpenThread | Action::StopWaiting { .. } | Action::Wake { .. } => None,
         }
     }
 

@@ -176,6 +176,10 @@ fn write_down(chat: &Chat, incident: &Mutex<Incident>, message: Inbound) {
             };
             respond.send(found.then(|| Arc::new(incident.clone()))).unwrap();
         }
+        Inbound::Say { said, by, reason, respond, .. } => {
+            incident.record(said.event(by, reason), Timestamp::UNIX_EPOCH);
+            respond.send(Ok(incident.id.clone())).unwrap();
+        }
         Inbound::List { respond } => respond.send(vec![Arc::new(incident.clone())]).unwrap(),
     }
     chat.show(&incident);
@@ -295,7 +299,7 @@ async fn an_incident_is_started_asked_for_and_listed_by_command(discord: Discord
 
 async fn a_long_rate_limit_is_told_with_its_time_and_nothing_is_sent_meanwhile(discord: Discord) {
     let table = Table::laid(discord).await;
-    let note = Note::Closed { by: "Ada".into() };
+    let note = Note::Closed { by: "Ada".into(), reason: None };
     let request = format!("POST /channels/{}/messages", table.thread());
     table.discord.fault(&request, Fault::Limited { retry_after: 0.25, global: false });
     let short = table.chat.say(&table.incident(), &note, "n1").await.unwrap_err();
@@ -314,7 +318,7 @@ async fn a_long_rate_limit_is_told_with_its_time_and_nothing_is_sent_meanwhile(d
 
 async fn a_message_whose_answer_was_lost_is_not_posted_twice(discord: Discord) {
     let table = Table::laid(discord).await;
-    let note = Note::Closed { by: "Ada".into() };
+    let note = Note::Closed { by: "Ada".into(), reason: None };
     table.discord.fault(&format!("POST /channels/{}/messages", table.thread()), Fault::DoneThen(502));
     let lost = table.chat.say(&table.incident(), &note, "n1").await.unwrap_err();
     assert!(matches!(lost.retry, Retry::After(_)), "{lost:?}");
@@ -376,7 +380,11 @@ async fn an_archived_thread_is_opened_again_for_an_edit(discord: Discord) {
 async fn a_missing_permission_is_named_and_not_tried_again(discord: Discord) {
     let table = Table::laid(discord).await;
     table.discord.fault("POST /channels/", Fault::Refusal { status: 403, code: 50013 });
-    let error = table.chat.say(&table.incident(), &Note::Closed { by: "Ada".into() }, "n").await.unwrap_err();
+    let error = table
+        .chat
+        .say(&table.incident(), &Note::Closed { by: "Ada".into(), reason: None }, "n")
+        .await
+        .unwrap_err();
     assert_eq!(error.retry, Retry::Never);
     assert!(error.reason.contains("Send Messages in Threads"), "{error}");
     table.discord.finish();

@@ -4,6 +4,7 @@
 pub(crate) mod bot;
 mod patience;
 mod process;
+mod words;
 
 use std::time::Duration;
 

@@ -52,6 +52,7 @@ stories! {
     a_decision_on_an_older_state_is_a_conflict_and_leaves_nothing,
     two_incidents_racing_for_one_key_meet_in_the_database,
     a_resolved_incident_frees_its_key_and_is_still_known_by_its_alert,
+    an_incident_that_is_opened_again_meets_the_one_that_took_its_place,
     an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_seen,
     kept_bodies_are_bounded,
     what_is_over_for_long_is_forgotten_and_what_is_open_stays,
@@ -140,13 +141,37 @@ async fn a_resolved_incident_frees_its_key_and_is_still_known_by_its_alert(place
     let store = place.open().await;
     let first = opened(1, "k");
     store.commit(first.clone()).await.unwrap();
-    store.commit(next(first.incident.clone(), Event::Resolved { by: "test".into() })).await.unwrap();
+    store
+        .commit(next(first.incident.clone(), Event::Resolved { by: "test".into(), reason: None }))
+        .await
+        .unwrap();
     assert_eq!(store.open_incident(&IncidentKey("k".into())).await.unwrap(), None);
     let sighting = store.sighting(&first.incident.alerts[0]).await.unwrap().unwrap();
     assert_eq!((sighting.incident, sighting.is_open), (first.incident.id, false));
     store.commit(opened(2, "k")).await.unwrap();
     assert_eq!(store.list(Filter::All, 10).await.unwrap().len(), 2);
     assert_eq!(store.list(Filter::Open, 10).await.unwrap().len(), 1);
+}
+
+async fn an_incident_that_is_opened_again_meets_the_one_that_took_its_place(place: Place) {
+    let store = place.open().await;
+    let first = opened(1, "k");
+    store.commit(first.clone()).await.unwrap();
+    let closed = next(first.incident.clone(), Event::Closed { by: "test".into(), reason: None });
+    store.commit(closed.clone()).await.unwrap();
+    let second = opened(2, "k");
+    store.commit(second.clone()).await.unwrap();
+    let again = next(closed.incident.clone(), Event::Reopened { by: "test".into(), reason: None });
+    let refused = store.commit(again.clone()).await;
+    assert!(matches!(&refused, Err(CommitError::KeyTaken(id)) if *id == second.incident.id), "{refused:?}");
+    assert_eq!(store.load(&first.incident.id).await.unwrap().len(), 3, "nothing of it is left");
+    store
+        .commit(next(second.incident.clone(), Event::Closed { by: "test".into(), reason: None }))
+        .await
+        .unwrap();
+    store.commit(again).await.unwrap();
+    let open = store.open_incident(&IncidentKey("k".into())).await.unwrap();
+    assert_eq!(open, Some(first.incident.id));
 }
 
 async fn an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_seen(place: Place) {
@@ -191,7 +216,10 @@ async fn what_is_over_for_long_is_forgotten_and_what_is_open_stays(place: Place)
     let (over, open) = (opened(1, "over"), opened(2, "open"));
     store.commit(over.clone()).await.unwrap();
     store.commit(open.clone()).await.unwrap();
-    store.commit(next(over.incident.clone(), Event::Resolved { by: "test".into() })).await.unwrap();
+    store
+        .commit(next(over.incident.clone(), Event::Resolved { by: "test".into(), reason: None }))
+        .await
+        .unwrap();
     assert_eq!(store.forget(now()).await.unwrap(), 0, "not older than that");
     let later = now().checked_add(SignedDuration::from_hours(1)).unwrap();
     assert_eq!(store.forget(later).await.unwrap(), 1);

@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::split::{self, MESSAGE};
 use crate::bucket::Bucket;
 use crate::chat::ChatError;
-use crate::incident::{Conclusion, Incident, IssueRef, Stage, Stopped, Trouble};
+use crate::incident::{Conclusion, Incident, IssueRef, Person, Stage, Stopped, Trouble};
 use crate::outcome::{Outcome, Report};
 use crate::runbook::Question;
-use crate::template::Templates;
+use crate::template::{Templates, neutral};
 use crate::triage::Note;
 
 /// Cells of the longest bar.
@@ -304,6 +304,9 @@ struct NoteValues<'a> {
     by: Option<&'a str>,
     reason: Option<&'a str>,
     issue: Option<String>,
+    question: Option<&'static str>,
+    whom: Option<String>,
+    until: Option<String>,
 }
 
 impl<'a> NoteValues<'a> {
@@ -312,14 +315,37 @@ impl<'a> NoteValues<'a> {
             Note::Concluded => Self { note: "concluded", ..Self::default() },
             Note::Filed => Self { note: "filed", ..Self::default() },
             Note::Changed { from } => Self { note: "changed", from: Some(*from), ..Self::default() },
-            Note::Reclassified { bucket, by } => {
-                Self { note: "reclassified", bucket: Some(*bucket), by: Some(by), ..Self::default() }
+            Note::Reclassified { bucket, by, reason } => {
+                Self { bucket: Some(*bucket), ..Self::word("reclassified", by, reason.as_deref()) }
             }
-            Note::Resolved { by } => Self { note: "resolved", by: Some(by), ..Self::default() },
-            Note::Closed { by } => Self { note: "closed", by: Some(by), ..Self::default() },
+            Note::Resolved { by, reason } => Self::word("resolved", by, reason.as_deref()),
+            Note::Closed { by, reason } => Self::word("closed", by, reason.as_deref()),
+            Note::Reopened { by, reason } => Self::word("reopened", by, reason.as_deref()),
+            Note::Snoozed { until, by, reason } => {
+                let until = format!("<t:{0}:f> (<t:{0}:R>)", until.as_second());
+                Self { until: Some(until), ..Self::word("snoozed", by, reason.as_deref()) }
+            }
+            Note::Woke => Self { note: "woke", ..Self::default() },
+            Note::Assigned { to, by, reason } => {
+                Self { whom: Some(called(to)), ..Self::word("assigned", by, reason.as_deref()) }
+            }
+            Note::PassedOn { question, to, by } => {
+                let question = Some(question.id());
+                Self { question, whom: Some(called(to)), ..Self::word("passed_on", by, None) }
+            }
             Note::Refused { reason } => Self { note: "refused", reason: Some(reason), ..Self::default() },
         }
     }
+
+    fn word(note: &'static str, by: &'a str, reason: Option<&'a str>) -> Self {
+        Self { note, by: Some(by), reason, ..Self::default() }
+    }
+}
+
+/// Somebody as Discord calls them, or by their name where that is all that is known.
+fn called(person: &Person) -> String {
+    let id = person.mention.as_deref().filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
+    id.map_or_else(|| neutral::inline(&person.name), |id| format!("<@{id}>"))
 }
 
 /// The name of an incident's thread.
@@ -430,9 +456,18 @@ mod tests {
         let notes = [
             Note::Changed { from: Bucket::Server },
             Note::Filed,
-            Note::Reclassified { bucket: Bucket::Auth, by: "Ada".into() },
-            Note::Resolved { by: "alertmanager".into() },
-            Note::Closed { by: "Ada".into() },
+            Note::Reclassified { bucket: Bucket::Auth, by: "Ada".into(), reason: None },
+            Note::Resolved { by: "alertmanager".into(), reason: None },
+            Note::Closed { by: "Ada".into(), reason: Some("a duplicate".into()) },
+            Note::Reopened { by: "Ada".into(), reason: None },
+            Note::Snoozed { until: jiff::Timestamp::UNIX_EPOCH, by: "Ada".into(), reason: None },
+            Note::Woke,
+            Note::Assigned { to: Person::named("Grace"), by: "Ada".into(), reason: None },
+            Note::PassedOn {
+                question: QuestionId::TokenState,
+                to: Person { name: "Grace".into(), mention: Some("42".into()) },
+                by: "Ada".into(),
+            },
             Note::Refused { reason: "an answer after the end".into() },
         ];
         let mut incident = incident();

@@ -245,15 +245,37 @@ pub(super) fn note(ink: Ink, incident: &Incident, note: &Note) -> Vec<String> {
         }
         // The issue stands below the conclusion already, or is shown now: see `issue`.
         Note::Filed => Vec::new(),
-        Note::Reclassified { bucket, by } => {
-            news(ink, &[span(Tone::Plain, format!("{by} says it was {bucket}"))])
+        Note::Reclassified { bucket, by, reason } => {
+            word(ink, &format!("{by} says it was {bucket}"), reason.as_deref())
         }
-        Note::Resolved { by } => {
-            news(ink, &[span(Tone::Good, "resolved"), span(Tone::Plain, format!(", says {by}"))])
+        Note::Resolved { by, reason } => {
+            let says = because(&format!(", says {by}"), reason.as_deref());
+            news(ink, &[span(Tone::Good, "resolved"), span(Tone::Plain, says)])
         }
-        Note::Closed { by } => news(ink, &[span(Tone::Plain, format!("closed by {by}"))]),
+        Note::Closed { by, reason } => word(ink, &format!("closed by {by}"), reason.as_deref()),
+        Note::Reopened { by, reason } => word(ink, &format!("reopened by {by}"), reason.as_deref()),
+        Note::Snoozed { until, by, reason } => {
+            word(ink, &format!("{by} wants quiet until {until}"), reason.as_deref())
+        }
+        Note::Woke => news(ink, &[span(Tone::Plain, "the snooze is over, and the incident is not")]),
+        Note::Assigned { to, by, reason } => {
+            word(ink, &format!("{by} assigns it to {}", to.name), reason.as_deref())
+        }
+        Note::PassedOn { question, to, by } => {
+            let says = format!("{by} thinks that {} can answer {question}", to.name);
+            news(ink, &[span(Tone::Plain, says)])
+        }
         Note::Refused { reason } => refused(ink, reason),
     }
+}
+
+/// What somebody said, and why.
+fn word(ink: Ink, says: &str, reason: Option<&str>) -> Vec<String> {
+    news(ink, &[span(Tone::Plain, because(says, reason))])
+}
+
+fn because(says: &str, reason: Option<&str>) -> String {
+    reason.map_or_else(|| says.to_owned(), |reason| format!("{says}: {reason}"))
 }
 
 fn news(ink: Ink, body: &[Span]) -> Vec<String> {

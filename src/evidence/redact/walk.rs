@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{Gate, structure};
 use crate::alert::Alert;
 use crate::incident::{
-    Conclusion, Hypothesis, Incident, QuestionRecord, Reason, Step, StepRecord, StepState, TimelineEntry,
-    Trouble,
+    Conclusion, Hypothesis, Incident, Person, QuestionRecord, Reason, Step, StepRecord, StepState,
+    TimelineEntry, Trouble,
 };
 use crate::outcome::{CheckKind, Report};
 use crate::profile::{Dependency, MetricsProfile, ServiceProfile};
@@ -33,6 +33,8 @@ pub(super) fn incident(from: &Incident, gate: &Gate) -> Incident {
         buckets: from.buckets.clone(),
         conclusion: from.conclusion.as_ref().map(|it| conclusion(it, gate)),
         reclassified: from.reclassified.as_ref().map(|(bucket, by)| (*bucket, gate.text(by))),
+        assignee: from.assignee.as_ref().map(|it| person(it, gate)),
+        snoozed_until: from.snoozed_until,
         thread: from.thread.clone(),
         issue: from.issue.clone(),
         troubles: from
@@ -131,7 +133,12 @@ fn question(from: &QuestionRecord, gate: &Gate) -> QuestionRecord {
         }),
         by: from.by.as_deref().map(|it| gate.text(it)),
         answered_at: from.answered_at,
+        passed_to: from.passed_to.as_ref().map(|it| person(it, gate)),
     }
+}
+
+fn person(from: &Person, gate: &Gate) -> Person {
+    Person { name: gate.text(&from.name), mention: from.mention.clone() }
 }
 
 fn step_record(from: &StepRecord, gate: &Gate) -> StepRecord {

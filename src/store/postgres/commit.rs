@@ -18,6 +18,7 @@ const DEADLOCK: &str = "40P01";
 impl Postgres {
     pub(in crate::store) async fn commit(&self, commit: Commit) -> Result<Vec<Pending>, CommitError> {
         let doubt = Doubt::begin(self);
+        let (id, key) = (commit.incident.id.clone(), commit.incident.key.clone());
         match self.try_commit(commit).await {
             Ok(pending) => {
                 doubt.end();
@@ -32,6 +33,12 @@ impl Postgres {
             {
                 doubt.end();
                 Err(CommitError::Conflict)
+            }
+            // An incident that was over and is opened again meets the open one with its key.
+            Err(TryError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {
+                doubt.end();
+                let holder = self.open_incident(&key).await?.filter(|holder| *holder != id);
+                Err(holder.map_or(CommitError::Conflict, CommitError::KeyTaken))
             }
             Err(TryError::Database(error)) => {
                 tracing::error!(%error, "the store could not be written");

@@ -224,8 +224,16 @@ async fn write_incident(
             .bind(incident.id.as_str())
             .bind(rows::place(expected_seq))
             .execute(&mut **tx)
-            .await?;
-        return if moved.rows_affected() == 1 { Ok(()) } else { Err(CommitError::Conflict) };
+            .await;
+        return match moved {
+            Ok(moved) if moved.rows_affected() == 1 => Ok(()),
+            Ok(_) => Err(CommitError::Conflict),
+            // It was over, and is opened again.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Err(who_holds(tx, &incident.key.0).await?)
+            }
+            Err(error) => Err(error.into()),
+        };
     }
     let created = sqlx::query(
         "INSERT INTO incidents (id, key, seq, stage, opened_ms, updated_ms, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",

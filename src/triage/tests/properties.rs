@@ -138,7 +138,7 @@ fn a_resolved_alert_ends_the_incident_and_updates_the_issue() {
     let filed = desk.filed;
     desk.run(resolved("500s"));
     assert_eq!(desk.incident.stage, Stage::Resolved);
-    assert_eq!(desk.said.last(), Some(&Note::Resolved { by: "generic".into() }));
+    assert_eq!(desk.said.last(), Some(&Note::Resolved { by: "generic".into(), reason: None }));
     assert_eq!(desk.filed, filed + 1);
 }
 
@@ -149,7 +149,7 @@ fn an_incident_that_ends_before_triage_does_still_gets_its_issue() {
     let stepped =
         step(&KNOWLEDGE, desk.incident.clone(), Event::AlertReceived { alert }, Timestamp::UNIX_EPOCH);
     desk.incident = stepped.incident;
-    desk.run(Event::Resolved { by: "ann".into() });
+    desk.run(Event::Resolved { by: "ann".into(), reason: None });
     assert!(desk.incident.conclusion.is_some());
     assert_eq!(desk.filed, 1);
 }
@@ -176,7 +176,7 @@ fn a_late_answer_that_changes_the_boundary_is_said() {
 #[test]
 fn an_answer_after_the_end_is_refused_and_says_so() {
     let mut desk = Desk::new(profile()).alert("500s", Some(500));
-    desk.run(Event::Closed { by: "ann".into() });
+    desk.run(Event::Closed { by: "ann".into(), reason: None });
     let answer = Answer::parse(QuestionId::ClientScope, "one_sdk").unwrap();
     desk.run(Event::AnswerGiven { question: QuestionId::ClientScope, answer, by: "ann".into() });
     assert!(matches!(desk.said.last(), Some(Note::Refused { .. })), "{:?}", desk.said);
@@ -186,9 +186,9 @@ fn an_answer_after_the_end_is_refused_and_says_so() {
 fn a_correction_by_a_person_reaches_the_issue() {
     let mut desk = Desk::new(profile()).alert("500s", Some(500));
     let filed = desk.filed;
-    desk.run(Event::Reclassified { bucket: Bucket::Auth, by: "ann".into() });
+    desk.run(Event::Reclassified { bucket: Bucket::Auth, by: "ann".into(), reason: None });
     assert_eq!(desk.filed, filed + 1);
-    desk.run(Event::Reclassified { bucket: Bucket::Auth, by: "ann".into() });
+    desk.run(Event::Reclassified { bucket: Bucket::Auth, by: "ann".into(), reason: None });
     assert_eq!(desk.filed, filed + 1);
 }
 

@@ -12,10 +12,14 @@ use serde::{Deserialize, Serialize};
 
 pub mod alertmanager;
 pub mod body;
+pub mod door;
 pub mod generic;
 pub mod jq;
 pub mod mapping;
 pub mod reading;
+pub mod signature;
+pub mod silence;
+pub mod sns;
 pub mod source;
 
 pub use source::Source;

@@ -29,18 +29,32 @@ use crate::template::Templates;
 use crate::tracker::Tracker;
 use crate::triage::{self, Action};
 
+mod changes;
 mod counters;
+mod deliveries;
+mod doors;
 mod inbound;
 mod intake;
 mod lanes;
 mod perform;
 mod replicas;
+mod rules;
+mod silences;
+mod sns;
 pub mod view;
 
-pub use crate::store::{Figures, Filter, Kept, Summary, Unavailable};
+pub use crate::store::{
+    ChangeFilter, Figures, Filter, Kept, KeptFilter, RecordedChange, Summary, Tally, Unavailable, Verdict,
+};
+pub use changes::Recorded as RecordedChanges;
 pub use counters::{LIMITS_S, Spans};
+pub use deliveries::{Delivery, Replayed, Shown as ShownDelivery};
+pub use doors::{Beat, Health, Heartbeat};
 pub use intake::{Accepted, Joined};
 pub use perform::CheckRefused;
+pub use rules::Rules;
+pub use silences::ShownSilence;
+pub use sns::SnsRefused;
 
 use counters::Counters;
 use lanes::Lanes;
@@ -94,6 +108,15 @@ pub enum AppError {
     /// The incident's stage does not allow it, or the reply is no answer; says why, for the person.
     #[error("{0}")]
     Refused(String),
+    /// There is no such kept delivery.
+    #[error("no delivery {0} is kept (any more)")]
+    NoSuchDelivery(i64),
+    /// There is no such silence.
+    #[error("there is no silence {0}")]
+    NoSuchSilence(String),
+    /// The body is not as expected; says what was.
+    #[error("{0}")]
+    Malformed(String),
     /// The body is not this source's; it was kept.
     #[error(transparent)]
     NotThisSource(#[from] NotThisSource),
@@ -121,6 +144,7 @@ pub struct App {
     updates: broadcast::Sender<Update>,
     ticks: watch::Sender<u64>,
     counters: Counters,
+    doors: doors::State,
     /// Questions somebody replied to in words that were no answer, once.
     misread: Mutex<BTreeSet<(IncidentId, QuestionId)>>,
 }
@@ -160,13 +184,16 @@ impl App {
             updates: broadcast::Sender::new(UPDATES),
             ticks: watch::Sender::new(0),
             counters: Counters::default(),
+            doors: doors::State::default(),
             misread: Mutex::default(),
         });
+        app.read_silences().await?;
         app.show_open_incidents().await?;
         if !pending.is_empty() {
             tracing::info!(actions = pending.len(), "carrying on with what was pending");
         }
         lanes::enqueue(&app, pending);
+        doors::tend(&app);
         if app.store.is_shared() {
             replicas::beat(&app);
         }
@@ -183,6 +210,9 @@ impl App {
             tracing::warn!(
                 "stopped before every running action was done; they are repeated at the next start"
             );
+        }
+        if let Err(error) = self.write_tallies().await {
+            tracing::warn!(%error, "what the doors counted lately is lost");
         }
         if let Err(error) = self.store.release().await {
             tracing::warn!(%error, "the leases of this replica run out by themselves");

@@ -19,6 +19,9 @@ use crate::profile::ServiceProfile;
 use crate::yaml::{self, Problem};
 
 mod file;
+mod sources;
+
+pub use sources::SourceSettings;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "firstcheck.yaml";
@@ -54,8 +57,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where incidents and actions are kept.
     pub store: Store,
-    /// Sources whose deliveries are taken, each with the credential its sender must show.
-    pub sources: BTreeMap<Source, Option<Secret>>,
+    /// Sources whose deliveries are taken, each with what its sender must show.
+    pub sources: BTreeMap<Source, SourceSettings>,
     /// The credential of the API and the console.
     pub api_token: Option<Secret>,
     /// Where people read and answer.
@@ -351,36 +354,6 @@ impl Reader<'_> {
         })
     }
 
-    /// Without `sources:` every source is on; with it, those that are named. The operator's own mappings (`sources/*.yaml` in
-    /// the runbooks folder) stand beside the shipped ones, and take the place of one with the same name.
-    fn sources(
-        &self,
-        written: Option<BTreeMap<String, file::SourceSection>>,
-        mapped: &[(String, String)],
-    ) -> Result<BTreeMap<Source, Option<Secret>>, Problem> {
-        let first = |problems: Vec<Problem>| problems.into_iter().next();
-        let own = Source::read_files(mapped).map_err(|problems| {
-            first(problems)
-                .unwrap_or_else(|| self.problem("runbooks", "runbooks", "a mapping cannot be read"))
-        })?;
-        let mut all: BTreeMap<String, Source> = BTreeMap::new();
-        for source in Source::all().into_iter().chain(own) {
-            all.insert(source.id().to_owned(), source);
-        }
-        let Some(written) = written else {
-            return Ok(all.into_values().map(|source| (source, None)).collect());
-        };
-        let read = |(name, section): (String, file::SourceSection)| {
-            let source = all.get(&name).cloned().or_else(|| Source::named(&name)).ok_or_else(|| {
-                let known: Vec<&str> = all.keys().map(String::as_str).collect();
-                let message = format!("unknown source `{name}`; the sources are {}", known.join(", "));
-                self.problem("sources", &name, message).did_you_mean(&name, known)
-            })?;
-            Ok((source, self.secret(&name, &section.secret())?))
-        };
-        written.into_iter().map(read).collect()
-    }
-
     fn chat(&self, written: file::ChatSection) -> Result<Chat, Problem> {
         let Some(discord) = written.discord else { return Ok(Chat::Console) };
         Ok(Chat::Discord(Box::new(Discord {
@@ -506,9 +479,10 @@ impl Reader<'_> {
             let problem = format!("listening on {} needs a credential for {what}", settings.listen);
             Err(self.problem("listen", "listen", problem))
         };
-        if let Some((source, _)) = settings.sources.iter().find(|(_, secret)| secret.is_none()) {
+        if let Some((source, _)) = settings.sources.iter().find(|(_, it)| it.is_open()) {
             let name = source.id();
-            return refuse(format!("the source `{name}`: `sources: {{{name}: {{token_env: NAME}}}}`"));
+            let way = if source.door().signature.is_some() { "secret_env" } else { "token_env" };
+            return refuse(format!("the source `{name}`: `sources: {{{name}: {{{way}: NAME}}}}`"));
         }
         if settings.api_token.is_none() {
             return refuse("the API and the console: `api: {token_env: NAME}`".to_owned());

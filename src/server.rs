@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -21,16 +21,20 @@ use crate::app::App;
 
 mod alerts;
 mod check;
+mod changes;
 mod connections;
 mod console;
+mod credentials;
+mod doors;
 mod guard;
 mod health;
 mod incidents;
+mod intake_body;
 mod problem;
 mod words;
 
-/// Bytes of a body: the largest alert formats seen are 256 KiB; GitHub's 25 MB are no alerts.
-pub const BODY_BYTES: usize = 1024 * 1024;
+pub use crate::alert::door::BODY_BYTES;
+pub use credentials::Credentials;
 
 /// Deliveries that are taken at once. More would only queue up behind the disk and be answered too late for their senders,
 /// who give up after 1 s to 15 s; they are told to come again instead.
@@ -39,8 +43,8 @@ const DELIVERIES_AT_ONCE: usize = 256;
 /// Who may come in.
 #[derive(Clone, Default)]
 pub struct Doors {
-    /// The sources whose deliveries are taken, each with the token its sender must show, if any.
-    pub sources: BTreeMap<Source, Option<String>>,
+    /// The sources whose deliveries are taken, each with what its sender must show.
+    pub sources: BTreeMap<Source, Credentials>,
     /// The token of the API, the console and the metrics, if any.
     pub api_token: Option<String>,
 }
@@ -56,17 +60,19 @@ impl Doors {
     /// Every source is taken and nobody needs a token: for a server on loopback.
     #[must_use]
     pub fn open() -> Self {
-        Self { sources: Source::all().into_iter().map(|source| (source, None)).collect(), api_token: None }
+        Self {
+            sources: Source::all().into_iter().map(|source| (source, Credentials::default())).collect(),
+            api_token: None,
+        }
     }
 }
 
 impl Doors {
-    /// The source of this name that is taken, and the token its sender must show. Dashes, underscores and case of a name do
+    /// The source of this name that is taken, and what its sender must show. Dashes, underscores and case of a name do
     /// not count.
-    fn source(&self, name: &str) -> Option<(&Source, Option<&String>)> {
+    fn source(&self, name: &str) -> Option<(&Source, &Credentials)> {
         let found = self.sources.iter().find(|(source, _)| source.id() == name);
-        let found = found.or_else(|| self.sources.get_key_value(&Source::named(name)?));
-        found.map(|(source, token)| (source, token.as_ref()))
+        found.or_else(|| self.sources.get_key_value(&Source::named(name)?))
     }
 }
 
@@ -78,6 +84,8 @@ struct Shared {
     /// Whether only this machine can reach us: then a `Host` that is not this machine is a browser that was lied to.
     is_loopback: bool,
     deliveries: Arc<Semaphore>,
+    /// Turns of large bodies.
+    large: Arc<Semaphore>,
 }
 
 /// Serves until `shutdown` is ready, then finishes the requests that are being answered.
@@ -92,7 +100,8 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let is_loopback = listener.local_addr()?.ip().is_loopback();
     let deliveries = Arc::new(Semaphore::new(DELIVERIES_AT_ONCE));
-    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries };
+    let large = Arc::new(Semaphore::new(intake_body::LARGE_AT_ONCE));
+    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries, large };
     connections::serve(listener, router(shared), connections::Limits::default(), shutdown).await
 }
 
@@ -113,13 +122,24 @@ fn router(shared: Shared) -> Router {
         .route("/api/incidents/{id}/snooze", post(words::snooze))
         .route("/api/incidents/{id}/assign", post(words::assign))
         .route("/api/incidents/{id}/file", post(words::file))
+        .route("/api/sources", get(doors::sources))
+        .route("/api/deliveries", get(doors::deliveries))
+        .route("/api/deliveries/{id}/replay", post(doors::replay))
+        .route("/api/silences", get(doors::silences).post(doors::silence))
+        .route("/api/silences/{id}", delete(doors::end_silence))
+        .route("/api/changes", get(doors::changes))
         .route("/api/check/{kind}", get(check::run))
         .route("/api/openapi.json", get(health::openapi))
         .route("/metrics", get(health::metrics))
         .route_layer(middleware::from_fn_with_state(shared.clone(), guard::private));
     Router::new()
-        .route("/alerts/{source}", post(alerts::receive))
-        .route("/alerts/{source}/", post(alerts::receive))
+        .route("/alerts/{source}", post(alerts::receive).fallback(alerts::receive))
+        .route("/alerts/{source}/", post(alerts::receive).fallback(alerts::receive))
+        .route("/alerts/{source}/{token}", post(alerts::receive).fallback(alerts::receive))
+        .route("/alerts/{source}/{token}/", post(alerts::receive).fallback(alerts::receive))
+        .route("/changes", post(changes::receive))
+        .route("/changes/", post(changes::receive))
+        .route("/changes/{source}", post(changes::receive_of))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(private)

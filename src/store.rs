@@ -24,11 +24,13 @@ use crate::incident::{Incident, IncidentId, Recorded};
 use crate::triage::Action;
 
 mod backend;
+mod doors;
 mod postgres;
 mod rows;
 mod sqlite;
 
 pub use backend::Store;
+pub use doors::{ChangeFilter, KeptDelivery, KeptFilter, Note, RecordedChange, Tally};
 
 /// How often a replica of a shared store renews its lease and looks for work that nobody does.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -36,8 +38,8 @@ pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Bytes of a kept body: the largest alerts seen are 256 KiB, and the first 64 KiB tell what is wrong with a bad one.
 pub const KEPT_BODY_BYTES: usize = 64 * 1024;
 
-/// Kept deliveries; older ones make room. At 64 KiB each this bounds the table to 64 MiB.
-pub const KEPT_DELIVERIES: i64 = 1000;
+/// Kept deliveries of one source; older ones make room. At 64 KiB each this bounds a source to 6 MiB.
+pub const KEPT_DELIVERIES: i64 = 100;
 
 /// The store cannot be read or written now: disk full, locked, gone. Not the caller's fault; trying again may help.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +174,8 @@ pub enum Verdict {
     Bad,
     /// This source's, but a word or an event nobody maps; the sender was told 202.
     Unmapped,
+    /// An alert that a silence held back; the sender was told 202.
+    Silenced,
 }
 
 impl Verdict {
@@ -181,6 +185,7 @@ impl Verdict {
         match self {
             Self::Bad => "bad",
             Self::Unmapped => "unmapped",
+            Self::Silenced => "silenced",
         }
     }
 }
@@ -200,6 +205,9 @@ pub struct Kept {
     pub size_bytes: u64,
     /// Its beginning, at most [`KEPT_BODY_BYTES`].
     pub body: String,
+    /// The headers its mapping looks at; empty in lists that do not show them.
+    #[serde(skip)]
+    pub headers: std::collections::BTreeMap<String, String>,
 }
 
 /// What a list shows of an incident. Not redacted.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::alert::door::DoorRule;
 use crate::alert::jq::{Failed, Filter, Refused};
 use crate::alert::reading::{self, StatusWord};
 use crate::alert::{Alert, NotThisSource, TransportError, Understood};
@@ -48,6 +49,9 @@ pub struct MappingFile {
     /// Where the vendor documents the format.
     #[serde(default)]
     pub docs: Option<String>,
+    /// What its door does before the body is read.
+    #[serde(default)]
+    pub door: DoorRule,
     /// jq: true for every body of this source. A body for which it is not is refused.
     pub is: String,
     /// jq: an object for each alert, or a text that says why there is none.
@@ -112,6 +116,8 @@ fn differs(name: &str, found: &Value, wanted: &Value) -> Option<String> {
 #[derive(Debug)]
 pub struct Mapping {
     name: String,
+    title: String,
+    door: DoorRule,
     is: Filter,
     alerts: Filter,
 }
@@ -139,7 +145,9 @@ impl Mapping {
         let (is, alerts) = (filter("is:", &written.is), filter("alerts:", &written.alerts));
         match (is, alerts) {
             (Some(is), Some(alerts)) if problems.is_empty() => {
-                Ok((Self { name: written.source.clone(), is, alerts }, written))
+                let (name, title, door) =
+                    (written.source.clone(), written.title.clone(), written.door.clone());
+                Ok((Self { name, title, door, is, alerts }, written))
             }
             _ => Err(problems),
         }
@@ -176,6 +184,18 @@ impl Mapping {
             Err(failed) => understood.ignored = Some(format!("the mapping does not fit this body: {failed}")),
         }
         Ok(understood)
+    }
+
+    /// What its door does before the body is read.
+    #[must_use]
+    pub fn door(&self) -> &DoorRule {
+        &self.door
+    }
+
+    /// The system, for people.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
     }
 
     fn refuse(&self, why: &str) -> NotThisSource {
@@ -362,7 +382,9 @@ const SECRET_FIELDS: [&str; 22] = [
     "password",
 ];
 
-fn without_secrets(value: &Value) -> Value {
+/// A body without the fields that are credentials or handshakes by their name.
+#[must_use]
+pub fn without_secrets(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let is_open = |name: &str| !SECRET_FIELDS.contains(&name.to_ascii_lowercase().as_str());

@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde_json::Value;
 
+use crate::alert::door::{DoorRule, Method};
 use crate::alert::mapping::{Mapping, MappingFile};
 use crate::alert::{NotThisSource, Understood, alertmanager, generic};
 use crate::yaml::Problem;
@@ -91,6 +92,36 @@ impl Source {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.name
+    }
+
+    /// What its door does before the body is read.
+    #[must_use]
+    pub fn door(&self) -> &DoorRule {
+        static GENERIC: LazyLock<DoorRule> =
+            LazyLock::new(|| DoorRule { methods: vec![Method::Put], ..DoorRule::default() });
+        static PLAIN: LazyLock<DoorRule> = LazyLock::new(DoorRule::default);
+        match &self.0.reader {
+            Reader::Rust(_) if self.id() == "generic" => &GENERIC,
+            Reader::Rust(_) => &PLAIN,
+            Reader::Added(mapping) => mapping.door(),
+            Reader::Shipped(text, compiled) => {
+                compiled.get_or_init(|| compile(self.id(), text)).as_ref().map_or(&PLAIN, Mapping::door)
+            }
+        }
+    }
+
+    /// The system, for people.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.0.reader {
+            Reader::Rust(_) if self.id() == "generic" => "Anything that posts our own fields".to_owned(),
+            Reader::Rust(_) => "Prometheus Alertmanager".to_owned(),
+            Reader::Added(mapping) => mapping.title().to_owned(),
+            Reader::Shipped(text, _) => {
+                let title = text.lines().find_map(|line| line.strip_prefix("title: "));
+                title.unwrap_or(self.id()).trim_matches(['"', '\'']).to_owned()
+            }
+        }
     }
 
     /// Whether reading takes microseconds and needs no thread of its own.

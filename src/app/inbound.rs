@@ -209,6 +209,6 @@ fn for_people(error: &AppError) -> String {
             "The bot cannot write to its store now, so this was not taken. Please try again in a minute."
                 .to_owned()
         }
-        AppError::NoSuchIncident(_) | AppError::Refused(_) | AppError::NotThisSource(_) => error.to_string(),
+        _ => error.to_string(),
     }
 }

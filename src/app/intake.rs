@@ -8,28 +8,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::alert::{Alert, AlertStatus, IncidentKey, NotThisSource, Source, Understood};
+use crate::app::deliveries::Unread;
 use crate::app::{App, AppError};
 use crate::clock;
 use crate::incident::{Event, Incident, IncidentId};
 use crate::profile::ServiceProfile;
-use crate::store::{CommitError, Kept, Unavailable, Verdict};
+use crate::store::{CommitError, Tally, Unavailable, Verdict};
 
 /// How far ahead of us a sender's clock may be before its start time is taken for a wrong clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
+/// Why an end is kept that ends nothing.
+pub(super) const UNKNOWN_END: &str = "an end without a known beginning";
+
 /// A delivery that is durable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The incidents its alerts belong to, in the order of the body.
     pub incidents: Vec<Joined>,
 }
 
 /// An incident and how many alerts of a delivery it took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// The incident.
     pub id: IncidentId,
@@ -63,10 +67,10 @@ impl App {
         headers: BTreeMap<String, String>,
     ) -> Result<Accepted, AppError> {
         let body = Arc::new(body);
-        let understood = match understand(source, &body, headers).await {
+        let understood = match understand(source, &body, headers.clone()).await {
             Ok(understood) => understood,
             Err(refused) => {
-                self.keep(source.id(), Verdict::Bad, &refused.why, &body.to_string()).await?;
+                self.keep(source.id(), Verdict::Bad, &refused.why, Unread::Json(&body), headers).await?;
                 return Err(refused.into());
             }
         };
@@ -79,18 +83,21 @@ impl App {
             &format!("source=\"{}\"", source.id()),
             alerts.len() as u64,
         );
+        self.doors.tally(source.id(), Tally { alerts: alerts.len() as u64, ..Tally::default() });
         if let Some(reason) = ignored {
-            self.keep(source.id(), Verdict::Unmapped, &reason, &body.to_string()).await?;
+            self.keep(source.id(), Verdict::Unmapped, &reason, Unread::Json(&body), headers).await?;
         }
-        self.sort_out(alerts).await
+        self.sort_out(self.unsilenced(alerts).await?).await
     }
 
-    /// Keeps a body that could not even be read.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when it could not be kept.
-    pub async fn keep_unreadable(&self, source: &str, reason: &str, body: &[u8]) -> Result<(), Unavailable> {
-        self.keep(source, Verdict::Bad, reason, &String::from_utf8_lossy(body)).await
+    /// What a kept delivery says today.
+    pub(super) async fn read_again(
+        &self,
+        source: &Source,
+        body: Value,
+        headers: BTreeMap<String, String>,
+    ) -> Result<Understood, NotThisSource> {
+        understand(source, &Arc::new(body), headers).await
     }
 
     /// A person says that something fails; gives the incident it opened or joined.
@@ -108,39 +115,8 @@ impl App {
         Ok(self.open_or_join(&key, vec![alert]).await?)
     }
 
-    async fn keep(
-        &self,
-        source: &str,
-        verdict: Verdict,
-        reason: &str,
-        body: &str,
-    ) -> Result<(), Unavailable> {
-        match verdict {
-            Verdict::Bad => {
-                tracing::warn!(source, reason, "a delivery is not this source's; it was refused and kept");
-            }
-            // An end whose beginning nobody saw is everyday life after a restart of the monitoring system.
-            Verdict::Unmapped => tracing::info!(source, reason, "a delivery became no alert; it was kept"),
-        }
-        self.counters.add(
-            "firstcheck_deliveries_kept_total",
-            &format!("source=\"{source}\",verdict=\"{}\"", verdict.id()),
-            1,
-        );
-        let gate = self.gate(&IncidentId::from_seed(0));
-        let kept = Kept {
-            at: clock::now(),
-            source: source.to_owned(),
-            verdict,
-            reason: gate.text(reason),
-            size_bytes: body.len() as u64,
-            body: gate.text(&body[..body.floor_char_boundary(crate::store::KEPT_BODY_BYTES)]),
-        };
-        self.store.keep(kept).await
-    }
-
     /// Sorts the alerts by where they belong and lets each incident take its own, side by side.
-    async fn sort_out(self: &Arc<Self>, alerts: Vec<Alert>) -> Result<Accepted, AppError> {
+    pub(super) async fn sort_out(self: &Arc<Self>, alerts: Vec<Alert>) -> Result<Accepted, AppError> {
         let now = clock::now();
         let mut groups: Vec<(Place, Vec<Alert>)> = Vec::new();
         for mut alert in alerts {
@@ -167,7 +143,7 @@ impl App {
         Ok(match (alert.status, sighting) {
             (_, Some(seen)) if seen.is_open => Place::Join(seen.incident),
             (AlertStatus::Resolved, Some(seen)) => Place::Known(seen.incident),
-            (AlertStatus::Resolved, None) => Place::Nowhere("an end without a known beginning"),
+            (AlertStatus::Resolved, None) => Place::Nowhere(UNKNOWN_END),
             (AlertStatus::Firing, Some(seen)) if is_late(alert.started_at, seen.started_at) => {
                 Place::Known(seen.incident)
             }
@@ -187,7 +163,8 @@ impl App {
             Place::Known(id) => id,
             Place::Nowhere(reason) => {
                 for alert in alerts {
-                    self.keep(&alert.source, Verdict::Unmapped, reason, &alert.raw.to_string()).await?;
+                    let raw = Unread::Json(&alert.raw);
+                    self.keep(&alert.source, Verdict::Unmapped, reason, raw, BTreeMap::new()).await?;
                 }
                 return Ok(None);
             }

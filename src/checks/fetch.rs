@@ -63,8 +63,31 @@ pub async fn document(
     max: usize,
     deadline: Instant,
 ) -> Result<Document, FetchError> {
+    follow(env, url, MOST_REDIRECTS, max, deadline).await
+}
+
+/// As [`document`]; an answer that leads elsewhere is an error.
+///
+/// # Errors
+/// [`FetchError`].
+pub async fn without_redirects(
+    env: &Environment,
+    url: &Url,
+    max: usize,
+    deadline: Instant,
+) -> Result<Document, FetchError> {
+    follow(env, url, 0, max, deadline).await
+}
+
+async fn follow(
+    env: &Environment,
+    url: &Url,
+    most: usize,
+    max: usize,
+    deadline: Instant,
+) -> Result<Document, FetchError> {
     let mut url = url.clone();
-    for _ in 0..=MOST_REDIRECTS {
+    for _ in 0..=most {
         // The timer looks only every millisecond: a quick server would still answer within the last.
         if Instant::now() >= deadline {
             return Err(FetchError::Late);
@@ -82,7 +105,7 @@ pub async fn document(
             None => return read(answer, url, max, deadline).await,
         }
     }
-    Err(FetchError::Unavailable(format!("it redirects more than {MOST_REDIRECTS} times")))
+    Err(FetchError::Unavailable(format!("it redirects more than {most} times")))
 }
 
 /// A client for one hop, pinned to addresses that the policy lets us reach.

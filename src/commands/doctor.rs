@@ -212,8 +212,8 @@ async fn tracker(settings: &Settings) -> Finding {
 /// Doors with a key, and doors without.
 fn sources(settings: &Settings) -> Vec<Finding> {
     let part = "sources";
-    let (guarded, open): (Vec<_>, Vec<_>) = settings.sources.iter().partition(|(_, secret)| secret.is_some());
-    let names = |doors: &[(&crate::alert::Source, &Option<config::Secret>)]| {
+    let (guarded, open): (Vec<_>, Vec<_>) = settings.sources.iter().partition(|(_, it)| !it.is_open());
+    let names = |doors: &[(&crate::alert::Source, &config::SourceSettings)]| {
         doors.iter().map(|(source, _)| source.id()).collect::<Vec<_>>().join(", ")
     };
     let mut findings = Vec::new();

@@ -15,14 +15,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::{NOT_RUN, WRONG_USAGE, parts, say};
-use crate::app::{App, Parts};
+use crate::app::{App, Parts, Rules};
 use crate::chat::discord::{self, Discord};
 use crate::chat::{Chat, ChatError, Inbound};
 use crate::checks::Environment;
 use crate::config::{self, Settings};
 use crate::incident::Retry;
 use crate::runbook::Knowledge;
-use crate::server::{self, Doors};
+use crate::server::{self, Credentials, Doors};
 use crate::template::Templates;
 
 const MORE: &str = "\
@@ -32,6 +32,11 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
   listen: 127.0.0.1:8080
   store: {path: firstcheck.db, keep: 400d}           # or {url_env: DATABASE_URL}: PostgreSQL, shared by replicas
   egress: {allow: [loopback, 10.1.0.0/16]}           # probed besides public addresses
+  sources:                                           # without it every source is taken, on loopback
+    alertmanager: {token_env: ALERTS_TOKEN, heartbeat: 5m}    # told in /metrics and the log when it goes silent
+    github: {secret_env: [HOOK_SECRET, OLD_HOOK_SECRET]}      # signed; two secrets are live while one is replaced
+    aws_sns: {topics: ['arn:aws:sns:eu-west-1:111122223333:oncall']}   # signed; subscriptions are confirmed
+    generic: {token_env: TOKEN, header: X-Api-Key}   # bearer, basic, ?token=, last path segment, or a header
   tracker: {github: {repository: acme/orders, token_env: GITHUB_TOKEN}}
   chat: {discord: {channel: 1100000000000000000, token_env: DISCORD_TOKEN}}
   services: {orders: {url: https://api.example.com/v1/orders}}
@@ -102,6 +107,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         check_timeout: settings.checks.timeout,
     };
     let app = App::start(parts).await?;
+    app.follow(rules(&settings));
     if let Some(days) = settings.store.keep_days {
         app.forget_after(days);
     }
@@ -161,9 +167,27 @@ fn read(args: &Args) -> Result<Read, String> {
 fn doors(settings: &Settings) -> Doors {
     let token = |secret: &Option<config::Secret>| secret.as_ref().map(|it| it.expose().to_owned());
     Doors {
-        sources: settings.sources.iter().map(|(source, secret)| (source.clone(), token(secret))).collect(),
+        sources: settings.sources.iter().map(|(source, it)| (source.clone(), credentials(it))).collect(),
         api_token: token(&settings.api_token),
     }
+}
+
+fn credentials(settings: &config::SourceSettings) -> Credentials {
+    let exposed = |all: &[config::Secret]| all.iter().map(|it| it.expose().to_owned()).collect();
+    Credentials {
+        tokens: exposed(&settings.tokens),
+        header: settings.header.clone(),
+        secrets: exposed(&settings.secrets),
+        signature: settings.signature.clone(),
+        topics: settings.topics.clone(),
+    }
+}
+
+/// The rules by which alerts are sorted and incidents end.
+fn rules(settings: &Settings) -> Rules {
+    let beats =
+        settings.sources.iter().filter_map(|(source, it)| Some((source.id().to_owned(), it.heartbeat?)));
+    Rules { heartbeats: beats.collect() }
 }
 
 pub(super) fn discord_config(settings: &config::Discord, turn: watch::Receiver<bool>) -> discord::Config {

@@ -125,7 +125,65 @@ macro_rules! section_with_token {
 
 section_with_token!(ApiSection {});
 
-section_with_token!(SourceSection {});
+/// One source: what its sender must show, and how often it is heard of. Secrets are named one by one or as a list, so that two are
+/// live while one takes the place of the other.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SourceSection {
+    #[serde(default)]
+    pub(super) token_env: OneOrMore<String>,
+    #[serde(default)]
+    pub(super) token_file: OneOrMore<PathBuf>,
+    pub(super) header: Option<String>,
+    #[serde(default)]
+    pub(super) secret_env: OneOrMore<String>,
+    #[serde(default)]
+    pub(super) secret_file: OneOrMore<PathBuf>,
+    pub(super) signed_like: Option<String>,
+    #[serde(default)]
+    pub(super) topics: Vec<String>,
+    pub(super) heartbeat: Option<LongSpan>,
+    #[serde(default, rename = "token")]
+    _token: Option<Inline>,
+    #[serde(default, rename = "secret")]
+    _secret: Option<Inline>,
+}
+
+/// A value, or a list of them.
+#[derive(Debug)]
+pub(super) struct OneOrMore<T>(pub(super) Vec<T>);
+
+impl<T> Default for OneOrMore<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: From<String>> Deserialize<'de> for OneOrMore<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Values<T>(std::marker::PhantomData<T>);
+        impl<'de, T: From<String>> Visitor<'de> for Values<T> {
+            type Value = OneOrMore<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMore<T>, E> {
+                Ok(OneOrMore(vec![one.to_owned().into()]))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore<T>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element::<String>()? {
+                    values.push(value.into());
+                }
+                Ok(OneOrMore(values))
+            }
+        }
+        deserializer.deserialize_any(Values(std::marker::PhantomData))
+    }
+}
 
 section_with_token!(DiscordSection {
     channel: Snowflake,
@@ -206,6 +264,23 @@ impl<'de> Deserialize<'de> for Span {
         let good = span.filter(|span| !span.is_zero() && *span <= Duration::from_mins(10));
         good.map(Self).ok_or_else(|| {
             de::Error::custom(format!("`{text}` is no span of time; write one such as `5s`, at most `10m`"))
+        })
+    }
+}
+
+/// A span of time such as `90s`, `15m` or `26h`; more than nothing and at most thirty days.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LongSpan(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for LongSpan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+        let good = span.filter(|span| !span.is_zero() && *span <= Duration::from_hours(24 * 30));
+        good.map(Self).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is no span of time; write one such as `15m` or `26h`, at most `720h`"
+            ))
         })
     }
 }

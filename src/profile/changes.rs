@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+pub mod webhook;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
-use crate::app::{LIMITS_S, Spans};
+use crate::app::{Beat, LIMITS_S, Spans};
 use crate::server::Shared;
 use crate::server::problem::Problem;
 
@@ -30,6 +30,10 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Result<Json<Value>, P
                 .map_or(line, |(path, _)| &line[path.rfind('/').map_or(0, |at| at + 1)..])
         });
         ready["runbooks_broken"] = json!(told.collect::<Vec<_>>());
+    }
+    let silent = shared.app.silent_sources().await?;
+    if !silent.is_empty() {
+        ready["silent_sources"] = json!(silent);
     }
     Ok(Json(ready))
 }
@@ -59,6 +63,7 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoRes
         "How long the oldest action that is due has been so; 0 when none is.",
         std::iter::once((String::new(), oldest)),
     );
+    doors(&mut text, &shared).await?;
     histograms(&mut text, &shared.app.spans());
     let mut last = "";
     for (name, labels, count) in shared.app.counters() {
@@ -69,6 +74,37 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoRes
         let _ = writeln!(text, "{name}{{{labels}}} {count}");
     }
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
+}
+
+/// How the doors are.
+async fn doors(text: &mut String, shared: &Shared) -> Result<(), Problem> {
+    let sources = shared.app.sources().await?;
+    let labelled = |source: &str| format!("source=\"{source}\"");
+    let beats: Vec<_> =
+        sources.iter().filter_map(|(source, health)| Some((labelled(source), health.heartbeat?))).collect();
+    gauge(
+        text,
+        "firstcheck_source_silent",
+        "1 when a source is silent for longer than its heartbeat allows.",
+        beats.iter().map(|(labels, beat)| (labels.clone(), i64::from(beat.state == Beat::Silent))),
+    );
+    let last = sources
+        .iter()
+        .filter_map(|(source, health)| Some((labelled(source), health.last_delivery_at?.as_second())));
+    gauge(
+        text,
+        "firstcheck_source_last_delivery_timestamp_seconds",
+        "When each source was last heard of.",
+        last,
+    );
+    let active = i64::try_from(shared.app.active_silences()).unwrap_or(i64::MAX);
+    gauge(
+        text,
+        "firstcheck_silences_active",
+        "Silences that hold alerts back now.",
+        std::iter::once((String::new(), active)),
+    );
+    Ok(())
 }
 
 fn gauge(text: &mut String, name: &str, help: &str, values: impl Iterator<Item = (String, i64)>) {
@@ -116,6 +152,12 @@ fn about(counter: &str) -> &'static str {
         "firstcheck_actions_total" => "Tries to perform an action since the start.",
         "firstcheck_checks_total" => "Checks run since the start, by what they found.",
         "firstcheck_deliveries_kept_total" => "Deliveries since the start that became no alert.",
+        "firstcheck_deliveries_repeated_total" => {
+            "Deliveries since the start that had come before, by the id their sender gave them."
+        }
+        "firstcheck_deliveries_unauthorized_total" => "Deliveries since the start without valid credentials.",
+        "firstcheck_alerts_silenced_total" => "Alerts since the start that a silence held back.",
+        "firstcheck_changes_total" => "Changes told since the start.",
         "firstcheck_conclusions_total" => {
             "Incidents concluded since the start, by bucket and by why triage stopped."
         }

@@ -72,7 +72,7 @@ pub(super) async fn show(
 }
 
 /// A JSON body of this shape; says what is wrong with another.
-async fn json_body<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+pub(super) async fn json_body<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
     json_of(&alerts::read(body).await?)
 }
 

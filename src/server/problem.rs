@@ -45,7 +45,10 @@ impl From<Unavailable> for Problem {
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         match error {
-            AppError::NoSuchIncident(_) => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            AppError::NoSuchIncident(_) | AppError::NoSuchDelivery(_) | AppError::NoSuchSilence(_) => {
+                Self::new(StatusCode::NOT_FOUND, error.to_string())
+            }
+            AppError::Malformed(reason) => Self::bad_request(reason),
             AppError::Refused(reason) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason),
             AppError::NotThisSource(refused) => Self::bad_request(refused.to_string()),
             AppError::Unavailable(error) => error.into(),

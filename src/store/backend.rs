@@ -3,19 +3,21 @@
 //! The surprise: only a shared store knows of leases. With a file every action is this process's own, so [`Store::begin`] asks
 //! nobody and [`Store::adopt`] finds nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::alert::silence::Silence;
 use crate::alert::{Alert, IncidentKey};
 use crate::incident::{IncidentId, Recorded};
 use crate::store::postgres::{Leader, Postgres};
 use crate::store::sqlite::{self, Sqlite};
 use crate::store::{
-    ActionId, Commit, CommitError, Figures, Filter, Kept, OpenError, Pending, Settled, Sighting, Summary,
-    Unavailable,
+    ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Kept, KeptDelivery, KeptFilter, Note,
+    OpenError, Pending, RecordedChange, Settled, Sighting, Summary, Tally, Unavailable, doors, rows,
 };
 
 /// How long the server may take for one statement or commit before the caller is told that the store is not available: a
@@ -41,6 +43,21 @@ macro_rules! ask {
                 Ok(answered) => answered,
                 Err(_) => Err(no_answer().into()),
             },
+        }
+    };
+}
+
+/// As [`ask`], for what only the doors read.
+macro_rules! look {
+    ($store:expr, $name:ident($($argument:expr),*)) => {
+        match &$store.0 {
+            Backend::Sqlite(sqlite) => doors::sqlite::$name(sqlite.readers(), $($argument),*).await,
+            Backend::Postgres(postgres) => {
+                match tokio::time::timeout(PATIENCE, doors::postgres::$name(postgres.pool(), $($argument),*)).await {
+                    Ok(answered) => answered,
+                    Err(_) => Err(no_answer()),
+                }
+            }
         }
     };
 }
@@ -188,6 +205,63 @@ impl Store {
     /// [`Unavailable`].
     pub async fn kept(&self, limit: u32) -> Result<Vec<Kept>, Unavailable> {
         ask!(self, kept(limit))
+    }
+
+    /// Remembers something beside incidents.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn note(&self, note: Note) -> Result<(), Unavailable> {
+        ask!(self, note(note))
+    }
+
+    /// What a delivery with this id was answered, when it came within the last 72 hours.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn answered(&self, source: &str, id: &str) -> Result<Option<String>, Unavailable> {
+        look!(self, answered(source, id))
+    }
+
+    /// All silences that are remembered, those that end last first, each with how many alerts it held back.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn silences(&self) -> Result<Vec<(Silence, u64)>, Unavailable> {
+        look!(self, silences())
+    }
+
+    /// The newest changes.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<RecordedChange>, Unavailable> {
+        look!(self, changes(filter))
+    }
+
+    /// What came of each source's deliveries.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn tallies(&self) -> Result<BTreeMap<String, Tally>, Unavailable> {
+        look!(self, tallies())
+    }
+
+    /// The newest kept deliveries of those that are wanted.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn deliveries(&self, filter: &KeptFilter) -> Result<Vec<KeptDelivery>, Unavailable> {
+        look!(self, deliveries(filter))
+    }
+
+    /// The alerts of one source that belong to open incidents: fingerprint and incident.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn open_alerts(&self, source: &str) -> Result<Vec<(String, IncidentId)>, Unavailable> {
+        let found = look!(self, open_alerts(source))?;
+        found.into_iter().map(|(fingerprint, id)| Ok((fingerprint, rows::incident_id(&id)?))).collect()
     }
 
     /// Figures for the metrics page.

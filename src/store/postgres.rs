@@ -142,6 +142,10 @@ impl Postgres {
         kept.into_iter().map(rows::kept).collect()
     }
 
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     pub(super) async fn figures(&self, now: Timestamp) -> Result<Figures, Unavailable> {
         let now = now.as_millisecond();
         Ok(Figures {
@@ -191,14 +195,14 @@ impl Postgres {
 }
 
 fn migrator() -> Migrator {
-    let first = include_str!("migrations/postgres/0001_incidents.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "incidents".into(),
-        MigrationType::Simple,
-        first,
-        false,
-    )])
+    let numbered = [
+        (1, "incidents", include_str!("migrations/postgres/0001_incidents.sql").into_sql_str()),
+        (3, "doors", include_str!("migrations/postgres/0003_doors.sql").into_sql_str()),
+    ];
+    let migration = |(number, name, sql): (i64, &'static str, _)| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(numbered.map(migration).into())
 }
 
 async fn instance_secret(pool: &PgPool) -> Result<[u8; 32], sqlx::Error> {
@@ -210,6 +214,6 @@ async fn instance_secret(pool: &PgPool) -> Result<[u8; 32], sqlx::Error> {
 }
 
 /// Text as PostgreSQL can keep it.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

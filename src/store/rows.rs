@@ -51,10 +51,11 @@ pub(super) const POSTPONE_ACTION: &str =
 pub(super) const GIVE_UP_ACTION: &str =
     "UPDATE actions SET state = 'given_up', attempts = attempts + 1, last_error = $1 WHERE id = $2";
 
-pub(super) const KEEP: &str =
-    "INSERT INTO deliveries (at_ms, source, verdict, reason, size, body) VALUES ($1, $2, $3, $4, $5, $6)";
+pub(super) const KEEP: &str = "INSERT INTO deliveries (at_ms, source, verdict, reason, size, body, headers) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-pub(super) const MAKE_ROOM: &str = "DELETE FROM deliveries WHERE id <= (SELECT max(id) FROM deliveries) - $1";
+/// The oldest of one source go: a sender gone wild pushes out its own alone.
+pub(super) const MAKE_ROOM: &str = "DELETE FROM deliveries WHERE source = $1 AND id <=
+     (SELECT id FROM deliveries WHERE source = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
 
 /// What is over for longer than it is kept, oldest first; a batch, so that nobody waits long for it.
 pub(super) const OVER: &str = "SELECT id FROM incidents
@@ -96,8 +97,10 @@ pub(super) fn pending_or_given_up(
 
 pub(super) fn kept(row: (i64, String, String, String, i64, String)) -> Result<Kept, Unavailable> {
     let (at_ms, source, verdict, reason, size, body) = row;
-    let verdict = if verdict == Verdict::Bad.id() { Verdict::Bad } else { Verdict::Unmapped };
-    Ok(Kept { at: moment(at_ms)?, source, verdict, reason, size_bytes: size.unsigned_abs(), body })
+    let known = [Verdict::Bad, Verdict::Unmapped, Verdict::Silenced];
+    let verdict = known.into_iter().find(|it| it.id() == verdict).unwrap_or(Verdict::Unmapped);
+    let headers = std::collections::BTreeMap::new();
+    Ok(Kept { at: moment(at_ms)?, source, verdict, reason, size_bytes: size.unsigned_abs(), body, headers })
 }
 
 pub(super) fn sighting(row: (String, bool, Option<i64>)) -> Result<Sighting, Unavailable> {
@@ -115,7 +118,7 @@ pub(super) fn incident_id(text: &str) -> Result<IncidentId, Unavailable> {
     IncidentId::parse(text).map_err(|error| Unavailable { reason: error.to_string() })
 }
 
-fn moment(millis: i64) -> Result<Timestamp, Unavailable> {
+pub(super) fn moment(millis: i64) -> Result<Timestamp, Unavailable> {
     Timestamp::from_millisecond(millis).map_err(|error| Unavailable { reason: error.to_string() })
 }
 

@@ -19,8 +19,8 @@ use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 use crate::alert::{Alert, IncidentKey};
 use crate::incident::{IncidentId, Recorded};
 use crate::store::{
-    ActionId, Commit, CommitError, Figures, Filter, Kept, OpenError, Pending, Settled, Sighting, Summary,
-    Unavailable, identity, rows,
+    ActionId, Commit, CommitError, Figures, Filter, Kept, Note, OpenError, Pending, Settled, Sighting,
+    Summary, Unavailable, identity, rows,
 };
 
 mod writer;
@@ -92,6 +92,14 @@ impl Sqlite {
 
     pub(super) async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
         self.writer.keep(delivery).await
+    }
+
+    pub(super) async fn note(&self, note: Note) -> Result<(), Unavailable> {
+        self.writer.note(note).await
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
@@ -283,6 +291,7 @@ fn migrator() -> Migrator {
     let numbered = [
         (1, "incidents", include_str!("migrations/0001_incidents.sql").into_sql_str()),
         (2, "pruning", include_str!("migrations/0002_pruning.sql").into_sql_str()),
+        (3, "doors", include_str!("migrations/0003_doors.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

@@ -2,6 +2,8 @@
 //! the sender, the tracker or the process itself breaks.
 
 pub(crate) mod bot;
+mod credentials;
+mod doors;
 mod patience;
 mod process;
 mod words;
@@ -139,7 +141,7 @@ async fn wrong_doors_are_refused_as_the_interface_says() {
     assert_eq!(bot.send("POST", "/alerts/generic", &[], &large).await.status, 413);
     assert_eq!(bot.send("POST", "/alerts/nagios", &[], "{}").await.status, 404);
     let wrong_method = bot.get("/alerts/generic").await;
-    assert_eq!((wrong_method.status, wrong_method.header("allow")), (405, Some("POST")));
+    assert_eq!((wrong_method.status, wrong_method.header("allow")), (405, Some("POST, PUT, OPTIONS")));
     assert_eq!(bot.get("/api/incidents/inc-0000000000").await.status, 404);
     assert_eq!(bot.get("/nowhere").await.status, 404);
     assert_eq!(bot.get("/api/check/dns").await.status, 400);
@@ -172,7 +174,9 @@ async fn a_refused_target_is_refused_over_the_api_and_an_error_inside_an_inciden
 #[tokio::test]
 async fn a_door_with_a_token_opens_to_it_alone() {
     let mut doors = Doors::open();
-    doors.sources.insert(firstcheck::alert::Source::named("generic").unwrap(), Some("s3cret".to_owned()));
+    doors
+        .sources
+        .insert(firstcheck::alert::Source::named("generic").unwrap(), Some("s3cret".to_owned()).into());
     doors.api_token = Some("api".to_owned());
     let bot = Bot::start(Setup { doors, ..Setup::default() }).await;
     let body = "{\"title\": \"x\"}";

@@ -203,6 +203,7 @@ async fn kept_bodies_are_bounded(place: Place) {
         reason: "no title".into(),
         size_bytes,
         body,
+        headers: std::collections::BTreeMap::new(),
     };
     store.keep(delivery).await.unwrap();
     let kept = store.kept(10).await.unwrap().remove(0);

@@ -8,8 +8,8 @@ use super::leases::Doubt;
 use super::{Postgres, clean};
 use crate::incident::{Event, IncidentId};
 use crate::store::{
-    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Pending, Planned, Settled,
-    Summary, Unavailable, identity, rows,
+    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Note, Pending, Planned, Settled,
+    Summary, Unavailable, doors, identity, rows,
 };
 
 /// SQLSTATE of two transactions that waited for each other; the server has ended this one.
@@ -127,9 +127,20 @@ impl Postgres {
             .bind(clean(&delivery.reason))
             .bind(rows::place(delivery.size_bytes))
             .bind(clean(&delivery.body[..end]))
+            .bind(rows::text(&delivery.headers)?)
             .execute(&mut *tx)
             .await?;
-        sqlx::query(rows::MAKE_ROOM).bind(KEPT_DELIVERIES).execute(&mut *tx).await?;
+        let room = sqlx::query(rows::MAKE_ROOM).bind(clean(&delivery.source)).bind(KEPT_DELIVERIES);
+        room.execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub(in crate::store) async fn note(&self, note: Note) -> Result<(), Unavailable> {
+        let mut tx = self.pool.begin().await?;
+        doors::postgres::write(&mut tx, &note).await.map_err(|error| match error {
+            CommitError::Unavailable(error) => error,
+            other => Unavailable { reason: other.to_string() },
+        })?;
         Ok(tx.commit().await?)
     }
 

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::incident::{Event, Incident, IncidentId, Recorded};
 use crate::store::{
-    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Pending, Settled, Summary,
-    Unavailable, identity, rows,
+    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Note, Pending, Settled, Summary,
+    Unavailable, doors, identity, rows,
 };
 
 /// Writes that may queue up before callers wait: far more than a group, so that waiting means the disk is slow.
@@ -32,6 +32,7 @@ enum Write {
     Settle(Box<Settled>),
     Keep(Kept),
     Forget(Vec<String>, Timestamp),
+    Note(Box<Note>),
     Probe,
 }
 
@@ -61,6 +62,10 @@ impl Writer {
 
     pub(super) async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
         self.simple(Write::Keep(delivery)).await
+    }
+
+    pub(super) async fn note(&self, note: Note) -> Result<(), Unavailable> {
+        self.simple(Write::Note(Box::new(note))).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), Unavailable> {
@@ -164,6 +169,7 @@ async fn perform(tx: &mut Transaction<'_, Sqlite>, write: Write) -> Done {
         Write::Settle(settled) => settle(tx, *settled).await?,
         Write::Keep(delivery) => keep(tx, &delivery).await?,
         Write::Forget(over, before) => forget(tx, &over, before).await?,
+        Write::Note(note) => doors::sqlite::write(tx, &note).await?,
         Write::Probe => probe(tx).await?,
     }
     Ok(Vec::new())
@@ -304,7 +310,7 @@ async fn settle(tx: &mut Transaction<'_, Sqlite>, settled: Settled) -> Result<()
     Ok(())
 }
 
-async fn keep(tx: &mut Transaction<'_, Sqlite>, delivery: &Kept) -> Result<(), sqlx::Error> {
+async fn keep(tx: &mut Transaction<'_, Sqlite>, delivery: &Kept) -> Result<(), CommitError> {
     let end = delivery.body.floor_char_boundary(KEPT_BODY_BYTES);
     sqlx::query(rows::KEEP)
         .bind(delivery.at.as_millisecond())
@@ -313,9 +319,10 @@ async fn keep(tx: &mut Transaction<'_, Sqlite>, delivery: &Kept) -> Result<(), s
         .bind(&delivery.reason)
         .bind(rows::place(delivery.size_bytes))
         .bind(&delivery.body[..end])
+        .bind(rows::text(&delivery.headers)?)
         .execute(&mut **tx)
         .await?;
-    sqlx::query(rows::MAKE_ROOM).bind(KEPT_DELIVERIES).execute(&mut **tx).await?;
+    sqlx::query(rows::MAKE_ROOM).bind(&delivery.source).bind(KEPT_DELIVERIES).execute(&mut **tx).await?;
     Ok(())
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct Setup {
     pub(crate) tracker: Option<Tracker>,
     pub(crate) knowledge: Option<Knowledge>,
     pub(crate) inbound: Option<mpsc::Receiver<Inbound>>,
+    pub(crate) resolvers: Vec<SocketAddr>,
 }
 
 impl Default for Setup {
@@ -53,6 +54,7 @@ impl Default for Setup {
             tracker: None,
             knowledge: None,
             inbound: None,
+            resolvers: Vec::new(),
         }
     }
 }
@@ -73,7 +75,7 @@ impl Bot {
         let app = App::start(Parts {
             store: Store::open(&root.join("firstcheck.db")).await.unwrap(),
             knowledge: Arc::new(setup.knowledge.unwrap_or_else(Knowledge::builtin)),
-            environment: Environment::new(setup.policy),
+            environment: Environment::new(setup.policy).with_resolvers(setup.resolvers),
             chat: Ok(Chat::Console),
             inbound: setup.inbound,
             tracker: setup
@@ -139,6 +141,17 @@ impl Bot {
         body: &str,
     ) -> Answer {
         within(LONG, path, send(self.address, method, path, headers, body)).await
+    }
+
+    /// As [`Self::send`], with a body of any bytes.
+    pub(crate) async fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        within(LONG, path, send_bytes(self.address, method, path, headers, body)).await
     }
 
     /// The incident's document once `ready` holds.
@@ -231,8 +244,20 @@ pub(crate) async fn send(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut request =
-        format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    send_bytes(address, method, path, headers, body.as_bytes()).await
+}
+
+async fn send_bytes(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "content-length") {
+        write!(request, "content-length: {}\r\n", body.len()).unwrap();
+    }
     if !headers.iter().any(|(name, _)| *name == "host") {
         write!(request, "host: {address}\r\n").unwrap();
     }
@@ -243,7 +268,7 @@ pub(crate) async fn send(
     let mut stream = TcpSocket::new_v4().unwrap().connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     // A server that refuses a large body may close before it has read it all.
-    stream.write_all(body.as_bytes()).await.ok();
+    stream.write_all(body).await.ok();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.ok();
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -29,6 +29,7 @@ use crate::template::Templates;
 use crate::tracker::Tracker;
 use crate::triage::{self, Action};
 
+mod access;
 mod changes;
 mod counters;
 mod deliveries;
@@ -43,6 +44,7 @@ mod silences;
 mod sns;
 pub mod view;
 
+pub use access::random;
 pub use crate::store::{
     ChangeFilter, Figures, Filter, Kept, KeptFilter, RecordedChange, Summary, Tally, Unavailable, Verdict,
 };

@@ -4,6 +4,7 @@
 //! Exit status: 0 healthy or done; 1 a fault was found, a scenario missed, a lint error; 2 wrong usage or configuration;
 //! 3 the thing asked for could not be run.
 
+pub mod audit;
 pub mod check;
 mod desk;
 pub mod doctor;
@@ -17,6 +18,7 @@ pub mod runbook;
 pub mod serve;
 pub mod source;
 pub mod store;
+pub mod token;
 pub mod triage;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -60,6 +62,8 @@ enum Command {
     Serve(serve::Args),
     Source(source::Args),
     Store(store::Args),
+    Token(token::Args),
+    Audit(audit::Args),
     Doctor(doctor::Args),
 }
 
@@ -94,6 +98,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await,
         Command::Source(args) => source::run(args).await,
         Command::Store(args) => store::run(args).await,
+        Command::Token(args) => token::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
     }
 }
@@ -117,6 +123,11 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 fn print_json(document: &impl serde::Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(document)?;
     Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+/// A line on standard output.
+fn print_line(line: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{line}")
 }
 
 /// A line for the person, beside the thread and never on standard output.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::access::{Roles, Scope};
 use crate::alert::Source;
 use crate::egress;
 use crate::profile::ServiceProfile;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub sources: BTreeMap<Source, SourceSettings>,
     /// The credential of the API and the console.
     pub api_token: Option<Secret>,
+    /// Who else may use the API and the console.
+    pub access: Access,
     /// Where people read and answer.
     pub chat: Chat,
     /// Where issues go.
@@ -79,6 +82,45 @@ pub struct Settings {
     pub runbooks: Vec<(String, String)>,
     /// Templates that replace built-in ones: name and text.
     pub templates: Vec<(String, String)>,
+}
+
+/// The ways into the API and the console besides the one token.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The bot's URL as people's browsers know it.
+    pub url: Option<Url>,
+    /// Whether tokens made with `firstcheck token create` let one in.
+    pub tokens: bool,
+    /// Log-in through an OpenID provider.
+    pub oidc: Option<Oidc>,
+    /// A proxy in front that says who it is.
+    pub proxy: Option<Proxy>,
+}
+
+/// An OpenID provider.
+#[derive(Debug, Clone)]
+pub struct Oidc {
+    /// The issuer's URL.
+    pub issuer: Url,
+    /// The bot's name there.
+    pub client_id: String,
+    /// The bot's secret there; none for a public client.
+    pub client_secret: Option<Secret>,
+    /// What is asked for besides `openid`.
+    pub scopes: Vec<String>,
+    /// What claims allow.
+    pub roles: Roles,
+}
+
+/// A proxy that authenticates people.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// The header that names the person.
+    pub header: String,
+    /// The proxy's addresses.
+    pub from: egress::AddressSet,
+    /// What people may do who come through it.
+    pub scope: Scope,
 }
 
 /// Where incidents and actions are kept, and for how long.
@@ -247,6 +289,7 @@ impl Reader<'_> {
             store: self.store(written.store)?,
             sources: self.sources(written.sources, &mapped)?,
             api_token: self.secret("api", &written.api.secret())?,
+            access: self.access(written.api)?,
             chat: self.chat(written.chat)?,
             tracker: self.tracker(written.tracker)?,
             egress: egress::Policy::allowing(&written.egress.allow)
@@ -351,6 +394,51 @@ impl Reader<'_> {
         self.secret(section, named)?.ok_or_else(|| {
             let message = format!("{section} needs a token: `token_env: NAME` or `token_file: PATH`");
             self.problem(section, section, message)
+        })
+    }
+
+    fn access(&self, written: file::ApiSection) -> Result<Access, Problem> {
+        let url = written.url;
+        if let Some(url) = url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https") || url.path() != "/") {
+            let message = format!("`{url}` is not the URL of a server, such as `https://firstcheck.example.com`");
+            return Err(self.problem("api", "url", message));
+        }
+        let oidc = written.oidc.map(|oidc| self.oidc(oidc, url.as_ref())).transpose()?;
+        let proxy = written.proxy.map(|proxy| {
+            let from = egress::AddressSet::read(&proxy.from)
+                .map_err(|error| self.problem("from", &error.0, error.to_string()))?;
+            if proxy.from.is_empty() {
+                let message = "name the proxy's own addresses: anybody else could send the header too";
+                return Err(self.problem("proxy", "from", message));
+            }
+            Ok(Proxy { header: proxy.header.to_ascii_lowercase(), from, scope: proxy.scope })
+        });
+        Ok(Access { url, tokens: written.tokens, oidc, proxy: proxy.transpose()? })
+    }
+
+    fn oidc(&self, written: file::OidcSection, base: Option<&Url>) -> Result<Oidc, Problem> {
+        let refuse = |at: &str, message: &str| Err(self.problem("oidc", at, message));
+        if base.is_none() {
+            let message = "log-in through a provider needs `api.url`, the address it sends browsers back to";
+            return refuse("issuer", message);
+        }
+        let is_here = written.issuer.host_str().is_some_and(|host| {
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        });
+        if written.issuer.scheme() != "https" && !is_here {
+            return refuse("issuer", "the issuer's URL begins with `https://`");
+        }
+        let Roles { read, answer, admin, .. } = &written.roles;
+        if read.is_empty() && answer.is_empty() && admin.is_empty() {
+            return refuse("roles", "nobody could come in: `roles` names values for `read`, `answer` or `admin`");
+        }
+        let secret = self.secret_named("oidc", &written.secret(), ["client_secret_env", "client_secret_file"])?;
+        Ok(Oidc {
+            issuer: written.issuer,
+            client_id: written.client_id,
+            client_secret: secret,
+            scopes: written.scopes.unwrap_or_else(|| vec!["email".to_owned(), "profile".to_owned()]),
+            roles: written.roles,
         })
     }
 
@@ -484,8 +572,10 @@ impl Reader<'_> {
             let way = if source.door().signature.is_some() { "secret_env" } else { "token_env" };
             return refuse(format!("the source `{name}`: `sources: {{{name}: {{{way}: NAME}}}}`"));
         }
-        if settings.api_token.is_none() {
-            return refuse("the API and the console: `api: {token_env: NAME}`".to_owned());
+        let Access { tokens, oidc, proxy, .. } = &settings.access;
+        if settings.api_token.is_none() && !tokens && oidc.is_none() && proxy.is_none() {
+            let ways = "`api: {token_env: NAME}`, `api: {tokens: true}`, `api: {oidc: {…}}` or `api: {proxy: {…}}`";
+            return refuse(format!("the API and the console: {ways}"));
         }
         Ok(())
     }

@@ -135,6 +135,30 @@ impl Policy {
     }
 }
 
+/// Addresses that are listed somewhere, in the words of `egress.allow`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressSet(Vec<Allowed>);
+
+impl AddressSet {
+    /// Reads networks, addresses and classes.
+    ///
+    /// # Errors
+    /// The first entry that is none of these.
+    pub fn read<S: AsRef<str>>(entries: &[S]) -> Result<Self, BadEntry> {
+        entries.iter().map(|entry| entry.as_ref().parse()).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether this address is among them. An IPv4 address that came in over IPv6 counts as what it is.
+    #[must_use]
+    pub fn holds(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.0.iter().any(|entry| match *entry {
+            Allowed::Network { base, prefix } => contains(base, prefix, ip),
+            Allowed::Class(class) => class_of(ip) == Some(class),
+        })
+    }
+}
+
 impl Allowed {
     fn admits(self, ip: IpAddr, class: Class) -> bool {
         match self {
@@ -163,7 +187,7 @@ fn contains(base: IpAddr, prefix: u8, ip: IpAddr) -> bool {
     }
 }
 
-/// An entry of `egress.allow` that cannot be understood.
+/// An entry of `egress.allow`, or of another list of addresses, that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no network, address or class; write `10.20.0.0/16`, `127.0.0.1`, or one of {names}", names = class_names())]
 pub struct BadEntry(pub String);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -15,9 +15,12 @@ use axum::middleware;
 use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use url::Url;
 
+use crate::access::{Attempts, Scope};
 use crate::alert::Source;
 use crate::app::App;
+use crate::egress::AddressSet;
 
 mod alerts;
 mod check;
@@ -30,6 +33,8 @@ mod guard;
 mod health;
 mod incidents;
 mod intake_body;
+mod login;
+pub mod oidc;
 mod problem;
 mod words;
 
@@ -47,6 +52,43 @@ pub struct Doors {
     pub sources: BTreeMap<Source, Credentials>,
     /// The token of the API, the console and the metrics, if any.
     pub api_token: Option<String>,
+    /// Who else may use the API and the console.
+    pub access: Access,
+}
+
+/// The ways into the API and the console besides the one token of the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The bot's URL as people's browsers know it.
+    pub url: Option<Url>,
+    /// Whether tokens of the store let one in.
+    pub tokens: bool,
+    /// The OpenID provider.
+    pub oidc: Option<oidc::Settings>,
+    /// A proxy in front that says who it is.
+    pub proxy: Option<Proxy>,
+}
+
+/// A proxy that authenticates people.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// The header that names the person.
+    pub header: String,
+    /// The proxy's addresses: from others the header counts for nothing.
+    pub from: AddressSet,
+    /// What people may do who come through it.
+    pub scope: Scope,
+}
+
+impl Access {
+    fn is_https(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
+    /// The provider, and where it sends people back to.
+    fn provider(&self) -> Option<(&oidc::Settings, &Url)> {
+        self.oidc.as_ref().zip(self.url.as_ref())
+    }
 }
 
 impl fmt::Debug for Doors {
@@ -62,8 +104,14 @@ impl Doors {
     pub fn open() -> Self {
         Self {
             sources: Source::all().into_iter().map(|source| (source, Credentials::default())).collect(),
-            api_token: None,
+            ..Self::default()
         }
+    }
+
+    /// Whether nobody is asked who they are.
+    fn is_open(&self) -> bool {
+        let Access { tokens, oidc, proxy, .. } = &self.access;
+        self.api_token.is_none() && !tokens && oidc.is_none() && proxy.is_none()
     }
 }
 
@@ -86,6 +134,8 @@ struct Shared {
     deliveries: Arc<Semaphore>,
     /// Turns of large bodies.
     large: Arc<Semaphore>,
+    /// Log-ins that failed lately.
+    attempts: Arc<Mutex<Attempts>>,
 }
 
 /// Serves until `shutdown` is ready, then finishes the requests that are being answered.
@@ -101,7 +151,8 @@ pub async fn serve(
     let is_loopback = listener.local_addr()?.ip().is_loopback();
     let deliveries = Arc::new(Semaphore::new(DELIVERIES_AT_ONCE));
     let large = Arc::new(Semaphore::new(intake_body::LARGE_AT_ONCE));
-    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries, large };
+    let attempts = Arc::default();
+    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries, large, attempts };
     connections::serve(listener, router(shared), connections::Limits::default(), shutdown).await
 }
 
@@ -142,10 +193,14 @@ fn router(shared: Shared) -> Router {
         .route("/changes/{source}", post(changes::receive_of))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/login", get(login::page).post(login::log_in))
+        .route("/login/oidc", get(login::to_provider))
+        .route("/login/oidc/callback", get(login::from_provider))
+        .route("/logout", post(login::log_out))
         .merge(private)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::same_origin))
         .layer(middleware::map_response(harden))
         .with_state(shared)
 }

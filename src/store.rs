@@ -23,14 +23,16 @@ use crate::bucket::Bucket;
 use crate::incident::{Incident, IncidentId, Recorded};
 use crate::triage::Action;
 
+mod access;
 mod backend;
 mod doors;
 mod postgres;
 mod rows;
 mod sqlite;
 
-pub use backend::Store;
 pub use doors::{ChangeFilter, KeptDelivery, KeptFilter, Note, RecordedChange, Tally};
+pub use access::{AUDIT_PAGE, AccessChange};
+pub use backend::{Beside, Store};
 
 /// How often a replica of a shared store renews its lease and looks for work that nobody does.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -19,6 +19,7 @@ pub mod neutral;
 /// The templates that ship with the program, by name. Add yours here.
 const BUILTIN: &[(&str, &str)] = &[
     ("console/board", include_str!("../templates/console/board.hbs")),
+    ("console/login", include_str!("../templates/console/login.hbs")),
     ("console/head", include_str!("../templates/console/head.hbs")),
     ("console/incident", include_str!("../templates/console/incident.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),

@@ -108,6 +108,17 @@ pub(super) async fn place(place: &config::Place) -> Result<Store, OpenError> {
     }
 }
 
+/// The store for reading, beside a bot that may be using it.
+///
+/// # Errors
+/// As [`store`].
+pub(super) async fn look(place: &config::Place) -> Result<Store, OpenError> {
+    match place {
+        config::Place::File(file) => Store::look(file).await,
+        config::Place::Server(url) => Store::connect(url.expose()).await,
+    }
+}
+
 /// Where issues go. Call it inside a Tokio runtime.
 ///
 /// # Errors

@@ -40,6 +40,8 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
   tracker: {github: {repository: acme/orders, token_env: GITHUB_TOKEN}}
   chat: {discord: {channel: 1100000000000000000, token_env: DISCORD_TOKEN}}
   services: {orders: {url: https://api.example.com/v1/orders}}
+  api: {tokens: true}                                # who may use console and API: `firstcheck token create`; also
+                                                     # token_env, oidc {issuer, client_id, roles} and proxy {header, from, scope}
   runbooks: runbooks                                 # a folder of your own, re-read when it changes
 
 Try it:
@@ -169,6 +171,26 @@ fn doors(settings: &Settings) -> Doors {
     Doors {
         sources: settings.sources.iter().map(|(source, it)| (source.clone(), credentials(it))).collect(),
         api_token: token(&settings.api_token),
+        access: access(&settings.access),
+    }
+}
+
+fn access(settings: &config::Access) -> server::Access {
+    server::Access {
+        url: settings.url.clone(),
+        tokens: settings.tokens,
+        oidc: settings.oidc.as_ref().map(|it| server::oidc::Settings {
+            issuer: it.issuer.clone(),
+            client_id: it.client_id.clone(),
+            client_secret: it.client_secret.as_ref().map(|secret| secret.expose().to_owned()),
+            scopes: it.scopes.clone(),
+            roles: it.roles.clone(),
+        }),
+        proxy: settings.proxy.as_ref().map(|it| server::Proxy {
+            header: it.header.clone(),
+            from: it.from.clone(),
+            scope: it.scope,
+        }),
     }
 }
 

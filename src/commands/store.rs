@@ -106,7 +106,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn backup(settings: &Settings, to: &std::path::Path) -> anyhow::Result<ExitCode> {
-    let store = look(&settings.store.place).await?;
+    let store = parts::look(&settings.store.place).await?;
     store.backup(to).await?;
     let checked = read_all(&Store::look(to).await?, &Place::File(to.to_owned())).await?;
     say(format_args!(
@@ -132,7 +132,7 @@ async fn restore(settings: &Settings, from: &std::path::Path, replace: bool) -> 
 }
 
 async fn check(place: Place, json: bool) -> anyhow::Result<ExitCode> {
-    let checked = read_all(&look(&place).await?, &place).await?;
+    let checked = read_all(&parts::look(&place).await?, &place).await?;
     if json {
         print_json(&checked)?;
     }
@@ -145,14 +145,6 @@ async fn check(place: Place, json: bool) -> anyhow::Result<ExitCode> {
         checked.store, checked.incidents, checked.events
     ));
     Ok(ExitCode::from(u8::from(!checked.damage.is_empty())))
-}
-
-/// The store for reading, beside a bot that may be using it.
-async fn look(place: &Place) -> anyhow::Result<Store> {
-    Ok(match place {
-        Place::File(file) => Store::look(file).await?,
-        Place::Server(_) => parts::place(place).await?,
-    })
 }
 
 /// Reads everything there is. A page that cannot be read is damage, not an end.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 use url::Url;
 
+use crate::access::{Roles, Scope};
 use crate::profile::ServiceProfile;
 
 #[derive(Debug, Default, Deserialize)]
@@ -123,7 +124,42 @@ macro_rules! section_with_token {
     };
 }
 
-section_with_token!(ApiSection {});
+section_with_token!(ApiSection {
+    url: Option<Url>,
+    #[serde(default)]
+    tokens: bool,
+    oidc: Option<OidcSection>,
+    proxy: Option<ProxySection>,
+});
+
+/// Log-in through an OpenID provider.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OidcSection {
+    pub(super) issuer: Url,
+    pub(super) client_id: String,
+    client_secret_env: Option<String>,
+    client_secret_file: Option<PathBuf>,
+    #[serde(default, rename = "client_secret")]
+    _client_secret: Option<Inline>,
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) roles: Roles,
+}
+
+impl OidcSection {
+    pub(super) fn secret(&self) -> SecretRef {
+        SecretRef { token_env: self.client_secret_env.clone(), token_file: self.client_secret_file.clone() }
+    }
+}
+
+/// A proxy that authenticates people.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProxySection {
+    pub(super) header: String,
+    pub(super) from: Vec<String>,
+    pub(super) scope: Scope,
+}
 
 /// One source: what its sender must show, and how often it is heard of. Secrets are named one by one or as a list, so that two are
 /// live while one takes the place of the other.

@@ -128,7 +128,7 @@ async fn after(shared: &Shared, id: &IncidentId, taken: Result<(), AppError>) ->
     }
 }
 
-async fn form(body: Body) -> Result<Vec<(String, String)>, Problem> {
+pub(super) async fn form(body: Body) -> Result<Vec<(String, String)>, Problem> {
     let bytes = alerts::read(body).await?;
     Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
 }

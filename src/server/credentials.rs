@@ -6,6 +6,7 @@
 use axum::http::{HeaderMap, Uri};
 use serde_json::Value;
 
+use crate::access::is_same;
 use crate::alert::door::DoorRule;
 use crate::alert::signature::SignatureRule;
 use crate::clock;
@@ -46,7 +47,7 @@ impl Credentials {
         let others = [in_header, in_path];
         let shown = |token: &String| {
             guard::shows(token, headers, uri)
-                || others.iter().flatten().any(|shown| guard::is_same(shown, token))
+                || others.iter().flatten().any(|shown| is_same(shown, token))
         };
         // Every token is compared, whichever fits.
         self.tokens.is_empty() || self.tokens.iter().filter(|token| shown(token)).count() > 0
@@ -78,7 +79,7 @@ impl Credentials {
         let in_header = door.secret_header.as_deref().and_then(header);
         let in_field = door.secret_field.as_deref().and_then(|name| body?.get(name)?.as_str());
         let mut shown = [in_header, in_field].into_iter().flatten();
-        let fits = shown.any(|shown| self.secrets.iter().any(|secret| guard::is_same(shown, secret)));
+        let fits = shown.any(|shown| self.secrets.iter().any(|secret| is_same(shown, secret)));
         if fits { Ok(()) } else { Err("the shared secret is missing or wrong".to_owned()) }
     }
 }

@@ -3,23 +3,35 @@
 //! A page of another site can make a browser send requests here (they carry its `Origin`), and a name of another site can
 //! be pointed at this machine (its `Host` is that name). Both are refused. Senders of alerts are no browsers and send neither.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use sha2::{Digest as _, Sha256};
 
-use crate::server::Shared;
+use crate::access::{Principal, Scope, TOKEN_PREFIX, Via, is_same};
+use crate::app::Unavailable;
+use crate::server::connections::Peer;
 use crate::server::problem::Problem;
+use crate::server::{Access, Shared, console, login};
 
 /// Whether the request shows this token: as a bearer, as the password of basic authentication, or as `?token=`.
 pub(super) fn shows(token: &str, headers: &HeaderMap, uri: &Uri) -> bool {
+    shown(headers, uri).is_some_and(|shown| is_same(&shown, token))
+}
+
+/// The token that a request shows.
+fn shown(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (scheme, value) = authorization.and_then(|it| it.split_once(' ')).unwrap_or_default();
     let value = value.trim();
-    let shown = if scheme.eq_ignore_ascii_case("bearer") {
+    if scheme.eq_ignore_ascii_case("bearer") {
         Some(value.to_owned())
     } else if scheme.eq_ignore_ascii_case("basic") {
         let decoded = BASE64_STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -27,14 +39,7 @@ pub(super) fn shows(token: &str, headers: &HeaderMap, uri: &Uri) -> bool {
     } else {
         let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         pairs.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value.into_owned())
-    };
-    shown.is_some_and(|shown| is_same(&shown, token))
-}
-
-/// Compares without telling by its duration where two values differ.
-pub(super) fn is_same(shown: &str, wanted: &str) -> bool {
-    let (shown, wanted) = (Sha256::digest(shown), Sha256::digest(wanted));
-    shown.iter().zip(wanted.iter()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+    }
 }
 
 /// The answer to a missing and to a wrong credential: the same.
@@ -42,36 +47,153 @@ pub(super) fn unauthorized() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "a valid token is needed")
 }
 
-/// The API and the console: with a token, where one is configured; without one, only for this machine's own names.
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From {
+    /// The client's address; behind a trusted proxy the one that the proxy names.
+    pub(super) address: IpAddr,
+    /// Whether the connection itself is a trusted proxy's.
+    is_proxy: bool,
+}
+
+impl From {
+    fn of(shared: &Shared, extensions: &Extensions, headers: &HeaderMap) -> Self {
+        let peer = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.0.ip());
+        let trusted = shared.doors.access.proxy.as_ref().map(|proxy| &proxy.from);
+        let is_proxy = trusted.is_some_and(|from| from.holds(peer));
+        let named = headers.get("x-forwarded-for").filter(|_| is_proxy).and_then(|it| it.to_str().ok());
+        // Only the last entry is the proxy's own word; what stands before it, anybody may have sent.
+        let named = named.and_then(|all| all.rsplit(',').next()?.trim().parse().ok());
+        Self { address: named.unwrap_or(peer), is_proxy }
+    }
+
+    /// For the audit log.
+    pub(super) fn told(&self) -> Option<String> {
+        (!self.address.is_unspecified()).then(|| self.address.to_string())
+    }
+}
+
+impl FromRequestParts<Shared> for From {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Infallible> {
+        Ok(Self::of(shared, &parts.extensions, &parts.headers))
+    }
+}
+
+/// Whose token this is: the configuration's, or one of the store.
+pub(super) async fn owner(shared: &Shared, shown: &str) -> Result<Option<Principal>, Unavailable> {
+    if shown.is_empty() {
+        return Ok(None);
+    }
+    if shared.doors.api_token.as_deref().is_some_and(|token| is_same(shown, token)) {
+        let name = "api token".to_owned();
+        return Ok(Some(Principal { name, via: Via::Token, scope: Scope::Admin }));
+    }
+    if !shown.starts_with(TOKEN_PREFIX) || !shared.doors.access.tokens {
+        return Ok(None);
+    }
+    shared.app.owner_of_token(shown).await
+}
+
+/// Who sends this request; `None` when nobody is known by it. What is shown counts before what a cookie says.
+async fn sender(shared: &Shared, from: From, headers: &HeaderMap, uri: &Uri) -> Result<Option<Principal>, Problem> {
+    let access = &shared.doors.access;
+    if shared.doors.is_open() {
+        if shared.is_loopback && !is_this_machine(host(headers)) {
+            let detail = "without authentication the API answers only to `localhost` and loopback addresses";
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+        return Ok(Some(Principal::of_this_machine()));
+    }
+    if let Some(token) = shown(headers, uri) {
+        return Ok(owner(shared, &token).await?);
+    }
+    if let Some(cookie) = login::session_cookie(shared, headers)
+        && let Some(principal) = shared.app.session(&cookie).await?
+    {
+        return Ok(Some(principal));
+    }
+    let proxy = access.proxy.as_ref().filter(|_| from.is_proxy);
+    let named = proxy.and_then(|proxy| headers.get(&proxy.header)?.to_str().ok().zip(Some(proxy.scope)));
+    let named = named.filter(|(name, _)| !name.trim().is_empty());
+    Ok(named.map(|(name, scope)| Principal { name: name.trim().to_owned(), via: Via::Proxy, scope }))
+}
+
+/// The API and the console: for those who may, and no change without an entry in the audit log. Who it is, handlers find
+/// among the request's extensions.
 pub(super) async fn private(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let (headers, uri) = (request.headers(), request.uri());
-    let refused = match &shared.doors.api_token {
-        Some(token) if !shows(token, headers, uri) => Some(unauthorized()),
-        None if shared.is_loopback && !is_this_machine(host(headers)) => Some(Problem::new(
-            StatusCode::FORBIDDEN,
-            "without a token the API answers only to `localhost` and loopback addresses",
-        )),
-        _ => None,
+    let (mut parts, body) = request.into_parts();
+    let from = From::of(&shared, &parts.extensions, &parts.headers);
+    let principal = match sender(&shared, from, &parts.headers, &parts.uri).await {
+        Ok(Some(principal)) => principal,
+        Ok(None) => return nobody(&shared, &parts, body).await,
+        Err(problem) => return problem.into_response(),
     };
-    match refused {
-        Some(problem) => problem.into_response(),
-        None => next.run(request).await,
+    let path = parts.uri.path();
+    let needed = Scope::needed(parts.method.as_str(), path);
+    if principal.scope < needed {
+        let detail = format!("this needs the scope `{needed}`, and {} has `{}`", principal.name, principal.scope);
+        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+    }
+    if !parts.method.is_safe() {
+        let is_by_cookie = matches!(principal.via, Via::TokenSession | Via::Oidc | Via::Proxy);
+        if is_by_cookie && !is_from_our_page(&shared, &parts.headers) {
+            let detail = "a browser's request must come from a page of this server (its `Origin`)";
+            return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+        }
+        let action = format!("{} {path}", parts.method);
+        if let Err(error) = shared.app.audit(&principal, from.told(), action).await {
+            return Problem::from(error).into_response();
+        }
+    }
+    parts.extensions.insert(principal);
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// The answer to somebody who is not known: people are asked who they are, programs are told what is missing.
+async fn nobody(shared: &Shared, parts: &Parts, body: Body) -> Response {
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let is_person = text(header::ACCEPT).contains("text/html") && !parts.headers.contains_key(header::AUTHORIZATION);
+    if !is_person {
+        return unauthorized().into_response();
+    }
+    let to = parts.uri.path_and_query().map_or("/", |it| it.as_str());
+    if parts.method.is_safe() {
+        return login::ask(shared, to, Vec::new());
+    }
+    match console::form(body).await {
+        Ok(typed) => login::ask(shared, to, typed),
+        Err(problem) => problem.into_response(),
     }
 }
 
 /// Refuses what a page of another site made a browser send.
-pub(super) async fn same_origin(request: Request, next: Next) -> Response {
-    if is_cross_site(request.headers(), request.method().is_safe()) {
+pub(super) async fn same_origin(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if is_cross_site(&shared.doors.access, request.headers(), request.method().is_safe()) {
         return Problem::new(StatusCode::FORBIDDEN, "a page of another site may not do this").into_response();
     }
     next.run(request).await
 }
 
-fn is_cross_site(headers: &HeaderMap, is_safe: bool) -> bool {
+/// Whether a browser itself says that one of our pages sent this: what it says, no page can make it say.
+fn is_from_our_page(shared: &Shared, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    text("sec-fetch-site") == Some("same-origin")
+        || text("origin").is_some_and(|origin| is_ours(&shared.doors.access, origin, headers))
+}
+
+/// Whether an origin is this server, as the request names it or as the configuration does.
+fn is_ours(access: &Access, origin: &str, headers: &HeaderMap) -> bool {
+    let authority = origin.split_once("://").map(|(_, authority)| authority);
+    let public = access.url.as_ref().is_some_and(|url| url.origin().ascii_serialization() == origin);
+    public || (authority.is_some() && authority == host(headers))
+}
+
+fn is_cross_site(access: &Access, headers: &HeaderMap, is_safe: bool) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(origin) = text("origin") {
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        return authority.is_none() || authority != host(headers);
+        return !is_ours(access, origin, headers);
     }
     // A link on another page may lead here (a navigation); a page may not load or post from here.
     match text("sec-fetch-site") {
@@ -122,7 +244,7 @@ mod tests {
 
     #[track_caller]
     fn cross_site(pairs: &[(&'static str, &str)], is_safe: bool, expected: bool) {
-        assert_eq!(is_cross_site(&headers(pairs), is_safe), expected, "{pairs:?}");
+        assert_eq!(is_cross_site(&Access::default(), &headers(pairs), is_safe), expected, "{pairs:?}");
     }
 
     #[test]

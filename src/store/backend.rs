@@ -11,10 +11,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::alert::silence::Silence;
+use crate::access::Token;
+use crate::access::audit::Entry;
 use crate::alert::{Alert, IncidentKey};
 use crate::incident::{IncidentId, Recorded};
 use crate::store::postgres::{Leader, Postgres};
 use crate::store::sqlite::{self, Sqlite};
+use crate::store::access::AccessChange;
 use crate::store::{
     ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Kept, KeptDelivery, KeptFilter, Note,
     OpenError, Pending, RecordedChange, Settled, Sighting, Summary, Tally, Unavailable, doors, rows,
@@ -32,6 +35,15 @@ pub struct Store(Backend);
 enum Backend {
     Sqlite(Sqlite),
     Postgres(Postgres),
+}
+
+/// A store that is changed beside the bot that uses it.
+#[derive(Clone)]
+pub enum Beside {
+    /// A SQLite file.
+    File(std::path::PathBuf),
+    /// A PostgreSQL URL.
+    Server(String),
 }
 
 /// Asks the database there is; a server that does not answer is not available. Its futures are large: they live on the heap.
@@ -356,6 +368,63 @@ impl Store {
     /// [`Unavailable`].
     pub async fn incidents_after(&self, last: Option<&IncidentId>) -> Result<Vec<IncidentId>, Unavailable> {
         ask!(self, incidents_after(last))
+    }
+
+    /// Changes tokens, sessions or the audit log; gives whether anything changed.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn change_access(&self, change: AccessChange) -> Result<bool, Unavailable> {
+        ask!(self, change_access(change))
+    }
+
+    /// Makes these changes, all or none, in a store that a bot may be using.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be opened or written.
+    pub async fn change_beside(place: &Beside, changes: &[AccessChange]) -> Result<bool, OpenError> {
+        match place {
+            Beside::File(file) => sqlite::beside(file, changes).await,
+            Beside::Server(url) => {
+                let unusable = |error: Unavailable| OpenError::Unusable {
+                    file: "the PostgreSQL store".to_owned(),
+                    reason: error.reason,
+                };
+                Postgres::connect(url).await?.change_all(changes).await.map_err(unusable)
+            }
+        }
+    }
+
+    /// The token with this SHA-256, expired or not.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn token(&self, hash: &str) -> Result<Option<Token>, Unavailable> {
+        ask!(self, token(hash))
+    }
+
+    /// Every token, by name.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn tokens(&self) -> Result<Vec<Token>, Unavailable> {
+        ask!(self, tokens())
+    }
+
+    /// What was kept with the session of this SHA-256, if it is not over.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn session(&self, hash: &str, now: Timestamp) -> Result<Option<String>, Unavailable> {
+        ask!(self, session(hash, now))
+    }
+
+    /// The entries of the audit log after this place, at most [`super::AUDIT_PAGE`].
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn audited(&self, after: u64) -> Result<Vec<Entry>, Unavailable> {
+        ask!(self, audited(after))
     }
 }
 

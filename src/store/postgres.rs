@@ -22,6 +22,7 @@ use crate::store::{
     Figures, Filter, Kept, OpenError, Pending, Sighting, Summary, Unavailable, identity, rows,
 };
 
+mod access;
 mod commit;
 mod leader;
 mod leases;
@@ -198,6 +199,7 @@ fn migrator() -> Migrator {
     let numbered = [
         (1, "incidents", include_str!("migrations/postgres/0001_incidents.sql").into_sql_str()),
         (3, "doors", include_str!("migrations/postgres/0003_doors.sql").into_sql_str()),
+        (4, "access", include_str!("migrations/postgres/0004_access.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

@@ -23,8 +23,10 @@ use crate::store::{
     Summary, Unavailable, identity, rows,
 };
 
+mod access;
 mod writer;
 
+pub(super) use access::beside;
 use writer::Writer;
 
 /// How long a statement waits for another process's lock (a backup, `sqlite3` on the file) before it gives up.
@@ -292,6 +294,7 @@ fn migrator() -> Migrator {
         (1, "incidents", include_str!("migrations/0001_incidents.sql").into_sql_str()),
         (2, "pruning", include_str!("migrations/0002_pruning.sql").into_sql_str()),
         (3, "doors", include_str!("migrations/0003_doors.sql").into_sql_str()),
+        (4, "access", include_str!("migrations/0004_access.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

@@ -10,7 +10,7 @@ use regex::Regex;
 
 /// Pure modules: no async, no clock, no randomness, no I/O.
 const CORE: &[&str] = &[
-    "alert", "bucket", "egress", "evidence", "incident", "outcome", "profile", "question", "request",
+    "access", "alert", "bucket", "egress", "evidence", "incident", "outcome", "profile", "question", "request",
     "runbook", "scenario", "template", "triage", "yaml",
 ];
 

@@ -10,6 +10,8 @@ use sqlx::{Acquire as _, ConnectOptions as _, Connection as _, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::incident::{Event, Incident, IncidentId, Recorded};
+use super::access::carry_out;
+use crate::store::access::AccessChange;
 use crate::store::{
     ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Note, Pending, Settled, Summary,
     Unavailable, doors, identity, rows,
@@ -33,6 +35,7 @@ enum Write {
     Keep(Kept),
     Forget(Vec<String>, Timestamp),
     Note(Box<Note>),
+    Access(AccessChange),
     Probe,
 }
 
@@ -75,6 +78,15 @@ impl Writer {
     /// Forgets these incidents, and deliveries kept before this moment.
     pub(super) async fn forget(&self, over: Vec<String>, before: Timestamp) -> Result<(), Unavailable> {
         self.simple(Write::Forget(over, before)).await
+    }
+
+    /// Whether it changed anything.
+    pub(super) async fn change_access(&self, change: AccessChange) -> Result<bool, Unavailable> {
+        match self.send(Write::Access(change)).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Unavailable(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     async fn simple(&self, write: Write) -> Result<(), Unavailable> {
@@ -170,6 +182,11 @@ async fn perform(tx: &mut Transaction<'_, Sqlite>, write: Write) -> Done {
         Write::Keep(delivery) => keep(tx, &delivery).await?,
         Write::Forget(over, before) => forget(tx, &over, before).await?,
         Write::Note(note) => doors::sqlite::write(tx, &note).await?,
+        Write::Access(change) => {
+            if !carry_out(tx, &change).await? {
+                return Err(CommitError::Conflict);
+            }
+        }
         Write::Probe => probe(tx).await?,
     }
     Ok(Vec::new())

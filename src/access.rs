@@ -130,12 +130,14 @@ impl Principal {
         Self { name: "console".to_owned(), via: Via::Loopback, scope: Scope::Admin }
     }
 
-    /// Whose name stands beside an answer: a person's own, or the one that a program names (`by`), which acts for others.
+    /// Whose name stands beside an answer: a person's own, or the one that a program names (`by`), which acts for others. Where
+    /// nobody is asked who they are and nobody is named, it is what the door is called.
     #[must_use]
-    pub fn by<'a>(&'a self, named: Option<&'a str>) -> &'a str {
+    pub fn by<'a>(&'a self, named: Option<&'a str>, door: &'a str) -> &'a str {
         match self.via {
             Via::Oidc | Via::Proxy | Via::Chat => &self.name,
-            Via::Loopback | Via::Token | Via::TokenSession | Via::CommandLine => named.unwrap_or(&self.name),
+            Via::Token | Via::TokenSession | Via::CommandLine => named.unwrap_or(&self.name),
+            Via::Loopback => named.unwrap_or(door),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Scopes, roles, names, guessing, and the chain of the audit log.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -30,10 +32,11 @@ fn reading_changing_and_ruling_need_more_each() {
 #[test]
 fn a_person_answers_under_their_own_name_and_a_program_for_others() {
     let principal = |via| Principal { name: "ada@example.com".to_owned(), via, scope: Scope::Answer };
-    assert_eq!(principal(Via::Oidc).by(Some("grace")), "ada@example.com");
-    assert_eq!(principal(Via::Proxy).by(None), "ada@example.com");
-    assert_eq!(principal(Via::Token).by(Some("grace")), "grace");
-    assert_eq!(principal(Via::Token).by(None), "ada@example.com");
+    assert_eq!(principal(Via::Oidc).by(Some("grace"), "api"), "ada@example.com");
+    assert_eq!(principal(Via::Proxy).by(None, "api"), "ada@example.com");
+    assert_eq!(principal(Via::Token).by(Some("grace"), "api"), "grace");
+    assert_eq!(principal(Via::Token).by(None, "api"), "ada@example.com");
+    assert_eq!(Principal::of_this_machine().by(None, "console"), "console");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::app::{AppError, Filter, Kept, Summary};
 use crate::bucket::Bucket;
 use crate::incident::{IncidentId, Said};
 use crate::question::QuestionId;
+use crate::server::guard::Who;
 use crate::server::problem::Problem;
 use crate::server::{Shared, alerts, incidents};
 
@@ -76,6 +77,7 @@ pub(super) async fn incident(
 pub(super) async fn answer(
     State(shared): State<Shared>,
     Path(name): Path<String>,
+    Who(who): Who,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = incidents::id(&name)?;
@@ -84,7 +86,7 @@ pub(super) async fn answer(
         .unwrap_or_default()
         .parse()
         .map_err(|_| Problem::bad_request("the form names no question"))?;
-    let by = field(&form, "by").unwrap_or("console");
+    let by = who.by(field(&form, "by"), "console");
     let taken = shared.app.answer(&id, question, &reply(&form), by).await;
     after(&shared, &id, taken).await
 }
@@ -102,6 +104,7 @@ fn reply(form: &[(String, String)]) -> String {
 pub(super) async fn say(
     State(shared): State<Shared>,
     Path(name): Path<String>,
+    Who(who): Who,
     body: Body,
 ) -> Result<Response, Problem> {
     let id = incidents::id(&name)?;
@@ -116,7 +119,7 @@ pub(super) async fn say(
         _ => return Err(Problem::bad_request("the form says nothing")),
     };
     let taken =
-        shared.app.say(&id, said, field(&form, "by").unwrap_or("console"), field(&form, "reason")).await;
+        shared.app.say(&id, said, who.by(field(&form, "by"), "console"), field(&form, "reason")).await;
     after(&shared, &id, taken).await
 }
 

@@ -81,6 +81,18 @@ impl FromRequestParts<Shared> for From {
     }
 }
 
+/// Who sends a request that [`private`] has let in.
+#[derive(Debug, Clone)]
+pub(super) struct Who(pub(super) Principal);
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Principal>().cloned().map(Self).ok_or_else(unauthorized)
+    }
+}
+
 /// Whose token this is: the configuration's, or one of the store.
 pub(super) async fn owner(shared: &Shared, shown: &str) -> Result<Option<Principal>, Unavailable> {
     if shown.is_empty() {

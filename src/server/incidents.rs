@@ -14,6 +14,7 @@ use crate::app::view::Document;
 use crate::app::{Filter, Summary};
 use crate::incident::{IncidentId, Stage};
 use crate::question::QuestionId;
+use crate::server::guard::Who;
 use crate::server::problem::Problem;
 use crate::server::{Shared, alerts};
 
@@ -82,13 +83,17 @@ pub(super) fn json_of<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .map_err(|error| Problem::bad_request(format!("the body is not as expected: {error}")))
 }
 
-pub(super) async fn start(State(shared): State<Shared>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn start(
+    State(shared): State<Shared>,
+    Who(who): Who,
+    body: Body,
+) -> Result<Response, Problem> {
     let mut body: Value = json_body(body).await?;
     let Some(object) = body.as_object_mut() else {
         return Err(Problem::bad_request("a JSON object with a `title` was expected"));
     };
-    let by =
-        object.remove("by").and_then(|by| by.as_str().map(str::to_owned)).unwrap_or_else(|| "api".to_owned());
+    let named = object.remove("by");
+    let by = who.by(named.as_ref().and_then(Value::as_str), "api").to_owned();
     let place =
         ["endpoint", "service"].iter().find_map(|name| object.get(*name)?.as_str().map(str::to_owned));
     if let (None, Some(place)) = (object.get("title"), place) {
@@ -117,6 +122,7 @@ pub(super) struct Reply {
 pub(super) async fn answer(
     State(shared): State<Shared>,
     Path(name): Path<String>,
+    Who(who): Who,
     body: Body,
 ) -> Result<Json<Document>, Problem> {
     let id = id(&name)?;
@@ -129,7 +135,7 @@ pub(super) async fn answer(
     let words = words(&reply.answer).ok_or_else(|| {
         Problem::bad_request("`answer` is a text, a number, true or false, or a list of texts")
     })?;
-    shared.app.answer(&id, question, &words, reply.by.as_deref().unwrap_or("api")).await?;
+    shared.app.answer(&id, question, &words, who.by(reply.by.as_deref(), "api")).await?;
     Ok(Json(shared.app.document(&id).await?))
 }
 

@@ -10,10 +10,12 @@ use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::access::Principal;
 use crate::app::view::Document;
 use crate::bucket::{Bucket, UnknownBucket};
 use crate::clock;
 use crate::incident::{Person, Said};
+use crate::server::guard::Who;
 use crate::server::problem::Problem;
 use crate::server::{Shared, alerts, incidents};
 
@@ -22,37 +24,37 @@ const API: &str = "api";
 
 type Answer = Result<Json<Document>, Problem>;
 
-pub(super) async fn reclassify(State(shared): State<Shared>, Path(name): Path<String>, body: Body) -> Answer {
-    let mut word = Word::read(body).await?;
+pub(super) async fn reclassify(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+    let mut word = Word::read(who, body).await?;
     let bucket = word.text("bucket")?.unwrap_or_default();
     let bucket: Bucket = bucket.parse().map_err(|error: UnknownBucket| unprocessable(error.to_string()))?;
     word.say(&shared, &name, Said::Reclassify(bucket)).await
 }
 
-pub(super) async fn resolve(State(shared): State<Shared>, Path(name): Path<String>, body: Body) -> Answer {
-    Word::read(body).await?.say(&shared, &name, Said::Resolve).await
+pub(super) async fn resolve(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+    Word::read(who, body).await?.say(&shared, &name, Said::Resolve).await
 }
 
-pub(super) async fn close(State(shared): State<Shared>, Path(name): Path<String>, body: Body) -> Answer {
-    Word::read(body).await?.say(&shared, &name, Said::Close).await
+pub(super) async fn close(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+    Word::read(who, body).await?.say(&shared, &name, Said::Close).await
 }
 
-pub(super) async fn reopen(State(shared): State<Shared>, Path(name): Path<String>, body: Body) -> Answer {
-    Word::read(body).await?.say(&shared, &name, Said::Reopen).await
+pub(super) async fn reopen(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+    Word::read(who, body).await?.say(&shared, &name, Said::Reopen).await
 }
 
-pub(super) async fn file(State(shared): State<Shared>, Path(name): Path<String>, body: Body) -> Answer {
-    Word::read(body).await?.say(&shared, &name, Said::File).await
+pub(super) async fn file(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+    Word::read(who, body).await?.say(&shared, &name, Said::File).await
 }
 
-pub(super) async fn assign(State(shared): State<Shared>, Path(name): Path<String>, body: Body) -> Answer {
-    let mut word = Word::read(body).await?;
+pub(super) async fn assign(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+    let mut word = Word::read(who, body).await?;
     let to = word.text("to")?.ok_or_else(|| unprocessable("`to` says whose the incident is now"))?;
     word.say(&shared, &name, Said::Assign(Person::named(to))).await
 }
 
-pub(super) async fn snooze(State(shared): State<Shared>, Path(name): Path<String>, body: Body) -> Answer {
-    let mut word = Word::read(body).await?;
+pub(super) async fn snooze(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+    let mut word = Word::read(who, body).await?;
     let until = match (word.text("until")?, word.text("for")?) {
         (Some(until), None) => until.parse().map_err(|_| {
             unprocessable(format!("`until` `{until}` is no time such as `2026-01-02T15:04:05Z`"))
@@ -73,21 +75,25 @@ fn snoozed_for(span: &str) -> Result<Timestamp, Problem> {
 }
 
 /// A body's keys, of which each is taken once.
-struct Word(Map<String, Value>);
+struct Word {
+    keys: Map<String, Value>,
+    /// Who sends it.
+    who: Principal,
+}
 
 impl Word {
     /// Reads a body; none at all says nothing.
-    async fn read(body: Body) -> Result<Self, Problem> {
+    async fn read(who: Principal, body: Body) -> Result<Self, Problem> {
         let bytes = alerts::read(body).await?;
         if bytes.trim_ascii().is_empty() {
-            return Ok(Self(Map::new()));
+            return Ok(Self { keys: Map::new(), who });
         }
-        incidents::json_of(&bytes).map(Self)
+        incidents::json_of(&bytes).map(|keys| Self { keys, who })
     }
 
     /// Takes a text; a number stands for itself, null for nothing.
     fn text(&mut self, key: &str) -> Result<Option<String>, Problem> {
-        match self.0.remove(key) {
+        match self.keys.remove(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
@@ -98,10 +104,10 @@ impl Word {
     async fn say(mut self, shared: &Shared, name: &str, said: Said) -> Answer {
         let id = incidents::id(name)?;
         let (by, reason) = (self.text("by")?, self.text("reason")?);
-        if let Some(key) = self.0.keys().next() {
+        if let Some(key) = self.keys.keys().next() {
             return Err(Problem::bad_request(format!("`{key}` means nothing here")));
         }
-        shared.app.say(&id, said, by.as_deref().unwrap_or(API), reason.as_deref()).await?;
+        shared.app.say(&id, said, self.who.by(by.as_deref(), API), reason.as_deref()).await?;
         Ok(Json(shared.app.document(&id).await?))
     }
 }

@@ -70,14 +70,15 @@ async fn a_token_of_the_store_opens_what_its_scope_says_until_it_is_revoked() {
     let refused = start(&bot, &[("authorization", &reads)]).await;
     assert_eq!(refused.status, 403);
     assert!(refused.text().contains("needs the scope `answer`"), "{}", refused.text());
-    assert_eq!(start(&bot, &[("authorization", &answers)]).await.status, 202);
+    assert_eq!(start(&bot, &[("authorization", &answers)]).await.status, 201);
 
     let again = command(&folder, &["token", "create", "ada", "--scope", "admin"]);
     assert_eq!(again.status.code(), Some(2), "a name is given once");
     let listed = command(&folder, &["token", "list", "--json"]);
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains("\"ada\"") && !listed.contains("hash"), "{listed}");
-    assert!(command(&folder, &["token", "revoke", "ada"]).status.success());
+    let revoked = command(&folder, &["token", "revoke", "ada"]);
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
     assert_eq!(get("/api/incidents", answers).await, 401, "the running bot knows it at once");
     assert_eq!(command(&folder, &["token", "revoke", "ada"]).status.code(), Some(2));
 
@@ -118,7 +119,7 @@ async fn a_browser_logs_in_with_a_token_works_and_logs_out() {
     assert_eq!(blind.status, 403, "a cookie alone changes nothing: another site's page could have sent it");
     let foreign = start(&bot, &[("cookie", &cookie), ("origin", "https://evil.test")]).await;
     assert_eq!(foreign.status, 403);
-    assert_eq!(start(&bot, &[("cookie", &cookie), ("sec-fetch-site", "same-origin")]).await.status, 202);
+    assert_eq!(start(&bot, &[("cookie", &cookie), ("sec-fetch-site", "same-origin")]).await.status, 201);
 
     let out = bot.send("POST", "/logout", &[PAGE, ("cookie", &cookie)], "").await;
     assert_eq!(out.status, 303);
@@ -176,7 +177,7 @@ async fn a_trusted_proxy_says_who_it_is_and_nobody_else_may() {
     assert_eq!(bot.get("/api/incidents").await.status, 401, "the proxy names nobody");
     let headers =
         [("x-forwarded-user", "ada"), ("x-forwarded-for", "6.6.6.6, 192.0.2.7"), ("sec-fetch-site", "same-origin")];
-    assert_eq!(start(&bot, &headers).await.status, 202);
+    assert_eq!(start(&bot, &headers).await.status, 201);
     let entry = audit(&folder).remove(0);
     assert_eq!((&entry["who"], &entry["via"], &entry["from"]), (&json!("ada"), &json!("proxy"), &json!("192.0.2.7")));
     bot.finish().await;
@@ -225,7 +226,7 @@ async fn somebody_logs_in_at_the_provider() {
     let cookie = session(&inside);
     assert_eq!(bot.send("GET", "/api/incidents", &[("cookie", &cookie)], "").await.status, 200);
     let from_our_page = [("cookie", cookie.as_str()), ("origin", "http://bot.example:8080")];
-    assert_eq!(start(&bot, &from_our_page).await.status, 202, "the URL that people know counts as ours");
+    assert_eq!(start(&bot, &from_our_page).await.status, 201, "the URL that people know counts as ours");
     let last = audit(&folder).pop().unwrap();
     assert_eq!((&last["who"], &last["via"]), (&json!("ada@example.com"), &json!("oidc")));
     bot.finish().await;
@@ -282,7 +283,7 @@ async fn a_provider_that_is_down_is_said_and_leaves_tokens_working() {
 async fn a_log_that_was_touched_is_found_out() {
     let (bot, folder) = guarded(Access::default(), None).await;
     for _ in 0..3 {
-        assert_eq!(start(&bot, &[]).await.status, 202);
+        assert_eq!(start(&bot, &[]).await.status, 201);
     }
     bot.finish().await;
     let verify = |more: &[&str]| {

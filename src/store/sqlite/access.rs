@@ -37,7 +37,14 @@ pub(in crate::store) async fn beside(
     };
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection = options.connect().await.map_err(unusable)?;
-    migrator().run(&mut connection).await.map_err(|error| unusable(error.into()))?;
+    // A bot that uses the file has brought it up to date, and would be in the way of doing it again.
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'audit'")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(unusable)?;
+    if tables == 0 {
+        migrator().run(&mut connection).await.map_err(|error| unusable(error.into()))?;
+    }
     let changed = async {
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         for change in changes {

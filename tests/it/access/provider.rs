@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use firstcheck::drill::http_server::{HttpServer, Reply, Seen};
+use axum::body::Bytes;
+use axum::http::Request;
+use firstcheck::drill::http_server::{HttpServer, Reply};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 use serde_json::{Value, json};
@@ -28,7 +30,7 @@ impl Provider {
         let key = Arc::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
         let codes = Codes::default();
         let given = Arc::clone(&codes);
-        let server = HttpServer::plain(move |seen: Seen| {
+        let server = HttpServer::plain(move |seen: Request<Bytes>| {
             let reply = answer(&seen, &key, &given, &claims);
             async move { reply }
         });
@@ -58,9 +60,13 @@ impl Provider {
     }
 }
 
-fn answer(seen: &Seen, key: &KeyPair, codes: &Codes, claims: &Value) -> Reply {
-    let issuer = format!("http://{}", seen.header("host").unwrap());
-    match seen.uri.path() {
+fn header<'a>(seen: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
+    seen.headers().get(name)?.to_str().ok()
+}
+
+fn answer(seen: &Request<Bytes>, key: &KeyPair, codes: &Codes, claims: &Value) -> Reply {
+    let issuer = format!("http://{}", header(seen, "host").unwrap());
+    match seen.uri().path() {
         "/.well-known/openid-configuration" => Reply::json(
             200,
             &json!({
@@ -85,11 +91,11 @@ fn answer(seen: &Seen, key: &KeyPair, codes: &Codes, claims: &Value) -> Reply {
     }
 }
 
-fn token(seen: &Seen, issuer: &str, key: &KeyPair, codes: &Codes, claims: &Value) -> Reply {
-    let form: Pairs = url::form_urlencoded::parse(&seen.body).into_owned().collect();
+fn token(seen: &Request<Bytes>, issuer: &str, key: &KeyPair, codes: &Codes, claims: &Value) -> Reply {
+    let form: Pairs = url::form_urlencoded::parse(seen.body()).into_owned().collect();
     let refuse = |why: &str| Reply::json(400, &json!({"error": "invalid_grant", "error_description": why}));
     let basic = format!("Basic {}", BASE64_STANDARD.encode("firstcheck:hush"));
-    if seen.header("authorization") != Some(basic.as_str()) {
+    if header(seen, "authorization") != Some(basic.as_str()) {
         return Reply::json(401, &json!({"error": "invalid_client"}));
     }
     // A code counts once.

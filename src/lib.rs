@@ -32,6 +32,7 @@ pub mod template;
 pub mod runbook;
 pub mod triage;
 pub mod evidence;
+pub mod picture;
 pub mod scenario;
 
 // The shell: talks to the world, decides nothing.

@@ -25,6 +25,8 @@ const BUILTIN: &[(&str, &str)] = &[
     ("evidence", include_str!("../templates/evidence.hbs")),
     ("evidence/captured", include_str!("../templates/evidence/captured.hbs")),
     ("issue", include_str!("../templates/issue.hbs")),
+    ("pictures/timeline", include_str!("../templates/pictures/timeline.hbs")),
+    ("pictures/waterfall", include_str!("../templates/pictures/waterfall.hbs")),
     ("thread/answered", include_str!("../templates/thread/answered.hbs")),
     ("thread/concluded", include_str!("../templates/thread/concluded.hbs")),
     ("thread/head", include_str!("../templates/thread/head.hbs")),
@@ -79,7 +81,7 @@ impl Escape {
     /// The folder decides.
     fn of(name: &str) -> Self {
         match name.split_once('/') {
-            Some(("console", _)) => Self::Html,
+            Some(("console" | "pictures", _)) => Self::Html,
             Some(("terminal", _)) => Self::Terminal,
             _ => Self::Markdown,
         }
@@ -103,7 +105,7 @@ impl Templates {
     pub fn builtin() -> Self {
         let mut templates = Self {
             markdown: registry(neutral::inline),
-            html: registry(html_escape),
+            html: registry(|text| html_escape(&neutral::plain(text))),
             terminal: registry(neutral::plain),
         };
         for (name, text) in BUILTIN {

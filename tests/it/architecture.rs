@@ -10,8 +10,8 @@ use regex::Regex;
 
 /// Pure modules: no async, no clock, no randomness, no I/O.
 const CORE: &[&str] = &[
-    "access", "alert", "bucket", "egress", "evidence", "incident", "outcome", "profile", "question", "request",
-    "runbook", "scenario", "template", "triage", "yaml",
+    "access", "alert", "bucket", "egress", "evidence", "incident", "outcome", "picture", "profile", "question",
+    "request", "routing", "runbook", "scenario", "template", "triage", "yaml",
 ];
 
 /// What each shell module may name besides the core. `app` introduces the others to each other.
@@ -34,6 +34,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sqlx", &["src/store.rs", "src/store/"]),
     ("serenity", &["src/chat/discord.rs", "src/chat/discord/"]),
     ("octocrab", &["src/tracker/github.rs", "src/tracker/github/"]),
+    ("resvg", &["src/picture/raster.rs"]),
     ("axum", &["src/server.rs", "src/server/"]),
     ("openidconnect", &["src/server/oidc.rs"]),
     ("reqwest", &["src/checks/fetch.rs", "src/drill/", "src/server/oidc.rs"]),

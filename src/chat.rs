@@ -94,6 +94,15 @@ pub enum Inbound {
         /// The incident's name, or why it was not taken.
         respond: oneshot::Sender<Result<IncidentId, String>>,
     },
+    /// The incident's thread was deleted, and the chat has opened another.
+    Moved {
+        /// The incident.
+        incident: IncidentId,
+        /// The new thread ([`Incident::thread`]).
+        thread: String,
+        /// It is recorded.
+        respond: oneshot::Sender<()>,
+    },
     /// Somebody asks how an incident stands.
     Status {
         /// Which: by its id, or by the thread the question was asked in.
@@ -187,6 +196,17 @@ impl Chat {
             Self::Terminal(terminal) => terminal.show(incident),
             Self::Discord(discord) => discord.show(incident),
             Self::Console => {}
+        }
+    }
+}
+
+impl Chat {
+    /// What the chat counted since the start, for the metrics page: name, labels, count.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(&'static str, String, u64)> {
+        match self {
+            Self::Discord(discord) => discord.counters(),
+            Self::Terminal(_) | Self::Console => Vec::new(),
         }
     }
 }

@@ -17,8 +17,10 @@ use crate::access::{Roles, Scope};
 use crate::alert::Source;
 use crate::egress;
 use crate::profile::ServiceProfile;
+use crate::routing::Routing;
 use crate::yaml::{self, Problem};
 
+mod chat;
 mod file;
 mod sources;
 
@@ -167,12 +169,12 @@ pub enum Chat {
 pub struct Discord {
     /// The bot's token.
     pub token: Secret,
-    /// The channel in which threads are opened.
-    pub channel: u64,
+    /// In which channels threads are opened, and who is called.
+    pub routing: Routing,
+    /// Where people reach the console, for links to it.
+    pub console: Option<Url>,
     /// The server whose slash command is registered; without it the command is global.
     pub guild: Option<u64>,
-    /// The role that is mentioned when a thread opens.
-    pub on_call_role: Option<u64>,
     /// Another place that speaks Discord's API.
     pub api_url: Option<Url>,
     /// Another gateway.
@@ -290,7 +292,7 @@ impl Reader<'_> {
             sources: self.sources(written.sources, &mapped)?,
             api_token: self.secret("api", &written.api.secret())?,
             access: self.access(written.api)?,
-            chat: self.chat(written.chat)?,
+            chat: self.chat(written.chat, self.public_url(written.public_url)?)?,
             tracker: self.tracker(written.tracker)?,
             egress: egress::Policy::allowing(&written.egress.allow)
                 .map_err(|error| self.problem("allow", &error.0, error.to_string()))?,
@@ -440,18 +442,6 @@ impl Reader<'_> {
             scopes: written.scopes.unwrap_or_else(|| vec!["email".to_owned(), "profile".to_owned()]),
             roles: written.roles,
         })
-    }
-
-    fn chat(&self, written: file::ChatSection) -> Result<Chat, Problem> {
-        let Some(discord) = written.discord else { return Ok(Chat::Console) };
-        Ok(Chat::Discord(Box::new(Discord {
-            token: self.needed_secret("discord", &discord.secret())?,
-            channel: discord.channel.0,
-            guild: discord.guild.map(|id| id.0),
-            on_call_role: discord.on_call_role.map(|id| id.0),
-            api_url: discord.api_url,
-            gateway_url: discord.gateway_url,
-        })))
     }
 
     fn tracker(&self, written: file::TrackerSection) -> Result<Tracker, Problem> {

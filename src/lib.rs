@@ -25,6 +25,7 @@ pub mod question;
 pub mod alert;
 pub mod profile;
 pub mod incident;
+pub mod routing;
 pub mod yaml;
 pub mod egress;
 pub mod request;

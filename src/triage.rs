@@ -45,6 +45,15 @@ pub fn speaks(incident: &Incident, kind: CheckKind, role: Role) -> Option<&Repor
     observe::spoken(incident, kind, role).map(|spoken| spoken.report)
 }
 
+/// The open questions, to be put once more.
+fn asked_again(incident: &Incident) -> Vec<Action> {
+    let ask = |record: &crate::incident::QuestionRecord| Action::Ask {
+        question: record.question,
+        because: record.because.clone(),
+    };
+    incident.open_questions().map(ask).collect()
+}
+
 /// What came of one event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stepped {
@@ -162,6 +171,11 @@ impl Turn<'_> {
             Event::IssueFiled { .. } => {
                 self.record(event);
                 self.actions.push(Action::Say { note: Note::Filed });
+            }
+            // The questions went with the thread that is gone.
+            Event::ThreadOpened { .. } if self.incident.thread.is_some() => {
+                self.record(event);
+                self.actions.extend(asked_again(&self.incident));
             }
             other => self.record(other),
         }

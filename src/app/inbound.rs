@@ -94,6 +94,13 @@ impl App {
             Inbound::Say { which, said, by, reason, respond } => {
                 let _ = respond.send(self.take_word(&which, said, &by, reason.as_deref()).await);
             }
+            Inbound::Moved { incident, thread, respond } => {
+                let moved = self.happen(&incident, Event::ThreadOpened { thread }).await;
+                if let Err(error) = &moved {
+                    tracing::warn!(incident.id = %incident, %error, "the new thread could not be recorded");
+                }
+                let _ = moved.map(|()| respond.send(()));
+            }
             Inbound::Status { which, respond } => {
                 let _ = respond.send(self.find(&which).await);
             }

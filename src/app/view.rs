@@ -433,7 +433,12 @@ impl App {
     /// Counters since the start: name, labels, count.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, String, u64)> {
-        self.counters.all()
+        let mut all = self.counters.all();
+        if let Ok(chat) = &*self.chat() {
+            all.extend(chat.counters());
+        }
+        all.sort_unstable();
+        all
     }
 
     /// Histograms since the start: name, labels, spans.

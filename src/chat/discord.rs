@@ -10,13 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use serenity::all::{
-    ApplicationId, AutoArchiveDuration, ChannelId, CreateActionRow, CreateAllowedMentions, CreateMessage,
-    CreateThread, EditMessage, GuildId, MessageId, Nonce, RoleId, UserId,
-};
-use serenity::http::{LightMethod, Route};
+use serde_json::Value;
+use serenity::all::{ApplicationId, ChannelId, CreateAllowedMentions, GuildId, MessageId, UserId};
+use serenity::http::{LightMethod, Route as ApiRoute};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +22,7 @@ use url::Url;
 
 use crate::chat::{ChatError, Inbound};
 use crate::incident::Incident;
+use crate::routing::{Place, Route, Routing};
 use crate::runbook::Question;
 use crate::template::Templates;
 use crate::triage::Note;
@@ -32,17 +31,28 @@ mod board;
 mod command;
 mod components;
 mod custom_id;
+mod deliver;
 mod gateway;
+mod missed;
+mod pictures;
 mod said;
 mod split;
+mod thread;
 mod wire;
 mod words;
 
-/// An incident older than this may have a thread that an earlier run opened and could not record: Discord forgets a
-/// nonce after "a few minutes".
-const NONCE_LIVES: Duration = Duration::from_mins(2);
+use deliver::Letter;
+
+/// Characters of a question's last message: who answered what still fits below.
+const QUESTION: usize = split::MESSAGE - 400;
 /// How long the gateway may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// Discord's code for a channel or thread that is gone.
+const UNKNOWN_CHANNEL: u32 = 10003;
+/// Discord's code for a message that is gone.
+const UNKNOWN_MESSAGE: u32 = 10008;
+/// Discord's code for a permission that the bot lacks.
+const MISSING_PERMISSION: u32 = 50013;
 /// Discord's code for a thread that exists already.
 const THREAD_EXISTS: u32 = 160_004;
 /// Discord's code for a write into an archived thread.
@@ -55,10 +65,16 @@ pub struct Config {
     pub token: String,
     /// The server whose `/triage` command is registered and obeyed; without it the command is global.
     pub guild: Option<u64>,
-    /// The text channel in which threads are opened.
+    /// The text, forum or media channel in which threads are opened, where no route says another.
     pub channel: u64,
-    /// The role that is mentioned when a thread opens.
+    /// The role that is mentioned when a thread opens, where no route says another.
     pub on_call_role: Option<u64>,
+    /// Tags of a forum post, by name or id, where no route says others.
+    pub tags: Vec<String>,
+    /// Which incidents go elsewhere.
+    pub routes: Vec<Route>,
+    /// Where people reach the console, for links to it.
+    pub console: Option<Url>,
     /// Another place that speaks Discord's API (a proxy, a test), without `/api/v10`.
     pub api_url: Option<Url>,
     /// Another gateway; without it the API is asked.
@@ -69,11 +85,25 @@ pub struct Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { token: _, guild, channel, on_call_role, api_url, gateway_url, turn: _ } = self;
+        let Self {
+            token: _,
+            guild,
+            channel,
+            on_call_role,
+            tags,
+            routes,
+            console,
+            api_url,
+            gateway_url,
+            turn: _,
+        } = self;
         f.debug_struct("Config")
             .field("guild", guild)
             .field("channel", channel)
             .field("on_call_role", on_call_role)
+            .field("tags", tags)
+            .field("routes", routes)
+            .field("console", &console.as_ref().map(Url::as_str))
             .field("api_url", &api_url.as_ref().map(Url::as_str))
             .field("gateway_url", &gateway_url.as_ref().map(Url::as_str))
             .finish_non_exhaustive()
@@ -96,21 +126,30 @@ impl std::fmt::Debug for Discord {
 /// What everything in this module shares.
 struct Session {
     config: Config,
+    routing: Routing,
     templates: Arc<Templates>,
     wire: wire::Wire,
+    openings: thread::Openings,
+    /// When the bot came here: what began before may have been begun by another run.
+    since: Timestamp,
     application: ApplicationId,
     bot: UserId,
     inbound: mpsc::Sender<Inbound>,
     board: board::Board,
-    unread_events: AtomicU64,
+    tally: Tally,
     connected: watch::Sender<bool>,
     closing: watch::Sender<bool>,
+    /// The connection must end until Discord allows more sessions.
+    resting: watch::Sender<bool>,
 }
 
-/// The part of an answer that matters here.
-#[derive(Deserialize)]
-struct Posted {
-    id: MessageId,
+/// What is counted of the gateway.
+#[derive(Default)]
+struct Tally {
+    /// Events that serenity could not read.
+    unread: AtomicU64,
+    sessions: AtomicU64,
+    resumed: AtomicU64,
 }
 
 impl Discord {
@@ -132,31 +171,34 @@ impl Discord {
         struct Me {
             id: UserId,
         }
-        #[derive(Deserialize)]
-        struct Gateway {
-            url: Url,
-        }
         let wire = wire::Wire::new(&config.token, config.api_url.as_ref())?;
-        let me: Me = wire.get(Route::UserMe, &[]).await?;
-        let application: Application = wire.get(Route::Oauth2ApplicationCurrent, &[]).await?;
-        let channel = Route::Channel { channel_id: ChannelId::new(config.channel) };
-        let _: Value = wire.get(channel, &[]).await?;
+        let me: Me = wire.get(ApiRoute::UserMe, &[]).await?;
+        let application: Application = wire.get(ApiRoute::Oauth2ApplicationCurrent, &[]).await?;
+        let routing = config.routing();
+        for channel in routing.channels() {
+            let channel = ApiRoute::Channel { channel_id: ChannelId::new(channel) };
+            let _: Value = wire.get(channel, &[]).await?;
+        }
         register(&wire, application.id, config.guild.map(GuildId::new)).await?;
         let gateway = match &config.gateway_url {
             Some(url) => url.clone(),
-            None => wire.get::<Gateway>(Route::Gateway, &[]).await?.url,
+            None => gateway::Gateway::ask(&wire).await?.url,
         };
         let session = Arc::new(Session {
             config,
+            routing,
             templates,
             wire,
+            openings: thread::Openings::default(),
+            since: crate::clock::now(),
             application: application.id,
             bot: me.id,
             inbound,
             board: board::Board::default(),
-            unread_events: AtomicU64::new(0),
+            tally: Tally::default(),
             connected: watch::Sender::new(false),
             closing: watch::Sender::new(false),
+            resting: watch::Sender::new(false),
         });
         let holder = tokio::spawn(gateway::hold_in_turn(Arc::clone(&session), gateway));
         Ok(Self { session, holder: Arc::new(Mutex::new(Some(holder))) })
@@ -172,7 +214,22 @@ impl Discord {
     /// How many events Discord sent that serenity could not read; each may have been somebody's click.
     #[must_use]
     pub fn unread_events(&self) -> u64 {
-        self.session.unread_events.load(Ordering::Relaxed)
+        self.session.tally.unread.load(Ordering::Relaxed)
+    }
+
+    /// Counters since the start, for the metrics page: name, labels, count.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(&'static str, String, u64)> {
+        let Tally { unread, sessions, resumed } = &self.session.tally;
+        let sessions = [("new", sessions), ("resumed", resumed)];
+        let sessions = sessions
+            .map(|(kind, count)| ("firstcheck_chat_sessions_total", format!("kind=\"{kind}\""), count));
+        let unread = ("firstcheck_chat_unread_events_total", "chat=\"discord\"".to_owned(), unread);
+        sessions
+            .into_iter()
+            .chain([unread])
+            .map(|(name, labels, count)| (name, labels, count.load(Ordering::Relaxed)))
+            .collect()
     }
 
     /// Ends the gateway connection.
@@ -190,26 +247,9 @@ impl Discord {
         if let Some(thread) = &incident.thread {
             return Ok(thread.clone());
         }
-        let session = &self.session;
-        let channel = ChannelId::new(session.config.channel);
-        let head = words::head(&session.templates, incident, session.config.on_call_role)?;
-        let starter = match session.find_starter(incident).await? {
-            Some(starter) => starter,
-            None => {
-                session
-                    .post(channel, &head, Vec::new(), &format!("head {}", incident.id), session.on_call())
-                    .await?
-            }
-        };
-        let thread = CreateThread::new(words::thread_name(incident))
-            .auto_archive_duration(AutoArchiveDuration::ThreeDays);
-        let route = Route::ChannelMessageThreads { channel_id: channel, message_id: starter };
-        match session.wire.tell(LightMethod::Post, route, &thread).await {
-            Err(failure) if failure.code != Some(THREAD_EXISTS) => return Err(failure.error),
-            Ok(()) | Err(_) => {}
-        }
-        session.board.opened(incident, ChannelId::new(starter.get()), head);
-        Ok(starter.to_string())
+        let (spot, head) = thread::open(&self.session, incident).await?;
+        self.session.board.opened(incident, spot, head);
+        Ok(spot.thread.to_string())
     }
 
     pub(super) async fn ask(
@@ -220,22 +260,34 @@ impl Discord {
         nonce: &str,
     ) -> Result<(), ChatError> {
         let session = &self.session;
-        let thread = thread_of(incident)?;
         let text = words::question(&session.templates, question, because)?;
         let rows = components::answers(&incident.id, question);
-        let message = session.post(thread, &text, rows, nonce, nobody()).await?;
-        session.board.posted(&incident.id, question.id, message, text);
+        let parts = split::split(&text, QUESTION);
+        let (last, before) =
+            parts.split_last().ok_or_else(|| ChatError::never("a question without words"))?;
+        for (place, part) in before.iter().enumerate() {
+            let key = format!("{nonce} {place}");
+            session.send(incident, || Letter { text: part, key: &key, ..Letter::default() }).await?;
+        }
+        let letter = || Letter { text: last, rows: rows.clone(), key: nonce, ..Letter::default() };
+        let message = session.send(incident, letter).await?;
+        session.board.posted(&incident.id, question.id, message, last.clone());
         board::show(session, incident);
         Ok(())
     }
 
     pub(super) async fn say(&self, incident: &Incident, note: &Note, nonce: &str) -> Result<(), ChatError> {
         let session = &self.session;
-        let thread = thread_of(incident)?;
-        for (place, part) in words::note(&session.templates, incident, note)?.iter().enumerate() {
-            let nonce = format!("{nonce} {place}");
-            session.post(thread, part, Vec::new(), &nonce, person_of(note)).await?;
-        }
+        let text = words::note(&session.templates, incident, note)?;
+        let files = pictures::of(session, incident, note).await;
+        let letter = || Letter {
+            text: &text,
+            files: files.clone(),
+            calls: person_of(note),
+            key: nonce,
+            ..Letter::default()
+        };
+        session.send(incident, letter).await?;
         board::show(session, incident);
         Ok(())
     }
@@ -246,77 +298,34 @@ impl Discord {
 }
 
 impl Session {
-    /// Calls the configured role, where there is one.
-    fn on_call(&self) -> CreateAllowedMentions {
-        self.config.on_call_role.map_or_else(nobody, |role| nobody().roles([RoleId::new(role)]))
-    }
-
-    /// Posts a message. The same `key` twice, within Discord's memory of a few minutes, is once.
-    async fn post(
-        &self,
-        channel: ChannelId,
-        text: &str,
-        rows: Vec<CreateActionRow>,
-        key: &str,
-        calls: CreateAllowedMentions,
+    /// Posts into the incident's thread, in as many parts as it takes; a thread that is gone is opened again.
+    async fn send<'a>(
+        self: &Arc<Self>,
+        incident: &Incident,
+        letter: impl Fn() -> Letter<'a>,
     ) -> Result<MessageId, ChatError> {
-        let message = CreateMessage::new()
-            .content(text)
-            .components(rows)
-            .nonce(Nonce::String(nonce(key)))
-            .enforce_nonce(true)
-            .allowed_mentions(calls);
-        let route = Route::ChannelMessages { channel_id: channel };
-        let posted: Posted = self.wire.send_json(LightMethod::Post, route, &message).await?;
-        Ok(posted.id)
-    }
-
-    /// Edits a message; a thread that was archived meanwhile is opened again.
-    async fn edit(
-        &self,
-        channel: ChannelId,
-        message: MessageId,
-        text: &str,
-        rows: Option<Vec<CreateActionRow>>,
-    ) -> Result<(), ChatError> {
-        // What was allowed when the message was posted does not count for its edits.
-        let mut edit = EditMessage::new().content(text).allowed_mentions(nobody());
-        if let Some(rows) = rows {
-            edit = edit.components(rows);
-        }
-        let route = Route::ChannelMessage { channel_id: channel, message_id: message };
-        match self.wire.tell(LightMethod::Patch, route, &edit).await {
-            Err(failure) if failure.code == Some(ARCHIVED) => {
-                let open = json!({"archived": false});
-                self.wire.tell(LightMethod::Patch, Route::Channel { channel_id: channel }, &open).await?;
-                Ok(self.wire.tell(LightMethod::Patch, route, &edit).await?)
+        let thread = self.thread_of(incident)?;
+        match self.post_all(thread, letter()).await {
+            Err(failure) if failure.code == Some(UNKNOWN_CHANNEL) => {
+                let spot = thread::reopen(self, incident, thread).await?;
+                Ok(self.post_all(spot.thread, letter()).await?)
             }
             other => Ok(other?),
         }
     }
 
-    /// The head that an earlier run posted for this incident and could not record; looked for only when Discord may have
-    /// forgotten the nonce.
-    async fn find_starter(&self, incident: &Incident) -> Result<Option<MessageId>, ChatError> {
-        #[derive(Deserialize)]
-        struct Author {
-            id: UserId,
-        }
-        #[derive(Deserialize)]
-        struct Known {
-            id: MessageId,
-            author: Author,
-            content: String,
-        }
-        let age = incident.alerted_at.map(|at| crate::clock::now().duration_since(at).unsigned_abs());
-        if age.is_none_or(|age| age < NONCE_LIVES) {
-            return Ok(None);
-        }
-        let route = Route::ChannelMessages { channel_id: ChannelId::new(self.config.channel) };
-        let recent: Vec<Known> = self.wire.get(route, &[("limit", "100".to_owned())]).await?;
-        let ours =
-            |known: &&Known| known.author.id == self.bot && known.content.contains(incident.id.as_str());
-        Ok(recent.iter().find(ours).map(|known| known.id))
+    /// The incident's thread: the one that was opened last, which the incident may not know yet.
+    fn thread_of(&self, incident: &Incident) -> Result<ChannelId, ChatError> {
+        let recorded = thread_of(incident)?;
+        Ok(self.board.spot(&incident.id).map_or(recorded, |spot| spot.thread))
+    }
+}
+
+impl Config {
+    /// Where incidents go.
+    fn routing(&self) -> Routing {
+        let usual = Place { channel: self.channel, tags: self.tags.clone(), on_call_role: self.on_call_role };
+        Routing { usual, routes: self.routes.clone() }
     }
 }
 
@@ -327,8 +336,8 @@ async fn register(
     guild: Option<GuildId>,
 ) -> Result<(), ChatError> {
     let route = match guild {
-        Some(guild_id) => Route::GuildCommands { application_id: application, guild_id },
-        None => Route::Commands { application_id: application },
+        Some(guild_id) => ApiRoute::GuildCommands { application_id: application, guild_id },
+        None => ApiRoute::Commands { application_id: application },
     };
     let wanted = [command::definition()];
     let registered: Vec<Value> = wire.get(route, &[]).await?;
@@ -390,6 +399,9 @@ mod tests {
             guild: None,
             channel: 1,
             on_call_role: None,
+            tags: Vec::new(),
+            routes: Vec::new(),
+            console: None,
             api_url: None,
             gateway_url: None,
             turn: watch::Sender::new(true).subscribe(),

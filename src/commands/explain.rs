@@ -23,6 +23,7 @@ use crate::evidence::redact::{self, Gate};
 use crate::evidence::{self, render};
 use crate::incident::{Event, Incident, IncidentId, Reason};
 use crate::profile::ServiceProfile;
+use crate::routing::Routing;
 use crate::runbook::Knowledge;
 use crate::template::Templates;
 use crate::triage::forecast::{Forecast, ForeseenCheck, ForeseenQuestion, Ranked, When, forecast};
@@ -205,10 +206,20 @@ fn explained(
         issue: destination(settings, &incident, issue.labels),
         chat: match &settings.chat {
             config::Chat::Console => json!({"kind": "console"}),
-            config::Chat::Discord(discord) => {
-                json!({"kind": "discord", "channel": discord.channel.to_string()})
-            }
+            config::Chat::Discord(discord) => told_place(&discord.routing, &incident),
         },
+    })
+}
+
+/// The channel, the tags and the role, and the place of the route that says so (from 1), as it stands in the file.
+fn told_place(routing: &Routing, incident: &Incident) -> Value {
+    let (place, route) = routing.place(incident);
+    json!({
+        "kind": "discord",
+        "channel": place.channel.to_string(),
+        "tags": place.tags,
+        "on_call_role": place.on_call_role.map(|role| role.to_string()),
+        "route": route.map(|number| number + 1),
     })
 }
 
@@ -305,9 +316,7 @@ impl Document {
         let _ = writeln!(text, "  issue       {}", told_destination(&explained.issue));
         let _ =
             writeln!(text, "  labels      {}, and bucket:… at the end", explained.issue.labels.join(", "));
-        let channel = explained.chat["channel"].as_str();
-        let thread = channel.map_or("the console".to_owned(), |it| format!("Discord channel {it}"));
-        let _ = writeln!(text, "  thread      {thread}");
+        let _ = writeln!(text, "  thread      {}", told_thread(&explained.chat));
         text.push_str("\nRunbooks, by what the alert alone makes likely:\n");
         for (place, ranked) in explained.forecast.runbooks.iter().enumerate() {
             let _ = writeln!(text, "  {}", told_runbook(place, ranked));
@@ -351,6 +360,16 @@ fn told_destination(destination: &Destination) -> String {
         (None, Some(repository)) => format!("GitHub repository {repository}"),
         (None, None) => "GitHub, but no repository is configured for this service".to_owned(),
     }
+}
+
+fn told_thread(chat: &Value) -> String {
+    let Some(channel) = chat["channel"].as_str() else { return "the console".to_owned() };
+    let route =
+        chat["route"].as_u64().map_or("the usual one".to_owned(), |route| format!("by route {route}"));
+    let tags: Vec<&str> = chat["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let tags = if tags.is_empty() { String::new() } else { format!("; tags {}", tags.join(", ")) };
+    let calls = chat["on_call_role"].as_str().map_or("nobody".to_owned(), |role| format!("role {role}"));
+    format!("Discord channel {channel}, {route}{tags}; calls {calls}")
 }
 
 fn told_runbook(place: usize, ranked: &Ranked) -> String {

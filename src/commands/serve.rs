@@ -39,10 +39,22 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
     generic: {token_env: TOKEN, header: X-Api-Key}   # bearer, basic, ?token=, last path segment, or a header
   tracker: {github: {repository: acme/orders, token_env: GITHUB_TOKEN}}
   chat: {discord: {channel: 1100000000000000000, token_env: DISCORD_TOKEN}}
+  public_url: https://ops.example.com                # for links to the console
   services: {orders: {url: https://api.example.com/v1/orders}}
   api: {tokens: true}                                # who may use console and API: `firstcheck token create`; also
                                                      # token_env, oidc {issuer, client_id, roles} and proxy {header, from, scope}
   runbooks: runbooks                                 # a folder of your own, re-read when it changes
+
+Discord threads go to `channel`, a text, forum or media channel; `routes` say which go elsewhere, the first that fits:
+
+  chat:
+    discord:
+      channel: 1100000000000000000
+      on_call_role: 1100000000000000001
+      tags: [incident]                               # of a forum post, by name or id
+      routes:
+        - {labels: {team: payments}, channel: 1100000000000000002, on_call_role: 1100000000000000003}
+        - {service: [search, ads], severity: [info, warning], on_call_role: none}
 
 Try it:
   curl -d '{\"title\": \"504s on /v1/reports\", \"service\": \"reports\"}' http://127.0.0.1:8080/alerts/generic
@@ -216,8 +228,11 @@ pub(super) fn discord_config(settings: &config::Discord, turn: watch::Receiver<b
     discord::Config {
         token: settings.token.expose().to_owned(),
         guild: settings.guild,
-        channel: settings.channel,
-        on_call_role: settings.on_call_role,
+        channel: settings.routing.usual.channel,
+        on_call_role: settings.routing.usual.on_call_role,
+        tags: settings.routing.usual.tags.clone(),
+        routes: settings.routing.routes.clone(),
+        console: settings.console.clone(),
         api_url: settings.api_url.clone(),
         gateway_url: settings.gateway_url.clone(),
         turn,

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) store: StoreSection,
     #[serde(default)]
     pub(super) api: ApiSection,
+    pub(super) public_url: Option<Url>,
     pub(super) sources: Option<BTreeMap<String, SourceSection>>,
     #[serde(default)]
     pub(super) chat: ChatSection,
@@ -195,29 +196,33 @@ impl<T> Default for OneOrMore<T> {
     }
 }
 
-impl<'de, T: From<String>> Deserialize<'de> for OneOrMore<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Values<T>(std::marker::PhantomData<T>);
-        impl<'de, T: From<String>> Visitor<'de> for Values<T> {
-            type Value = OneOrMore<T>;
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Values<T> {
+            type Value = Vec<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a list of texts")
             }
 
-            fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMore<T>, E> {
-                Ok(OneOrMore(vec![one.to_owned().into()]))
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Vec<T>, E> {
+                T::deserialize(de::value::StrDeserializer::new(value)).map(|value| vec![value])
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore<T>, A::Error> {
-                let mut values = Vec::new();
-                while let Some(value) = list.next_element::<String>()? {
-                    values.push(value.into());
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Vec<T>, E> {
+                self.visit_str(&value.to_string())
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut values: A) -> Result<Vec<T>, A::Error> {
+                let mut all = Vec::new();
+                while let Some(OneOrMore(mut one)) = values.next_element::<OneOrMore<T>>()? {
+                    all.append(&mut one);
                 }
-                Ok(OneOrMore(values))
+                Ok(all)
             }
         }
-        deserializer.deserialize_any(Values(std::marker::PhantomData))
+        deserializer.deserialize_any(Values(std::marker::PhantomData)).map(Self)
     }
 }
 
@@ -225,6 +230,10 @@ section_with_token!(DiscordSection {
     channel: Snowflake,
     guild: Option<Snowflake>,
     on_call_role: Option<Snowflake>,
+    #[serde(default)]
+    tags: OneOrMore<String>,
+    #[serde(default)]
+    routes: Vec<super::chat::RouteSection>,
     api_url: Option<Url>,
     gateway_url: Option<Url>,
 });

@@ -1,6 +1,8 @@
 //! What a file becomes, and what it is told when it is wrong.
 
 use super::*;
+use crate::alert::Severity;
+use crate::routing::Calls;
 
 fn read(text: &str) -> Result<Settings, Problem> {
     let environment = |name: &str| (name == "SET").then(|| "s3cret".to_owned());
@@ -102,6 +104,42 @@ fn values_that_cannot_be_used_are_refused_with_what_to_write() {
     refused("tracker: {folder: a, github: {token_env: SET}}\n", "not both");
     refused("checks: {ca_file: nowhere.pem}\n", "nowhere.pem");
     refused("chat: {discord: {channel: 1}}\n", "discord needs a token");
+    let discord = |rest: &str| format!("chat:\n  discord: {{token_env: SET, channel: 1, {rest}}}\n");
+    refused(&discord("routes: [{channel: 2}]"), "a route needs a `service`, a `severity` or `labels`");
+    refused(&discord("routes: [{severity: dreadful, channel: 2}]"), "dreadful");
+    refused(&discord("routes: [{service: a, on_call_role: everybody}]"), "or `none`");
+    refused(&discord("tags: [a, b, c, d, e, f]"), "at most 5 tags");
+    refused("public_url: ftp://ops.example.com\n", "`http://` or `https://`");
+}
+
+#[test]
+fn routes_are_read_in_order_with_one_value_or_several() {
+    let settings = read(
+        "public_url: https://ops.example.com
+chat:
+  discord:
+    token_env: SET
+    channel: 1
+    tags: incident
+    on_call_role: 9
+    routes:
+      - {labels: {team: [payments, ledger]}, channel: '2', on_call_role: 8, tags: [Payments, 5]}
+      - {severity: [info, warning], on_call_role: none}
+      - {service: orders, severity: critical, channel: 3}
+",
+    )
+    .unwrap();
+    let Chat::Discord(discord) = settings.chat else { panic!("Discord") };
+    assert_eq!(discord.console.unwrap().as_str(), "https://ops.example.com/");
+    let routing = discord.routing;
+    assert_eq!((routing.usual.channel, routing.usual.tags), (1, vec!["incident".to_owned()]));
+    assert_eq!(routing.routes[0].labels["team"], ["payments", "ledger"]);
+    assert_eq!(routing.routes[0].tags.as_deref().unwrap(), ["Payments", "5"]);
+    assert_eq!(
+        routing.routes.iter().map(|route| (route.channel, route.calls)).collect::<Vec<_>>(),
+        [(Some(2), Some(Calls::Role(8))), (None, Some(Calls::Nobody)), (Some(3), None)]
+    );
+    assert_eq!(routing.routes[1].severities, [Severity::Info, Severity::Warning]);
 }
 
 #[test]

@@ -163,6 +163,12 @@ fn about(counter: &str) -> &'static str {
             "Incidents concluded since the start, by bucket and by why triage stopped."
         }
         "firstcheck_reclassified_total" => "Conclusions that a person corrected since the start.",
+        "firstcheck_chat_sessions_total" => {
+            "Gateway sessions of the chat since the start: begun anew, or gone on with after a loss."
+        }
+        "firstcheck_chat_unread_events_total" => {
+            "Events of the chat since the start that could not be read; each may have been somebody's click."
+        }
         "firstcheck_mttd_seconds" => "From the fault's start to the first alert.",
         "firstcheck_mttc_seconds" => "From the first alert to clarity.",
         "firstcheck_mttr_seconds" => "From the fault's start to its end.",

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use firstcheck::alert::{Alert, IncidentKey, Severity};
-use firstcheck::chat::discord::Discord as Chatting;
+use firstcheck::chat::discord::{Config, Discord as Chatting};
 use firstcheck::chat::{Chat, Inbound, Start, Which};
 use firstcheck::incident::{Event, Incident, IncidentId, Retry};
 use firstcheck::profile::ServiceProfile;
@@ -27,15 +27,19 @@ use crate::fakes::discord::{CHANNEL, Discord, Fault, Posted, ROLE};
 macro_rules! stories {
     ($($name:ident)*) => {
         mod by_heart {
-            $(#[tokio::test] async fn $name() { super::$name(super::Discord::start().await).await; })*
+            $(#[tokio::test] async fn $name() { super::$name(crate::fakes::discord::Discord::start().await).await; })*
         }
         mod by_description {
             $(#[tokio::test] #[ignore = "needs ../shared"] async fn $name() {
-                super::$name(super::Discord::described().await).await;
+                super::$name(crate::fakes::discord::Discord::described().await).await;
             })*
         }
     };
 }
+
+mod delivery;
+mod gateway;
+mod threads;
 
 stories! {
     the_command_is_registered_once
@@ -77,8 +81,12 @@ fn incident() -> Incident {
 }
 
 async fn connect(discord: &Discord) -> (Chatting, mpsc::Receiver<Inbound>) {
+    connect_with(discord.config()).await
+}
+
+async fn connect_with(config: Config) -> (Chatting, mpsc::Receiver<Inbound>) {
     let (sender, inbound) = mpsc::channel(16);
-    let chat = Chatting::connect(discord.config(), Arc::new(Templates::builtin()), sender).await.unwrap();
+    let chat = Chatting::connect(config, Arc::new(Templates::builtin()), sender).await.unwrap();
     chat.connected().await;
     (chat, inbound)
 }
@@ -94,7 +102,12 @@ impl Table {
     }
 
     async fn of(discord: Discord, incident: Incident) -> Self {
-        let (chat, mut inbound) = connect(&discord).await;
+        let config = discord.config();
+        Self::with(discord, incident, config).await
+    }
+
+    async fn with(discord: Discord, incident: Incident, config: Config) -> Self {
+        let (chat, mut inbound) = connect_with(config).await;
         let chat = Chat::Discord(chat);
         let incident = Arc::new(Mutex::new(incident));
         let table = Self {
@@ -120,13 +133,14 @@ impl Table {
     }
 
     fn record(&self, event: Event) {
-        self.incident.lock().unwrap().record(event, Timestamp::UNIX_EPOCH);
+        self.incident.lock().unwrap().record(event, firstcheck::clock::now());
         self.chat.show(&self.incident());
     }
 
     /// Asks, and waits for the question's message.
     async fn ask(&self, question: QuestionId) -> Posted {
-        let because = "it tells the code from the network".to_owned();
+        let place = QuestionId::ALL.iter().position(|it| *it == question).unwrap();
+        let because = format!("it tells fault {place} from the others");
         self.record(Event::QuestionAsked { question, because: because.clone() });
         let asked = self.knowledge.question(question);
         self.chat.ask(&self.incident(), asked, &because, &format!("ask-{question}")).await.unwrap();
@@ -154,7 +168,7 @@ fn write_down(chat: &Chat, incident: &Mutex<Incident>, message: Inbound) {
         Inbound::Answer { question, reply, by, respond, .. } => {
             let verdict = match Answer::parse(question, &reply) {
                 Ok(answer) => {
-                    incident.record(Event::AnswerGiven { question, answer, by }, Timestamp::UNIX_EPOCH);
+                    incident.record(Event::AnswerGiven { question, answer, by }, firstcheck::clock::now());
                     Ok(())
                 }
                 Err(why) => Err(why.to_string()),
@@ -179,6 +193,10 @@ fn write_down(chat: &Chat, incident: &Mutex<Incident>, message: Inbound) {
         Inbound::Say { said, by, reason, respond, .. } => {
             incident.record(said.event(by, reason), Timestamp::UNIX_EPOCH);
             respond.send(Ok(incident.id.clone())).unwrap();
+        }
+        Inbound::Moved { thread, respond, .. } => {
+            incident.record(Event::ThreadOpened { thread }, firstcheck::clock::now());
+            respond.send(()).unwrap();
         }
         Inbound::List { respond } => respond.send(vec![Arc::new(incident.clone())]).unwrap(),
     }
@@ -393,9 +411,10 @@ async fn a_missing_permission_is_named_and_not_tried_again(discord: Discord) {
 async fn what_was_written_while_the_gateway_was_away_is_read_afterwards(discord: Discord) {
     let table = Table::laid(discord).await;
     let asked = table.ask(QuestionId::EndpointScope).await;
+    table.discord.forget_sessions();
     table.discord.hang_up(4000);
     table.discord.write(table.thread(), "all", None);
-    table.discord.until("a second greeting", |world| (world.identified >= 2).then_some(())).await;
+    table.discord.until("a second greeting", |world| (world.desk.identified >= 2).then_some(())).await;
     table.answered(asked.id, "all · Ada").await;
     table.discord.finish();
 }
@@ -427,7 +446,7 @@ async fn a_refused_token_is_told_and_nothing_more_is_sent() {
 async fn an_event_that_cannot_be_read_is_counted() {
     let discord = Discord::start().await;
     let (chat, _inbound) = connect(&discord).await;
-    discord.dispatch("INTERACTION_CREATE", json!({"type": 99}));
+    discord.dispatch("INTERACTION_CREATE", &json!({"type": 99}));
     discord.write(CHANNEL, "something readable afterwards", None);
     let counted = async {
         while chat.unread_events() == 0 {
@@ -435,4 +454,6 @@ async fn an_event_that_cannot_be_read_is_counted() {
         }
     };
     tokio::time::timeout(Duration::from_secs(5), counted).await.expect("it is counted");
+    let counted = ("firstcheck_chat_unread_events_total", "chat=\"discord\"".to_owned(), 1);
+    assert!(chat.counters().contains(&counted), "{:?}", chat.counters());
 }

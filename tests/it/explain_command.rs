@@ -124,3 +124,24 @@ samples:
         assert_eq!(document["incidents"][0]["service"], "orders", "{document:#}");
     }
 }
+
+#[test]
+fn the_channel_of_the_first_route_that_fits_is_shown() {
+    let folder = Folder::new("explain-routes");
+    let config = "chat:\n  discord:\n    token_env: GITHUB_TOKEN\n    channel: 1\n    on_call_role: 9\n    routes:\n      \
+                  - {service: search, channel: 2}\n      - {severity: critical, channel: 3, tags: [p1], on_call_role: 8}\n";
+    std::fs::write(folder.0.join("firstcheck.yaml"), config).unwrap();
+    let chat = |alert: &Value| {
+        let output = explain(&folder.0, &["--json"], alert);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        document["incidents"][0]["chat"].clone()
+    };
+    let critical =
+        json!({"kind": "discord", "channel": "3", "tags": ["p1"], "on_call_role": "8", "route": 2});
+    assert_eq!(chat(&orders()), critical);
+    let usual = json!({"kind": "discord", "channel": "1", "tags": [], "on_call_role": "9", "route": null});
+    assert_eq!(chat(&json!({"title": "slow", "service": "orders", "severity": "info"})), usual);
+    let text = explain(&folder.0, &[], &orders());
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("Discord channel 3, by route 2; tags p1; calls role 8"), "{text}");
+}

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serenity::all::{
-    ActionRowComponent, ChannelId, CommandInteraction, ComponentInteraction, ComponentInteractionDataKind,
+    ActionRowComponent, CommandInteraction, ComponentInteraction, ComponentInteractionDataKind,
     CreateInteractionResponse, CreateInteractionResponseFollowup, CreateInteractionResponseMessage,
     CreateMessage, EditInteractionResponse, GuildId, InteractionId, Member, Message, MessageReference,
     ModalInteraction, User,
@@ -19,14 +18,12 @@ use tokio::sync::oneshot;
 use super::custom_id::{CustomId, Means};
 use super::split::{self, MESSAGE};
 use super::{Session, command, components, nobody, words};
-use crate::chat::{ChatError, Inbound, Which, question_for};
+use crate::chat::{Inbound, Which, question_for};
 use crate::incident::{Incident, IncidentId};
 use crate::question::QuestionId;
 
 /// How long a person is left waiting for a verdict on a reply; storing one takes milliseconds.
 const VERDICT: Duration = Duration::from_secs(10);
-/// Messages read back from a thread: one page of Discord's.
-const PAGE: u8 = 100;
 /// What is said when the app does not answer.
 const STOPPING: &str = "the bot is stopping; try again in a minute";
 
@@ -160,40 +157,6 @@ pub(super) async fn written(session: &Arc<Session>, message: Message) {
     if let Err(why) = answer(session, incident.id.clone(), question, words, by).await {
         reply(session, &message, &why).await;
     }
-}
-
-/// Reads a thread back: which messages ask questions that are open, and what people have written since the first of them.
-pub(super) async fn read_thread(
-    session: &Arc<Session>,
-    id: &IncidentId,
-    thread: ChannelId,
-) -> Result<(), ChatError> {
-    let route = Route::ChannelMessages { channel_id: thread };
-    let mut messages: Vec<Message> = session.wire.get(route, &[("limit", PAGE.to_string())]).await?;
-    messages.sort_by_key(|message| message.id);
-    let mut asked = false;
-    for message in messages {
-        if message.author.id == session.bot {
-            let question = message.components.iter().flat_map(|row| &row.components).find_map(question_of);
-            if let Some(question) = question.filter(|it| it.incident == *id) {
-                session.board.posted(id, question.question, message.id, message.content);
-                asked = true;
-            }
-        } else if asked {
-            written(session, message).await;
-        }
-    }
-    Ok(())
-}
-
-fn question_of(component: &ActionRowComponent) -> Option<CustomId> {
-    #[derive(Deserialize)]
-    struct Ours {
-        custom_id: String,
-    }
-    // serenity hides a button's id in an enum of buttons and a menu's in another struct; the JSON has it in one place.
-    let ours: Ours = serde_json::from_value(serde_json::to_value(component).ok()?).ok()?;
-    CustomId::parse(&ours.custom_id)
 }
 
 /// Gives an answer to the app and waits for its verdict.

@@ -13,7 +13,8 @@ pub(super) fn split(text: &str, most: usize) -> Vec<String> {
     let mut fence: Option<String> = None;
     while !rest.is_empty() {
         let opened = fence.as_ref().map(|fence| format!("{fence}\n")).unwrap_or_default();
-        let fits = rest.chars().count() + opened.chars().count() <= most;
+        // Not counted to the end: a text may be megabytes.
+        let fits = rest.chars().nth(most.saturating_sub(opened.chars().count())).is_none();
         let cut = if fits { rest.len() } else { cut_before(rest, room - opened.chars().count().min(20)) };
         let (now, later) = rest.split_at(cut);
         let mut part = opened + now.trim_end_matches('\n');

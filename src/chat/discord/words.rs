@@ -3,11 +3,14 @@
 //! Pure: an incident in, Markdown out. Foreign text is neutralised by the templates.
 
 use serde::Serialize;
+use url::Url;
 
-use super::split::{self, MESSAGE};
+use super::split::MESSAGE;
 use crate::bucket::Bucket;
 use crate::chat::ChatError;
-use crate::incident::{Conclusion, Incident, IssueRef, Person, Stage, Stopped, Trouble};
+use crate::incident::{
+    Conclusion, Incident, IssueRef, Person, Stage, StepRecord, StepState, Stopped, Trouble,
+};
 use crate::outcome::{Outcome, Report};
 use crate::runbook::Question;
 use crate::template::{Templates, neutral};
@@ -17,6 +20,8 @@ use crate::triage::Note;
 const BAR: usize = 20;
 /// Checks that the head shows at most; fewer when they are wordy.
 const CHECKS: usize = 12;
+/// Characters of a line of the head; fewer when the head would be too long.
+const LINE: usize = 256;
 /// Characters of the reason why something could not be done.
 const REASON: usize = 200;
 /// Characters of a thread's name.
@@ -25,22 +30,25 @@ const THREAD_NAME: usize = 100;
 #[derive(Serialize)]
 struct Head<'a> {
     mention: Option<String>,
-    title: &'a str,
+    title: String,
     id: &'a str,
     state: &'static str,
     severity: Option<&'static str>,
     deliveries: Option<u64>,
-    service: Option<&'a str>,
+    service: Option<String>,
     place: Option<String>,
-    endpoint: Option<&'a str>,
+    endpoint: Option<String>,
     symptom: Option<String>,
     bars: Vec<String>,
     earlier: usize,
-    done: Vec<Done<'a>>,
-    running: Vec<String>,
+    done: Vec<Done>,
+    progress: Option<String>,
+    running: Vec<Running>,
+    more: usize,
     open: Vec<&'static str>,
-    conclusion: Option<Verdict<'a>>,
+    conclusion: Option<Verdict>,
     issue: Option<String>,
+    console: Option<String>,
     troubles: Vec<Failed<'a>>,
 }
 
@@ -53,80 +61,126 @@ struct Failed<'a> {
 }
 
 #[derive(Serialize)]
-struct Done<'a> {
+struct Done {
     mark: &'static str,
     check: String,
     outcome: &'static str,
-    summary: &'a str,
+    summary: String,
+}
+
+/// A check without a report.
+#[derive(Serialize)]
+struct Running {
+    check: String,
+    begun: bool,
 }
 
 #[derive(Serialize)]
-struct Verdict<'a> {
+struct Verdict {
     bucket: Bucket,
     probability: f64,
-    next: &'a str,
+    next: String,
 }
 
-/// The head message: how the incident stands, within one message. The older checks give way when it is too long.
+/// How the incident stands, within one message, for somebody who asks.
 pub(super) fn head(
     templates: &Templates,
     incident: &Incident,
     role: Option<u64>,
 ) -> Result<String, ChatError> {
-    let mut values = head_values(incident, role);
+    head_with(templates, incident, role, None)
+}
+
+/// The head message: as [`head`], with a link to the console. What is too long gives way, the older checks first, and says so.
+pub(super) fn head_with(
+    templates: &Templates,
+    incident: &Incident,
+    role: Option<u64>,
+    console: Option<&Url>,
+) -> Result<String, ChatError> {
+    let mut line = LINE;
     loop {
-        let text = render(templates, "thread/head", &values)?;
-        if text.chars().count() <= MESSAGE {
-            return Ok(text);
+        let mut values = head_values(incident, role, line);
+        values.console = console.map(|url| console_link(url, incident));
+        loop {
+            let text = render(templates, "thread/head", &values)?;
+            if text.chars().count() <= MESSAGE {
+                return Ok(text);
+            }
+            if values.done.is_empty() {
+                break;
+            }
+            values.done.remove(0);
+            values.earlier += 1;
         }
-        if values.done.is_empty() {
-            // Only a title or a service of more than a thousand characters comes here.
-            return Ok(split::split(&text, MESSAGE).into_iter().next().unwrap_or_default());
+        // Escapes may make a line many times as long; an operator's own template may hold anything.
+        if line < 16 {
+            return Err(ChatError::never(
+                "the head's template makes more than 2000 characters of nearly nothing",
+            ));
         }
-        values.done.remove(0);
-        values.earlier += 1;
+        line /= 2;
     }
 }
 
-fn head_values(incident: &Incident, role: Option<u64>) -> Head<'_> {
+/// The incident's page.
+fn console_link(console: &Url, incident: &Incident) -> String {
+    format!("<{}/incidents/{}>", console.as_str().trim_end_matches('/'), incident.id)
+}
+
+/// The text, or its start and an ellipsis: the whole of it is in the issue and the console.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+fn head_values(incident: &Incident, role: Option<u64>, line: usize) -> Head<'_> {
+    let short = |text: &str| shortened(text, line);
     let alert = incident.alerts.first();
     let place = [alert.and_then(|it| it.environment.as_deref()), alert.and_then(|it| it.region.as_deref())];
     let place: Vec<&str> = place.into_iter().flatten().collect();
-    let reported: Vec<Done<'_>> = incident
+    let reported: Vec<Done> = incident
         .steps
         .iter()
         .filter_map(|record| Some((record.step.key(), record.report()?)))
         .map(|(check, report)| Done {
             mark: mark(report),
-            check,
+            check: short(&check),
             outcome: report.outcome.id(),
-            summary: &report.summary,
+            summary: short(&report.summary),
         })
         .collect();
     let earlier = reported.len().saturating_sub(CHECKS);
+    let pending = incident.pending_steps().count();
     Head {
         mention: role.map(|role| format!("<@&{role}>")),
-        title: incident.title(),
+        title: short(incident.title()),
         id: incident.id.as_str(),
         state: state(incident.stage),
         severity: alert.map(|_| incident.severity().id()).filter(|severity| *severity != "unknown"),
         deliveries: Some(incident.alert_count).filter(|count| *count > 1),
-        service: incident.service(),
-        place: Some(place.join(", ")).filter(|place| !place.is_empty()),
-        endpoint: incident.endpoint(),
+        service: incident.service().map(short),
+        place: Some(short(&place.join(", "))).filter(|place| !place.is_empty()),
+        endpoint: incident.endpoint().map(short),
         symptom: symptom(incident),
         bars: bars(&incident.buckets),
         earlier,
         done: reported.into_iter().skip(earlier).collect(),
-        running: incident.pending_steps().map(|record| record.step.key()).collect(),
+        progress: (pending > 0)
+            .then(|| format!("{} of {} checks", incident.steps.len() - pending, incident.steps.len())),
+        running: incident.pending_steps().take(CHECKS).map(|record| running(record, line)).collect(),
+        more: pending.saturating_sub(CHECKS),
         open: incident.open_questions().map(|record| record.question.id()).collect(),
         conclusion: incident.conclusion.as_ref().map(|it| Verdict {
             bucket: it.bucket,
             probability: it.probability,
-            next: &it.next_experiment,
+            next: short(&it.next_experiment),
         }),
         issue: incident.issue.as_ref().map(link),
-        troubles: incident.troubles.iter().map(failed).collect(),
+        console: None,
+        troubles: incident.troubles.iter().map(|trouble| failed(trouble, line)).collect(),
     }
 }
 
@@ -137,12 +191,16 @@ fn link(issue: &IssueRef) -> String {
 }
 
 /// Discord counts the time down for everybody who reads it.
-fn failed(trouble: &Trouble) -> Failed<'_> {
+fn failed(trouble: &Trouble, line: usize) -> Failed<'_> {
     Failed {
         what: &trouble.what,
-        reason: trouble.reason.chars().take(REASON).collect(),
+        reason: shortened(&trouble.reason, line.min(REASON)),
         again: trouble.retry_at.map(|at| format!("<t:{}:R>", at.as_second())),
     }
+}
+
+fn running(record: &StepRecord, line: usize) -> Running {
+    Running { check: shortened(&record.step.key(), line), begun: record.state == StepState::Running }
 }
 
 fn symptom(incident: &Incident) -> Option<String> {
@@ -225,9 +283,20 @@ pub(super) fn answered(
     answer: &str,
     by: &str,
 ) -> Result<String, ChatError> {
-    let answer: String = answer.lines().next().unwrap_or_default().chars().take(200).collect();
-    let text = render(templates, "thread/answered", &Answered { question: asked, answer: &answer, by })?;
-    Ok(split::split(&text, MESSAGE).into_iter().next().unwrap_or_default())
+    let mut line = 200;
+    loop {
+        let shown = shortened(&answer.split_whitespace().collect::<Vec<_>>().join(" "), line);
+        let by = shortened(by, line);
+        let text =
+            render(templates, "thread/answered", &Answered { question: asked, answer: &shown, by: &by })?;
+        if text.chars().count() <= MESSAGE {
+            return Ok(text);
+        }
+        if line < 16 {
+            return Err(ChatError::never("the question leaves no room for its answer"));
+        }
+        line /= 2;
+    }
 }
 
 #[derive(Serialize)]
@@ -255,12 +324,8 @@ struct Weighed<'a> {
     observation: &'a str,
 }
 
-/// What is said in the thread, in messages of a size that Discord takes.
-pub(super) fn note(
-    templates: &Templates,
-    incident: &Incident,
-    note: &Note,
-) -> Result<Vec<String>, ChatError> {
+/// What is said in the thread, of any length.
+pub(super) fn note(templates: &Templates, incident: &Incident, note: &Note) -> Result<String, ChatError> {
     let mut values = NoteValues::of(note);
     values.issue = incident.issue.as_ref().map(link);
     let mut text = render(templates, "thread/note", &values)?;
@@ -268,7 +333,7 @@ pub(super) fn note(
         let concluded = render(templates, "thread/concluded", &concluded(incident, conclusion))?;
         text = format!("{text}\n{concluded}");
     }
-    Ok(split::split(text.trim(), MESSAGE))
+    Ok(text.trim().to_owned())
 }
 
 fn concluded<'a>(incident: &Incident, conclusion: &'a Conclusion) -> Concluded<'a> {
@@ -360,128 +425,4 @@ fn render(templates: &Templates, name: &str, values: &impl Serialize) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::samples::{conclude, incident, question as shipped, report, step};
-    use crate::incident::Event;
-    use crate::outcome::CheckKind;
-    use crate::question::QuestionId;
-
-    fn reported(incident: &mut Incident, check: CheckKind, outcome: Outcome, summary: &str) {
-        let at = jiff::Timestamp::UNIX_EPOCH;
-        incident.record(Event::ChecksPlanned { steps: vec![step(check)] }, at);
-        incident.record(
-            Event::CheckReported { step: step(check).key(), report: report(check, outcome, summary) },
-            at,
-        );
-    }
-
-    #[test]
-    fn the_head_shows_how_the_incident_stands() {
-        let mut incident = incident();
-        reported(&mut incident, CheckKind::Tls, Outcome::Expired, "certificate expired 41 days ago");
-        let at = jiff::Timestamp::UNIX_EPOCH;
-        incident.record(Event::ChecksPlanned { steps: vec![step(CheckKind::Dns)] }, at);
-        incident
-            .record(Event::QuestionAsked { question: QuestionId::LatencyFirst, because: String::new() }, at);
-        insta::assert_snapshot!(head(&Templates::builtin(), &incident, Some(42)).unwrap());
-    }
-
-    #[test]
-    fn the_conclusion_is_one_message() {
-        let mut incident = incident();
-        conclude(&mut incident);
-        let messages = note(&Templates::builtin(), &incident, &Note::Concluded).unwrap();
-        insta::assert_snapshot!(messages.join("\n=====\n"));
-    }
-
-    #[test]
-    fn the_head_of_a_finished_incident_links_the_issue() {
-        let mut incident = incident();
-        conclude(&mut incident);
-        incident.issue =
-            Some(IssueRef { reference: "a/b#1".into(), url: "https://example.com/a/b/issues/1".into() });
-        insta::assert_snapshot!(head(&Templates::builtin(), &incident, None).unwrap());
-    }
-
-    #[test]
-    fn the_head_says_what_could_not_be_done_and_when_it_is_tried_again() {
-        let mut incident = incident();
-        for (what, seconds) in [("filing the issue", Some(60)), ("asking a question", None)] {
-            let retry_at = seconds.map(|it| jiff::Timestamp::from_second(1_790_000_000 + it).unwrap());
-            let (what, reason) = (what.to_owned(), "GitHub answered 502".to_owned());
-            incident.record(Event::ActionFailed { what, reason, retry_at }, jiff::Timestamp::UNIX_EPOCH);
-        }
-        let text = head(&Templates::builtin(), &incident, None).unwrap();
-        let waits = "⚠️ filing the issue failed: GitHub answered 502; tried again <t:1790000060:R>";
-        let over = "⚠️ asking a question failed: GitHub answered 502; given up";
-        assert!(text.contains(waits) && text.contains(over), "{text}");
-    }
-
-    #[test]
-    fn a_wordy_head_keeps_to_one_message_and_says_what_it_left_out() {
-        let mut incident = incident();
-        for kind in CheckKind::ALL {
-            reported(&mut incident, *kind, Outcome::Error, &"words ".repeat(60));
-        }
-        let text = head(&Templates::builtin(), &incident, None).unwrap();
-        assert!(text.chars().count() <= MESSAGE && text.contains("earlier checks"), "{text}");
-    }
-
-    #[test]
-    fn a_question_tells_why_it_is_asked_and_later_who_answered() {
-        let asked = question(
-            &Templates::builtin(),
-            &shipped(QuestionId::EndpointScope),
-            "it tells code from network",
-        )
-        .unwrap();
-        let text = answered(&Templates::builtin(), &asked, "several", "Ada").unwrap();
-        insta::assert_snapshot!(text);
-    }
-
-    #[test]
-    fn foreign_words_mention_nobody() {
-        let mut incident = incident();
-        incident.alerts[0].title = "@everyone <@&42> [click](https://evil.example)".into();
-        let text = head(&Templates::builtin(), &incident, None).unwrap();
-        assert!(
-            !text.contains("@everyone") && !text.contains("<@&42>") && !text.contains("[click]("),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn every_note_has_words() {
-        let notes = [
-            Note::Changed { from: Bucket::Server },
-            Note::Filed,
-            Note::Reclassified { bucket: Bucket::Auth, by: "Ada".into(), reason: None },
-            Note::Resolved { by: "alertmanager".into(), reason: None },
-            Note::Closed { by: "Ada".into(), reason: Some("a duplicate".into()) },
-            Note::Reopened { by: "Ada".into(), reason: None },
-            Note::Snoozed { until: jiff::Timestamp::UNIX_EPOCH, by: "Ada".into(), reason: None },
-            Note::Woke,
-            Note::Assigned { to: Person::named("Grace"), by: "Ada".into(), reason: None },
-            Note::PassedOn {
-                question: QuestionId::TokenState,
-                to: Person { name: "Grace".into(), mention: Some("42".into()) },
-                by: "Ada".into(),
-            },
-            Note::Refused { reason: "an answer after the end".into() },
-        ];
-        let mut incident = incident();
-        incident.issue =
-            Some(IssueRef { reference: "a/b#1".into(), url: "https://example.com/a/b/issues/1".into() });
-        for it in notes {
-            assert_eq!(note(&Templates::builtin(), &incident, &it).unwrap().len(), 1, "{it:?}");
-        }
-    }
-
-    #[test]
-    fn a_threads_name_fits() {
-        let mut incident = incident();
-        incident.alerts[0].title = "long ".repeat(60);
-        assert_eq!(thread_name(&incident).chars().count(), THREAD_NAME);
-    }
-}
+mod tests;

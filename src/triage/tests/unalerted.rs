@@ -77,3 +77,28 @@ fn each_question_has_a_deadline_and_an_answer_in_the_last_moment_wins() {
     let record = late.questions.iter().find(|it| it.question == question).unwrap();
     assert_eq!(record.by.as_deref(), Some("ada"));
 }
+
+#[test]
+fn questions_that_went_with_a_lost_thread_are_put_once_more() {
+    let opened = |thread: &str| Event::ThreadOpened { thread: thread.to_owned() };
+    let mut incident = Incident::new(IncidentId::from_seed(7));
+    let mut take = |event: Event| {
+        let stepped = step(&KNOWLEDGE, incident.clone(), event, Timestamp::UNIX_EPOCH);
+        incident = stepped.incident;
+        stepped.actions
+    };
+    assert_eq!(take(opened("1")), []);
+    take(Event::QuestionAsked { question: QuestionId::ErrorOrigin, because: "it tells".to_owned() });
+    take(Event::QuestionAsked { question: QuestionId::TokenState, because: String::new() });
+    let answer = Answer::Picked(vec!["expired".to_owned()]);
+    take(Event::AnswerGiven { question: QuestionId::TokenState, answer, by: "Ada".to_owned() });
+    assert_eq!(take(opened("1")), [], "the same thread");
+    let again = Action::Ask { question: QuestionId::ErrorOrigin, because: "it tells".to_owned() };
+    let put = take(opened("2"));
+    assert_eq!(put[0], again);
+    let answered = |action: &Action| matches!(action, Action::Ask { question: QuestionId::TokenState, .. });
+    assert!(
+        put.iter().all(|action| matches!(action, Action::Ask { .. })) && !put.iter().any(answered),
+        "{put:?}"
+    );
+}

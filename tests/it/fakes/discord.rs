@@ -8,7 +8,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a server that cannot be set up ends the story")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,20 +16,33 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::{any, get};
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use url::Url;
 
 use super::openapi::Description;
 use firstcheck::chat::discord::Config;
 
+// By path, so that `benches/chat.rs` can take this Discord in too.
+#[path = "discord/form.rs"]
+mod form;
+#[path = "discord/gateway.rs"]
 mod gateway;
+#[path = "discord/limits.rs"]
 mod limits;
+#[path = "discord/rest.rs"]
 mod rest;
+#[path = "discord/shapes.rs"]
 pub(crate) mod shapes;
+#[path = "discord/threads.rs"]
+mod threads;
 
 pub(crate) const TOKEN: &str = "MTIz.test.token";
 pub(crate) const GUILD: u64 = 900_000_000_000_000_001;
 pub(crate) const CHANNEL: u64 = 900_000_000_000_000_002;
+pub(crate) const FORUM: u64 = 900_000_000_000_000_007;
+pub(crate) const MEDIA: u64 = 900_000_000_000_000_008;
+pub(crate) const VOICE: u64 = 900_000_000_000_000_009;
+pub(crate) const OTHER: u64 = 900_000_000_000_000_010;
 pub(crate) const APPLICATION: u64 = 900_000_000_000_000_003;
 pub(crate) const BOT: u64 = 900_000_000_000_000_004;
 pub(crate) const PERSON: u64 = 900_000_000_000_000_005;
@@ -51,8 +64,8 @@ pub(crate) struct Discord {
 struct Inner {
     world: Mutex<World>,
     changed: watch::Sender<u64>,
-    events: broadcast::Sender<(String, Value)>,
-    hang_up: broadcast::Sender<u16>,
+    happened: watch::Sender<u64>,
+    orders: broadcast::Sender<gateway::Order>,
     description: Option<Description>,
 }
 
@@ -62,14 +75,25 @@ pub(crate) struct World {
     next_id: u64,
     pub(crate) messages: BTreeMap<u64, Posted>,
     pub(crate) threads: BTreeMap<u64, Thread>,
+    /// Messages that a thread was once opened from.
+    had_threads: BTreeSet<u64>,
     pub(crate) commands: Vec<Value>,
     pub(crate) interactions: BTreeMap<u64, Interaction>,
     /// Every request, as `METHOD /path`.
     pub(crate) requests: Vec<String>,
     /// What the real Discord would not have taken.
     pub(crate) complaints: Vec<String>,
-    /// Times somebody identified at the gateway.
-    pub(crate) identified: usize,
+    /// The gateway.
+    pub(crate) desk: gateway::Desk,
+    /// Threads that may be active at once.
+    pub(crate) active_threads: Option<usize>,
+    /// The forum's posts need a tag.
+    pub(crate) needs_tag: bool,
+    /// Requests a window takes per route, and how long it is.
+    window: Option<(usize, Duration)>,
+    windows: BTreeMap<String, (Instant, usize)>,
+    /// Requests answered with 429.
+    pub(crate) limited: usize,
     faults: Vec<(String, Fault)>,
     /// Every request is answered with 503.
     down: bool,
@@ -88,13 +112,27 @@ pub(crate) struct Posted {
     pub(crate) notified: Vec<u64>,
     pub(crate) edits: usize,
     pub(crate) replies_to: Option<u64>,
+    pub(crate) files: Vec<Attached>,
+}
+
+/// A file that came with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attached {
+    pub(crate) name: String,
+    pub(crate) alt: String,
+    pub(crate) size: usize,
+    /// The first bytes.
+    pub(crate) begins: Vec<u8>,
 }
 
 /// A thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Thread {
     pub(crate) name: String,
+    pub(crate) parent: u64,
     pub(crate) archived: bool,
+    pub(crate) locked: bool,
+    pub(crate) tags: Vec<String>,
 }
 
 /// Something a person did that waits for the bot.
@@ -115,12 +153,16 @@ pub(crate) struct Interaction {
 pub(crate) enum Fault {
     /// 429 with these seconds to wait.
     Limited { retry_after: f64, global: bool },
+    /// 429 of what stands in front of Discord: the header alone, and a page in place of JSON.
+    LimitedInFront { seconds: u64 },
     /// This status, before anything is done.
     Status(u16),
     /// This status, after everything is done: the answer is lost.
     DoneThen(u16),
     /// A refusal with Discord's code.
     Refusal { status: u16, code: u32 },
+    /// Nothing is done or answered until this is notified.
+    Held(Arc<Notify>),
 }
 
 impl Discord {
@@ -138,10 +180,10 @@ impl Discord {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
-            world: Mutex::new(World { next_id: 1_200_000_000_000_000_000, ..World::default() }),
+            world: Mutex::new(World::default()),
             changed: watch::Sender::new(0),
-            events: broadcast::Sender::new(256),
-            hang_up: broadcast::Sender::new(4),
+            happened: watch::Sender::new(0),
+            orders: broadcast::Sender::new(4),
             description,
         });
         let discord = Self { addr, inner };
@@ -160,6 +202,9 @@ impl Discord {
             guild: Some(GUILD),
             channel: CHANNEL,
             on_call_role: Some(ROLE),
+            tags: Vec::new(),
+            routes: Vec::new(),
+            console: None,
             api_url: Some(Url::parse(&format!("http://{}", self.addr)).unwrap()),
             gateway_url: None,
             turn: tokio::sync::watch::Sender::new(true).subscribe(),
@@ -181,9 +226,39 @@ impl Discord {
         self.world().down = false;
     }
 
-    /// Ends every gateway connection with this close code.
+    /// Every route takes so many requests in so much time from now on, says so in its headers, and answers 429 to more.
+    pub(crate) fn limit_routes(&self, requests: usize, window: Duration) {
+        self.world().window = Some((requests, window));
+    }
+
+    /// Ends every gateway connection with this close code; sessions can be resumed.
     pub(crate) fn hang_up(&self, code: u16) {
-        let _ = self.inner.hang_up.send(code);
+        self.order(gateway::Order::Close(Some(code)));
+    }
+
+    /// Cuts every gateway connection without a close frame.
+    pub(crate) fn cut(&self) {
+        self.order(gateway::Order::Close(None));
+    }
+
+    /// Asks every connection to come again (op 7).
+    pub(crate) fn ask_to_reconnect(&self) {
+        self.order(gateway::Order::Reconnect);
+    }
+
+    /// Says that every session is invalid (op 9).
+    pub(crate) fn invalidate(&self, may_resume: bool) {
+        self.order(gateway::Order::Invalid(may_resume));
+    }
+
+    /// Forgets every session: nobody can resume.
+    pub(crate) fn forget_sessions(&self) {
+        self.world().desk.forget();
+    }
+
+    fn order(&self, order: gateway::Order) {
+        // Nobody connected is nobody to be told.
+        let _ = self.inner.orders.send(order);
     }
 
     /// Somebody clicks the component with this custom id on this message (values: what was picked from a menu).
@@ -221,7 +296,7 @@ impl Discord {
             world.interactions.insert(id, interaction);
             (id, token)
         };
-        self.dispatch("INTERACTION_CREATE", shapes::interaction(id, &token, kind, channel, data, message));
+        self.dispatch("INTERACTION_CREATE", &shapes::interaction(id, &token, kind, channel, data, message));
         id
     }
 
@@ -240,6 +315,7 @@ impl Discord {
                 notified: Vec::new(),
                 edits: 0,
                 replies_to,
+                files: Vec::new(),
             };
             world.messages.insert(id, posted.clone());
             posted
@@ -247,14 +323,14 @@ impl Discord {
         let mut event = shapes::message(&posted);
         event["guild_id"] = json!(GUILD.to_string());
         event["member"] = shapes::member();
-        self.dispatch("MESSAGE_CREATE", event);
+        self.dispatch("MESSAGE_CREATE", &event);
         posted.id
     }
 
     /// An event as it comes over the gateway.
-    pub(crate) fn dispatch(&self, kind: &str, data: Value) {
-        // Nobody listening is what a lost connection looks like.
-        let _ = self.inner.events.send((kind.to_owned(), data));
+    pub(crate) fn dispatch(&self, kind: &str, data: &Value) {
+        self.world().desk.dispatch(kind, data);
+        self.inner.happened.send_modify(|count| *count += 1);
     }
 
     /// Waits until the world is as the story wants it; fails with the whole world when it does not become so.
@@ -311,8 +387,10 @@ impl Discord {
 }
 
 impl World {
+    /// Ids say when they were made, as Discord's do.
     fn fresh_id(&mut self) -> u64 {
-        self.next_id += 1;
+        let now = u64::try_from(firstcheck::clock::now().as_millisecond()).unwrap() - 1_420_070_400_000;
+        self.next_id = (self.next_id + 1).max(now << 22);
         self.next_id
     }
 

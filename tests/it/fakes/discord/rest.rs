@@ -6,13 +6,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::form::FormFile;
 use super::{
-    APPLICATION, BOT, CHANNEL, Discord, Fault, GUILD, INTERACTION_WAITS, Posted, ROLE, TOKEN, Thread, World,
+    APPLICATION, Attached, BOT, CHANNEL, Discord, Fault, GUILD, INTERACTION_WAITS, Posted, TOKEN, World,
 };
-use super::{limits, shapes};
+use super::{form, limits, shapes, threads};
 
 /// A status and a body.
-type Answer = (u16, Option<Value>);
+pub(super) type Answer = (u16, Option<Value>);
+
+/// The largest request.
+const REQUEST: usize = 25 << 20;
 
 /// One request, taken apart.
 struct Asked<'a> {
@@ -20,12 +24,16 @@ struct Asked<'a> {
     path: Vec<&'a str>,
     query: &'a [(String, String)],
     body: Value,
+    files: Vec<FormFile>,
 }
 
 pub(super) async fn answer(State(discord): State<Discord>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, 1 << 20).await.unwrap();
-    let body: Option<Value> = if bytes.is_empty() { None } else { serde_json::from_slice(&bytes).ok() };
+    let Ok(bytes) = to_bytes(body, REQUEST).await else {
+        return answered((413, Some(json!({"message": "Request entity too large", "code": 40005}))), None);
+    };
+    let kind = parts.headers.get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let (body, files) = if bytes.is_empty() { (None, Vec::new()) } else { form::read(kind, &bytes) };
     let Some(path) = parts.uri.path().strip_prefix("/api/v10").map(str::to_owned) else {
         discord.world().complaints.push(format!("{} is not under /api/v10", parts.uri.path()));
         return StatusCode::NOT_FOUND.into_response();
@@ -38,28 +46,84 @@ pub(super) async fn answer(State(discord): State<Discord>, request: Request) -> 
         let mut world = discord.world();
         if world.down { Some(Fault::Status(503)) } else { world.take_fault(&line) }
     };
-    let answered = match fault {
+    let judge = || judged(&discord, parts.method.as_str(), &path, &query, &parts.headers, body, files);
+    let answer = match fault {
         Some(Fault::Limited { retry_after, global }) => return limited(&discord, retry_after, global),
+        Some(Fault::LimitedInFront { seconds }) => {
+            discord.note_change();
+            let headers = [("content-type", "text/html".to_owned()), ("retry-after", seconds.to_string())];
+            return (StatusCode::TOO_MANY_REQUESTS, headers, "<h1>Too many requests</h1>").into_response();
+        }
         Some(Fault::Status(status)) => (status, Some(json!({"message": "fault", "code": 0}))),
         Some(Fault::Refusal { status, code }) => (status, Some(json!({"message": "refused", "code": code}))),
         Some(Fault::DoneThen(status)) => {
-            judged(&discord, parts.method.as_str(), &path, &query, &parts.headers, body);
+            judge();
             (status, None)
         }
-        None => judged(&discord, parts.method.as_str(), &path, &query, &parts.headers, body),
+        Some(Fault::Held(until)) => {
+            discord.note_change();
+            until.notified().await;
+            judge()
+        }
+        None => match count(&discord, parts.method.as_str(), &path) {
+            Err(wait) => return limited(&discord, wait, false),
+            Ok(window) => {
+                let answer = judge();
+                discord.note_change();
+                return answered(answer, window);
+            }
+        },
     };
     discord.note_change();
-    let (status, body) = answered;
+    answered(answer, None)
+}
+
+/// What is left of a route's window: how many requests it takes, how many more, and for how many seconds.
+type Window = (usize, usize, f64);
+
+/// Counts a request against its route, where routes are limited; the seconds to wait when it is one too many.
+fn count(discord: &Discord, method: &str, path: &str) -> Result<Option<Window>, f64> {
+    let mut world = discord.world();
+    let Some((limit, length)) = world.window else { return Ok(None) };
+    if path.starts_with("/interactions/") {
+        return Ok(None);
+    }
+    // A route and its top-level id: `/channels/1/messages/2` and `/channels/1/messages/3` are the same.
+    let mut parts: Vec<&str> = path.split('/').collect();
+    if parts.get(3) == Some(&"messages") && parts.len() > 4 {
+        parts[4] = "…";
+    }
+    let key = format!("{method} {}", parts.join("/"));
+    let now = std::time::Instant::now();
+    let (begun, used) = world.windows.entry(key).or_insert((now, 0));
+    if begun.elapsed() >= length {
+        (*begun, *used) = (now, 0);
+    }
+    *used += 1;
+    let left = (length.saturating_sub(begun.elapsed())).as_secs_f64();
+    if *used > limit { Err(left) } else { Ok(Some((limit, limit - *used, left))) }
+}
+
+fn answered((status, body): Answer, window: Option<Window>) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
-    match body {
+    let mut response = match body {
         Some(body) => {
             (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
         }
         None => status.into_response(),
+    };
+    if let Some((limit, remaining, reset_after)) = window {
+        let said = [("limit", limit.to_string()), ("remaining", remaining.to_string())];
+        for (name, value) in said.into_iter().chain([("reset-after", format!("{reset_after:.3}"))]) {
+            let name = header::HeaderName::try_from(format!("x-ratelimit-{name}")).unwrap();
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
     }
+    response
 }
 
 fn limited(discord: &Discord, retry_after: f64, global: bool) -> Response {
+    discord.world().limited += 1;
     discord.note_change();
     let body =
         json!({"message": "You are being rate limited.", "retry_after": retry_after, "global": global});
@@ -79,6 +143,7 @@ fn judged(
     query: &[(String, String)],
     headers: &HeaderMap,
     body: Option<Value>,
+    files: Vec<FormFile>,
 ) -> Answer {
     let complain = |what: String| discord.world().complaints.push(format!("{method} {path}: {what}"));
     let operation = discord
@@ -104,6 +169,7 @@ fn judged(
         path: path.trim_matches('/').split('/').collect(),
         query,
         body: body.unwrap_or_default(),
+        files,
     };
     let tokenless = matches!(asked.path[0], "interactions" | "webhooks");
     let authorized = headers.get("authorization").is_some_and(|it| it == format!("Bot {TOKEN}").as_str());
@@ -129,13 +195,23 @@ fn route(world: &mut World, asked: &Asked<'_>, gateway: &str) -> Answer {
     match (asked.method, asked.path.as_slice()) {
         ("GET", ["users", "@me"]) => ok(shapes::me()),
         ("GET", ["oauth2", "applications", "@me"]) => ok(shapes::application()),
+        // serenity asks for itself, and is then told another address.
         ("GET", ["gateway"]) => ok(json!({"url": gateway})),
-        ("GET", ["channels", _]) => channel(world, number(1)),
-        ("PATCH", ["channels", _]) => open_again(world, number(1), &asked.body),
+        ("GET", ["gateway", "bot"]) => ok(shapes::gateway(gateway, world.desk.sessions_left)),
+        ("GET", ["channels", _]) => threads::channel(world, number(1)),
+        ("PATCH", ["channels", _]) => threads::open_again(world, number(1), &asked.body),
         ("GET", ["channels", _, "messages"]) => history(world, number(1), asked.query),
-        ("POST", ["channels", _, "messages"]) => post(world, number(1), &asked.body),
+        ("GET", ["channels", _, "messages", _]) => one(world, number(1), number(3)),
+        ("POST", ["channels", _, "messages"]) => post(world, number(1), &asked.body, &asked.files),
         ("PATCH", ["channels", _, "messages", _]) => edit(world, number(1), number(3), &asked.body),
-        ("POST", ["channels", _, "messages", _, "threads"]) => open_thread(world, number(3), &asked.body),
+        ("POST", ["channels", _, "messages", _, "threads"]) => {
+            threads::from_message(world, (number(1), number(3)), &asked.body)
+        }
+        ("POST", ["channels", _, "threads"]) => threads::post(world, number(1), &asked.body),
+        ("GET", ["guilds", _, "threads", "active"]) => threads::list(world, |thread| !thread.archived),
+        ("GET", ["channels", _, "threads", "archived", "public"]) => {
+            threads::list(world, |thread| thread.archived && thread.parent == number(1))
+        }
         ("GET", ["applications", _, "guilds", _, "commands"]) if number(3) == GUILD => {
             ok(json!(world.commands))
         }
@@ -156,44 +232,53 @@ fn route(world: &mut World, asked: &Asked<'_>, gateway: &str) -> Answer {
     }
 }
 
-fn ok(body: Value) -> Answer {
+pub(super) fn ok(body: Value) -> Answer {
     (200, Some(body))
 }
 
-fn refused(status: u16, code: u32, message: &str) -> Answer {
+pub(super) fn refused(status: u16, code: u32, message: &str) -> Answer {
     (status, Some(json!({"message": message, "code": code})))
 }
 
-fn channel(world: &World, id: u64) -> Answer {
-    match world.threads.get(&id) {
-        Some(thread) => ok(shapes::thread(id, thread)),
-        None if id == CHANNEL => ok(shapes::channel()),
-        None => refused(404, 10003, "Unknown Channel"),
-    }
-}
-
-fn open_again(world: &mut World, id: u64, body: &Value) -> Answer {
-    let Some(thread) = world.threads.get_mut(&id) else { return refused(404, 10003, "Unknown Channel") };
-    thread.archived = body["archived"].as_bool().unwrap_or(thread.archived);
-    ok(shapes::thread(id, thread))
-}
-
 fn history(world: &World, channel: u64, query: &[(String, String)]) -> Answer {
-    let limit = query
-        .iter()
-        .find(|(name, _)| name == "limit")
-        .and_then(|(_, value)| value.parse().ok())
-        .unwrap_or(50);
-    let said = world.messages.values().rev().filter(|it| it.channel == channel).take(limit);
-    ok(said.map(shapes::message).collect())
-}
-
-fn post(world: &mut World, channel: u64, body: &Value) -> Answer {
-    if channel != CHANNEL && !world.threads.contains_key(&channel) {
+    if !threads::exists(world, channel) {
         return refused(404, 10003, "Unknown Channel");
     }
-    if let Some((code, wrong)) = limits::of_message(body, true) {
-        return refused(400, code, &wrong);
+    let number = |wanted: &str| -> Option<u64> {
+        query.iter().find(|(name, _)| name == wanted).and_then(|(_, value)| value.parse().ok())
+    };
+    let limit = usize::try_from(number("limit").unwrap_or(50)).unwrap();
+    let said = world.messages.values().filter(|it| it.channel == channel);
+    let mut page: Vec<&Posted> = match number("after") {
+        Some(after) => said.filter(|it| it.id > after).take(limit).collect(),
+        None => {
+            said.rev().filter(|it| number("before").is_none_or(|before| it.id < before)).take(limit).collect()
+        }
+    };
+    // Newest first, whichever end the page is from.
+    page.sort_by_key(|it| std::cmp::Reverse(it.id));
+    ok(page.into_iter().map(shapes::message).collect())
+}
+
+fn one(world: &World, channel: u64, id: u64) -> Answer {
+    match world.messages.get(&id).filter(|it| it.channel == channel) {
+        _ if !threads::exists(world, channel) => refused(404, 10003, "Unknown Channel"),
+        Some(posted) => ok(shapes::message(posted)),
+        None => refused(404, 10008, "Unknown Message"),
+    }
+}
+
+fn post(world: &mut World, channel: u64, body: &Value, files: &[FormFile]) -> Answer {
+    if !threads::exists(world, channel) {
+        return refused(404, 10003, "Unknown Channel");
+    }
+    if threads::is_forum(channel) || world.threads.get(&channel).is_some_and(|thread| thread.locked) {
+        let code = if threads::is_forum(channel) { 50008 } else { 160_005 };
+        return refused(if code == 50008 { 400 } else { 403 }, code, "Cannot send messages here");
+    }
+    let sizes: Vec<usize> = files.iter().map(|file| file.bytes.len()).collect();
+    if let Some((code, wrong)) = limits::of_message(body, true).or_else(|| limits::of_files(body, &sizes)) {
+        return refused(if code == 40005 { 413 } else { 400 }, code, &wrong);
     }
     let nonce = body["nonce"].as_str().map(str::to_owned);
     let same = |it: &&Posted| it.author == BOT && it.nonce.is_some() && it.nonce == nonce;
@@ -206,27 +291,46 @@ fn post(world: &mut World, channel: u64, body: &Value) -> Answer {
     if let Some(thread) = world.threads.get_mut(&channel) {
         thread.archived = false;
     }
-    let allowed = body["allowed_mentions"]["roles"].as_array().cloned().unwrap_or_default();
-    let content = body["content"].as_str().unwrap_or_default().to_owned();
-    let called = content.contains(&format!("<@&{ROLE}>")) && allowed.contains(&json!(ROLE.to_string()));
-    let replies_to = body["message_reference"]["message_id"].as_str().and_then(|id| id.parse().ok());
-    let posted = Posted {
-        id: world.fresh_id(),
-        channel,
-        author: BOT,
-        content,
-        components: body["components"].clone(),
-        nonce,
-        notified: if called { vec![ROLE] } else { Vec::new() },
-        edits: 0,
-        replies_to,
-    };
+    let id = world.fresh_id();
+    let files = files.iter().map(|file| Attached {
+        name: file.name.clone(),
+        alt: body["attachments"][file.place]["description"].as_str().unwrap_or_default().to_owned(),
+        size: file.bytes.len(),
+        begins: file.bytes.iter().take(16).copied().collect(),
+    });
+    let posted = Posted { nonce, files: files.collect(), ..written(id, channel, body) };
     let answer = shapes::message(&posted);
     world.messages.insert(posted.id, posted);
     ok(answer)
 }
 
+/// A message of the bot's, as it is sent: whoever it names and is allowed to is notified.
+pub(super) fn written(id: u64, channel: u64, body: &Value) -> Posted {
+    let content = body["content"].as_str().unwrap_or_default().to_owned();
+    let allowed = body["allowed_mentions"]["roles"].as_array().cloned().unwrap_or_default();
+    let role = |id: &Value| id.as_str()?.parse::<u64>().ok();
+    Posted {
+        id,
+        channel,
+        author: BOT,
+        components: body["components"].clone(),
+        nonce: None,
+        notified: allowed
+            .iter()
+            .filter_map(role)
+            .filter(|role| content.contains(&format!("<@&{role}>")))
+            .collect(),
+        content,
+        edits: 0,
+        replies_to: body["message_reference"]["message_id"].as_str().and_then(|id| id.parse().ok()),
+        files: Vec::new(),
+    }
+}
+
 fn edit(world: &mut World, channel: u64, id: u64, body: &Value) -> Answer {
+    if !threads::exists(world, channel) {
+        return refused(404, 10003, "Unknown Channel");
+    }
     if world.threads.get(&channel).is_some_and(|thread| thread.archived) {
         return refused(400, 50083, "Thread is archived");
     }
@@ -244,23 +348,6 @@ fn edit(world: &mut World, channel: u64, id: u64, body: &Value) -> Answer {
     }
     posted.edits += 1;
     ok(shapes::message(posted))
-}
-
-fn open_thread(world: &mut World, message: u64, body: &Value) -> Answer {
-    if !world.messages.contains_key(&message) {
-        return refused(404, 10008, "Unknown Message");
-    }
-    if world.threads.contains_key(&message) {
-        return refused(400, 160_004, "A thread has already been created for this message");
-    }
-    let name = body["name"].as_str().unwrap_or_default().to_owned();
-    if !(1..=100).contains(&name.chars().count()) {
-        return refused(400, 50035, "a thread's name has 1 to 100 characters");
-    }
-    let thread = Thread { name, archived: false };
-    let answer = shapes::thread(message, &thread);
-    world.threads.insert(message, thread);
-    (201, Some(answer))
 }
 
 fn register(world: &mut World, body: &Value) -> Answer {
@@ -326,5 +413,6 @@ fn private(id: u64, body: &Value) -> Posted {
         notified: Vec::new(),
         edits: 0,
         replies_to: None,
+        files: Vec::new(),
     }
 }

@@ -1,8 +1,17 @@
 //! Discord's JSON shapes, as far as the bot reads them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{APPLICATION, BOT, CHANNEL, GUILD, PERSON, Posted, ROLE, Thread};
+use super::{APPLICATION, BOT, FORUM, GUILD, MEDIA, PERSON, Posted, ROLE, Thread, VOICE};
+
+/// The tags of the forum and the media channel: id, name, and whether moderators alone may use it.
+pub(crate) const TAGS: [(&str, &str, bool); 3] = [
+    ("910000000000000001", "Done", true),
+    ("910000000000000002", "Incident", false),
+    ("910000000000000003", "payments", false),
+];
 
 /// When everything here happened.
 const TIME: &str = "2026-01-02T03:04:05.000000+00:00";
@@ -43,7 +52,7 @@ pub(crate) fn application() -> Value {
 pub(crate) fn message(posted: &Posted) -> Value {
     let mut message = json!({
         "id": posted.id.to_string(), "channel_id": posted.channel.to_string(), "author": user(posted.author), "type": 0,
-        "content": posted.content, "mentions": [], "attachments": [], "embeds": [], "timestamp": TIME, "flags": 0,
+        "content": posted.content, "mentions": [], "attachments": attachments(posted), "embeds": [], "timestamp": TIME, "flags": 0,
         "mention_roles": posted.notified.iter().map(u64::to_string).collect::<Vec<_>>(), "pinned": false,
         "edited_timestamp": if posted.edits > 0 { json!(TIME) } else { Value::Null }, "mention_everyone": false,
         "tts": false, "components": numbered(&posted.components),
@@ -57,6 +66,17 @@ pub(crate) fn message(posted: &Posted) -> Value {
         message["message_reference"] = json!({"type": 0, "message_id": to.to_string(), "channel_id": channel, "guild_id": GUILD.to_string()});
     }
     message
+}
+
+fn attachments(posted: &Posted) -> Value {
+    let attachment = |(place, file): (usize, &super::Attached)| {
+        let url = format!("https://cdn.example.com/attachments/{}/{place}/{}", posted.channel, file.name);
+        json!({
+            "id": (posted.id + place as u64).to_string(), "filename": file.name, "size": file.size, "url": url, "proxy_url": url,
+            "description": file.alt,
+        })
+    };
+    posted.files.iter().enumerate().map(attachment).collect()
 }
 
 /// Components as Discord gives them back: each with a number of its own.
@@ -74,23 +94,44 @@ fn numbered(components: &Value) -> Value {
     components.as_array().into_iter().flatten().map(|it| number(it, &mut next)).collect()
 }
 
-pub(crate) fn channel() -> Value {
-    json!({
-        "id": CHANNEL.to_string(), "type": 0, "flags": 0, "guild_id": GUILD.to_string(), "name": "incidents", "position": 0,
+pub(crate) fn channel(id: u64, needs_tag: bool) -> Value {
+    let kind = match id {
+        VOICE => 2,
+        FORUM => 15,
+        MEDIA => 16,
+        _ => 0,
+    };
+    let mut channel = json!({
+        "id": id.to_string(), "type": kind, "flags": 0, "guild_id": GUILD.to_string(), "name": "incidents", "position": 0,
         "permission_overwrites": [], "parent_id": null, "nsfw": false, "topic": null, "last_message_id": null,
         "rate_limit_per_user": 0,
-    })
+    });
+    if matches!(kind, 15 | 16) {
+        channel["flags"] = json!(if needs_tag { 1 << 4 } else { 0 });
+        let tag = |(id, name, moderated): &(&str, &str, bool)| json!({"id": id, "name": name, "moderated": moderated, "emoji_id": null, "emoji_name": null});
+        channel["available_tags"] = TAGS.iter().map(tag).collect();
+    }
+    channel
+}
+
+pub(crate) fn gateway(url: &str, (remaining, reset_after): (u64, Duration)) -> Value {
+    let limit = json!({
+        "total": 1000, "remaining": remaining, "max_concurrency": 1,
+        "reset_after": u64::try_from(reset_after.as_millis()).unwrap(),
+    });
+    json!({"url": url, "shards": 1, "session_start_limit": limit})
 }
 
 pub(crate) fn thread(id: u64, thread: &Thread) -> Value {
     json!({
         "id": id.to_string(), "type": 11, "flags": 0, "guild_id": GUILD.to_string(), "name": thread.name,
-        "parent_id": CHANNEL.to_string(), "owner_id": BOT.to_string(), "last_message_id": null,
+        "parent_id": thread.parent.to_string(), "owner_id": BOT.to_string(), "last_message_id": null,
         "thread_metadata": {
-            "archived": thread.archived, "archive_timestamp": TIME, "auto_archive_duration": 4320, "locked": false,
+            "archived": thread.archived, "archive_timestamp": TIME, "auto_archive_duration": 4320, "locked": thread.locked,
             "create_timestamp": TIME,
         },
         "message_count": 0, "member_count": 1, "total_message_sent": 0, "rate_limit_per_user": 0,
+        "applied_tags": thread.tags,
     })
 }
 
@@ -148,9 +189,9 @@ pub(crate) fn interaction(
     interaction
 }
 
-pub(crate) fn ready(gateway: &str) -> Value {
+pub(crate) fn ready(gateway: &str, session: &str) -> Value {
     json!({
-        "v": 10, "user": me(), "guilds": [{"id": GUILD.to_string(), "unavailable": true}], "session_id": "session",
+        "v": 10, "user": me(), "guilds": [{"id": GUILD.to_string(), "unavailable": true}], "session_id": session,
         "resume_gateway_url": gateway, "shard": [0, 1], "application": {"id": APPLICATION.to_string(), "flags": 0},
     })
 }

@@ -7,6 +7,8 @@
 //!
 //! Helpers: `percent` (0.93 → `93 %`), `seconds` (84.2 → `1 min 24 s`), `millis` (1520 → `1.52 s`), `clock` (a time → its
 //! `10:02:00`), `decibans`, `prose` (our sentence with code spans and foreign words in it), `code`, `cell` (code in a table), `fence VALUE "lang"`, `json VALUE` (pretty), and handlebars' own `eq`, `and`, `not`, `len`, …
+//! For the terminal alone ([`marked`]): `tone TONE words…`, `mark NAME`, `pick RICH ASCII TONE`, `rule TONE RIGHT title…`, `label WORD`, and
+//! `words …` (all of them, or nothing when one is missing).
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,11 @@ use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContex
 use serde::Serialize;
 use serde_json::Value;
 
+pub mod marked;
 pub mod neutral;
+
+/// Columns of a label in a terminal: the longest is `mitigation`.
+pub const LABEL: usize = 12;
 
 /// The templates that ship with the program, by name. Add yours here.
 const BUILTIN: &[(&str, &str)] = &[
@@ -27,6 +33,12 @@ const BUILTIN: &[(&str, &str)] = &[
     ("issue", include_str!("../templates/issue.hbs")),
     ("pictures/timeline", include_str!("../templates/pictures/timeline.hbs")),
     ("pictures/waterfall", include_str!("../templates/pictures/waterfall.hbs")),
+    ("terminal/answered", include_str!("../templates/terminal/answered.hbs")),
+    ("terminal/check", include_str!("../templates/terminal/check.hbs")),
+    ("terminal/concluded", include_str!("../templates/terminal/concluded.hbs")),
+    ("terminal/note", include_str!("../templates/terminal/note.hbs")),
+    ("terminal/opened", include_str!("../templates/terminal/opened.hbs")),
+    ("terminal/question", include_str!("../templates/terminal/question.hbs")),
     ("thread/answered", include_str!("../templates/thread/answered.hbs")),
     ("thread/concluded", include_str!("../templates/thread/concluded.hbs")),
     ("thread/head", include_str!("../templates/thread/head.hbs")),
@@ -106,7 +118,7 @@ impl Templates {
         let mut templates = Self {
             markdown: registry(neutral::inline),
             html: registry(|text| html_escape(&neutral::plain(text))),
-            terminal: registry(neutral::plain),
+            terminal: terminal_registry(),
         };
         for (name, text) in BUILTIN {
             templates.register(name, text).expect("a test compiles every built-in template");
@@ -173,8 +185,10 @@ impl Templates {
     }
 }
 
+/// Writes what stands in a helper's place.
+type Writer = fn(&Helper<'_>) -> String;
+
 fn registry(escape: fn(&str) -> String) -> Handlebars<'static> {
-    type Writer = fn(&Helper<'_>) -> String;
     // What helpers write is not escaped again: each returns text that is fit for its place.
     let helpers: BTreeMap<&str, Writer> = BTreeMap::from([
         ("percent", (|h| percent(number(h))) as Writer),
@@ -191,6 +205,26 @@ fn registry(escape: fn(&str) -> String) -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
     registry.register_escape_fn(escape);
+    teach(&mut registry, helpers);
+    registry
+}
+
+/// Tones and marks are the terminal's alone: a helper hides a field of its name.
+fn terminal_registry() -> Handlebars<'static> {
+    let mut registry = registry(marked::words);
+    let helpers: BTreeMap<&str, Writer> = BTreeMap::from([
+        ("tone", (|h| marked::tone(&text(h, 0), &joined(h, 1))) as Writer),
+        ("mark", |h| marked::mark(&text(h, 0))),
+        ("pick", |h| marked::pick(&text(h, 0), &text(h, 1), &text(h, 2))),
+        ("rule", |h| marked::rule(&text(h, 0), &text(h, 1), &joined(h, 2))),
+        ("label", |h| marked::tone("dim", &format!("  {:<LABEL$}", text(h, 0)))),
+        ("words", |h| if is_whole(h) { joined(h, 0) } else { String::new() }),
+    ]);
+    teach(&mut registry, helpers);
+    registry
+}
+
+fn teach(registry: &mut Handlebars<'static>, helpers: BTreeMap<&str, Writer>) {
     for (name, write) in helpers {
         let helper = move |h: &Helper<'_>,
                            _: &Handlebars<'_>,
@@ -200,7 +234,6 @@ fn registry(escape: fn(&str) -> String) -> Handlebars<'static> {
               -> HelperResult { Ok(out.write(&write(h))?) };
         registry.register_helper(name, Box::new(helper));
     }
-    registry
 }
 
 fn text(helper: &Helper<'_>, place: usize) -> String {
@@ -209,6 +242,16 @@ fn text(helper: &Helper<'_>, place: usize) -> String {
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     }
+}
+
+/// The parameters from this place on, one after the other.
+fn joined(helper: &Helper<'_>, from: usize) -> String {
+    (from..helper.params().len()).map(|place| text(helper, place)).collect()
+}
+
+/// Whether every parameter has a value.
+fn is_whole(helper: &Helper<'_>) -> bool {
+    helper.params().iter().all(|param| !param.value().is_null())
 }
 
 fn number(helper: &Helper<'_>) -> Option<f64> {

@@ -17,6 +17,7 @@ use crate::chat::Inbound;
 use crate::incident::Incident;
 use crate::question::QuestionId;
 use crate::runbook::Question;
+use crate::template::Templates;
 use crate::triage::Note;
 
 mod ink;
@@ -106,7 +107,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A terminal that writes here, reads there, and hands people's answers to `inbound`.
+    /// A terminal that writes here in these words, reads there, and hands people's answers to `inbound`.
     ///
     /// # Panics
     /// When the operating system has no thread left to give.
@@ -115,11 +116,12 @@ impl Terminal {
         output: Box<dyn std::io::Write + Send>,
         input: Input,
         style: Style,
+        templates: Arc<Templates>,
         inbound: mpsc::Sender<Inbound>,
     ) -> Self {
         let (commands, received) = channel();
         let (leaving, left) = watch::channel(false);
-        let stage = stage::Stage::new(output, input, style, inbound, leaving, commands.clone());
+        let stage = stage::Stage::new(output, input, style, templates, inbound, leaving, commands.clone());
         std::thread::Builder::new()
             .name("terminal".to_owned())
             .spawn(move || stage.run(&received))

@@ -70,7 +70,9 @@ impl Desk {
     pub(super) async fn open(setup: Setup) -> anyhow::Result<Self> {
         let (said, inbound) = mpsc::channel(16);
         let style = Style::detect(io::stderr().is_terminal(), config::secret);
-        let terminal = Terminal::new(Box::new(io::stderr()), setup.input, style, said);
+        let templates = Arc::new(setup.templates);
+        let terminal =
+            Terminal::new(Box::new(io::stderr()), setup.input, style, Arc::clone(&templates), said);
         let app = App::start(Parts {
             store: Store::open(&setup.store).await.context("opening the temporary store")?,
             knowledge: Arc::new(setup.knowledge),
@@ -78,7 +80,7 @@ impl Desk {
             chat: Ok(Chat::Terminal(terminal.clone())),
             inbound: Some(inbound),
             tracker: setup.tracker,
-            templates: Arc::new(setup.templates),
+            templates,
             services: setup.services,
             check_timeout: setup.check_timeout,
         })

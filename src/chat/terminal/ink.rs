@@ -101,6 +101,11 @@ impl Ink {
         if self.style.unicode { unicode } else { ascii }
     }
 
+    /// Whether the terminal shows more than ASCII.
+    pub(super) fn is_rich(self) -> bool {
+        self.style.unicode
+    }
+
     pub(super) fn mark(self, mark: Mark) -> Span {
         let (tone, unicode, ascii) = match mark {
             Mark::Good => (Tone::Good, "✓", "+"),
@@ -113,11 +118,6 @@ impl Ink {
             Mark::News => (Tone::Dim, "·", "*"),
         };
         Span(tone, self.pick(unicode, ascii).to_owned())
-    }
-
-    /// What separates an outcome from its sentence.
-    pub(super) fn dash(self) -> &'static str {
-        self.pick("—", "-")
     }
 
     /// A frame of the spinner, one per 80 ms.

@@ -6,7 +6,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::ink::{Ink, Mark, Span, Tone, span};
-use super::view;
+use super::view::{self, Pen};
 use crate::chat::Question;
 use crate::question::Answer;
 
@@ -164,8 +164,9 @@ impl Prompt {
     }
 
     /// The prompt as lines, and how many columns the cursor stands left of the last one's end.
-    pub(super) fn lines(&self, ink: Ink) -> (Vec<String>, usize) {
-        let mut lines = view::question(ink, &self.question, &self.because);
+    pub(super) fn lines(&self, pen: &Pen) -> (Vec<String>, usize) {
+        let ink = pen.ink;
+        let mut lines = view::question(pen, &self.question, &self.because);
         for row in 0..self.ticked.len() {
             let here = row == self.row && self.is_blank();
             lines.extend(self.row_lines(ink, row, here));
@@ -279,7 +280,9 @@ mod tests {
     fn a_wrong_reply_is_told_why_and_asked_again() {
         let mut prompt = Prompt::new(question(QuestionId::EndpointScope), "test");
         assert_eq!(typed(&mut prompt, "maybe"), Pressed::Nothing);
-        let shown = prompt.lines(Ink::new(super::super::Style::plain())).0.join("\n");
+        let templates = std::sync::Arc::new(crate::template::Templates::builtin());
+        let pen = Pen { ink: Ink::new(super::super::Style::plain()), templates };
+        let shown = prompt.lines(&pen).0.join("\n");
         assert!(shown.contains("`maybe` is no answer"), "{shown}");
         keys(&mut prompt, &[KeyCode::Esc]);
         assert_eq!(typed(&mut prompt, "all"), Pressed::Replied("all".to_owned()));

@@ -15,11 +15,13 @@ use super::ink::Ink;
 use super::keyboard::{self, Raw, Typed};
 use super::prompt::{Pressed, Prompt};
 use super::screen::Screen;
+use super::view::Pen;
 use super::{BY, Command, Input, Style, view};
 use crate::chat::Inbound;
 use crate::incident::{Incident, IncidentId, Stage as IncidentStage, StepState};
 use crate::question::{Answer, QuestionId};
 use crate::runbook::Question;
+use crate::template::Templates;
 use crate::triage::Note;
 
 /// Between two frames of the spinner: slower looks broken, faster is only work.
@@ -65,7 +67,7 @@ enum Source {
 /// What was shown, what is open, and what waits.
 pub(super) struct Stage {
     screen: Screen,
-    ink: Ink,
+    pen: Pen,
     live: bool,
     source: Source,
     inbound: mpsc::Sender<Inbound>,
@@ -87,6 +89,7 @@ impl Stage {
         output: Box<dyn Write + Send>,
         input: Input,
         style: Style,
+        templates: Arc<Templates>,
         inbound: mpsc::Sender<Inbound>,
         leaving: watch::Sender<bool>,
         commands: Sender<Command>,
@@ -100,7 +103,7 @@ impl Stage {
         };
         Self {
             screen: Screen::new(output, style.live),
-            ink: Ink::new(style),
+            pen: Pen { ink: Ink::new(style), templates },
             live: style.live,
             source,
             inbound,
@@ -159,7 +162,7 @@ impl Stage {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Open(incident) => {
-                let lines = view::opened(self.ink, &incident);
+                let lines = view::opened(&self.pen, &incident);
                 self.print(lines);
                 self.show(&incident);
             }
@@ -179,7 +182,7 @@ impl Stage {
 
     fn say(&mut self, incident: &Arc<Incident>, note: &Note) {
         self.show(incident);
-        let lines = view::note(self.ink, incident, note);
+        let lines = view::note(&self.pen, incident, note);
         self.print(lines);
         if matches!(note, Note::Concluded | Note::Changed { .. } | Note::Filed) {
             self.concluded.insert(incident.id.clone());
@@ -203,7 +206,7 @@ impl Stage {
                 StepState::Reported { report, .. } => {
                     self.running_since.remove(&key);
                     if self.reported.insert(key) {
-                        let lines = view::check(self.ink, &record.step, report);
+                        let lines = view::check(&self.pen, &record.step, report);
                         self.print(lines);
                     }
                 }
@@ -222,7 +225,7 @@ impl Stage {
         for trouble in &incident.troubles {
             let (what, reason) = (trouble.what.clone(), trouble.reason.clone());
             if self.troubles.insert((incident.id.clone(), what, reason, trouble.retry_at.is_some())) {
-                let lines = view::trouble(self.ink, trouble);
+                let lines = view::trouble(&self.pen, trouble);
                 self.print(lines);
             }
         }
@@ -233,7 +236,7 @@ impl Stage {
         let Some(issue) = self.incidents.get(id).and_then(|incident| incident.issue.clone()) else { return };
         if self.concluded.contains(id) && self.filed.get(id) != Some(&issue.reference) {
             self.filed.insert(id.clone(), issue.reference.clone());
-            let lines = view::issue(self.ink, &issue);
+            let lines = view::issue(&self.pen, &issue);
             self.print(lines);
         }
     }
@@ -260,9 +263,9 @@ impl Stage {
             let lines = match record.and_then(|record| Some((record.answer.as_ref()?, record.by.as_deref()?)))
             {
                 Some((answer, by)) => {
-                    view::answered(self.ink, &asked.question, &asked.because, &answer.to_string(), by)
+                    view::answered(&self.pen, &asked.question, &asked.because, &answer.to_string(), by)
                 }
-                None => view::withdrawn(self.ink, &asked.question),
+                None => view::withdrawn(&self.pen, &asked.question),
             };
             self.print(lines);
         }
@@ -281,7 +284,7 @@ impl Stage {
                 Source::Keyboard => self.open_prompt(asked, None),
                 Source::Lines { ended: true, .. } => self.send(asked, "unknown".to_owned()),
                 Source::Lines { .. } => {
-                    let lines = view::question_with_answers(self.ink, &asked.question, &asked.because);
+                    let lines = view::question_with_answers(&self.pen, &asked.question, &asked.because);
                     self.print(lines);
                     self.want_line(asked);
                 }
@@ -348,7 +351,7 @@ impl Stage {
                 Pressed::Nothing
             }
             Ok(Some(Typed::Resized(columns))) => {
-                self.ink.resize(columns);
+                self.pen.ink.resize(columns);
                 Pressed::Nothing
             }
             Ok(None) => Pressed::Nothing,
@@ -398,14 +401,14 @@ impl Stage {
         match verdict {
             Some(Ok(())) => {
                 let lines = match &self.source {
-                    Source::Lines { ended: false, .. } => view::taken(self.ink, &asked.question, &reply),
-                    _ => view::answered(self.ink, &asked.question, &asked.because, &reply, BY),
+                    Source::Lines { ended: false, .. } => view::taken(&self.pen, &asked.question, &reply),
+                    _ => view::answered(&self.pen, &asked.question, &asked.because, &reply, BY),
                 };
                 self.print(lines);
             }
             Some(Err(why)) => self.refuse(asked, &why),
             None => {
-                let lines = view::refused(self.ink, "the bot is stopping; the answer was not taken");
+                let lines = view::stopping(&self.pen);
                 self.print(lines);
             }
         }
@@ -417,7 +420,7 @@ impl Stage {
         if matches!(self.source, Source::Keyboard) {
             return self.open_prompt(asked, Some(why));
         }
-        let lines = view::refused(self.ink, why);
+        let lines = view::refused(&self.pen, why);
         self.print(lines);
         match &self.source {
             Source::Lines { ended: false, .. } => self.want_line(asked),
@@ -468,15 +471,15 @@ impl Stage {
                 .get(id)
                 .and_then(|it| it.steps.iter().find(|record| record.step.key() == *key));
             if let Some(record) = record {
-                region.push(view::running(self.ink, &record.step, tick, since.elapsed().as_secs_f64()));
+                region.push(view::running(&self.pen, &record.step, tick, since.elapsed().as_secs_f64()));
             }
         }
         let more = self.running_since.len().saturating_sub(RUNNING);
         if more > 0 {
-            region.push(view::more_running(self.ink, more));
+            region.extend(view::more_running(&self.pen, more));
         }
         if let Some(Open::Keys { prompt, .. }) = &self.open {
-            let (lines, back) = prompt.lines(self.ink);
+            let (lines, back) = prompt.lines(&self.pen);
             region.extend(lines);
             if let Some(last) = region.pop() {
                 region.push(if back > 0 { format!("{last}\x1b[{back}D") } else { last });

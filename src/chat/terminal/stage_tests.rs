@@ -39,7 +39,8 @@ struct Table {
 fn table(input: Input) -> Table {
     let paper = Paper::default();
     let (sender, inbound) = mpsc::channel(8);
-    let terminal = Terminal::new(Box::new(paper.clone()), input, Style::plain(), sender);
+    let terminal =
+        Terminal::new(Box::new(paper.clone()), input, Style::plain(), Arc::new(Templates::builtin()), sender);
     Table { terminal, paper, inbound }
 }
 

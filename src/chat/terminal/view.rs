@@ -1,73 +1,122 @@
-//! What the terminal says, and how it is laid out: every word of this channel stands here.
+//! How the terminal's words are laid out: an incident in, lines out.
 //!
-//! Pure: an incident in, lines out. Nothing here decides what is said or when.
+//! Pure. What is said stands in `templates/terminal`; here are columns, tones and bars, and the values the templates want.
+//! Nothing here decides what is said or when.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::ink::{Ink, Mark, Span, Tone, columns, span};
-use crate::alert::{Alert, Severity};
+use crate::alert::Severity;
 use crate::bucket::Bucket;
-use crate::incident::{Conclusion, Hypothesis, Incident, IssueRef, Reason, Step, Stopped, Trouble};
+use crate::incident::{Conclusion, Incident, IssueRef, Reason, Step, Stopped, Trouble};
 use crate::outcome::{Outcome, Report, Role};
 use crate::question::Answer;
 use crate::runbook::Question;
+use crate::template::Templates;
+use crate::template::marked::{self, Piece};
 use crate::triage::Note;
 
 /// Columns of the labels at the left of facts: the longest is `mitigation`.
-const LABEL: usize = 12;
+const LABEL: usize = crate::template::LABEL;
 /// Columns of the longest bar.
 const BAR: usize = 30;
 /// Reasons shown; the issue has all of them.
 const REASONS: usize = 5;
 
-/// The head of an incident: what the alert says.
-pub(super) fn opened(ink: Ink, incident: &Incident) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    lines.extend(ink.rule(Tone::Strong, incident.title(), incident.id.as_str()));
-    lines.push(String::new());
-    let alert = incident.alerts.first();
-    if let Some(service) = incident.service() {
-        let places: Vec<&str> =
-            [alert.and_then(|it| it.environment.as_deref()), alert.and_then(|it| it.region.as_deref())]
-                .into_iter()
-                .flatten()
-                .collect();
-        let places = if places.is_empty() { String::new() } else { format!(" ({})", places.join(", ")) };
-        lines.extend(fact(ink, "service", &[span(Tone::Plain, format!("{service}{places}"))]));
-    }
-    if let Some(endpoint) = incident.endpoint() {
-        lines.extend(fact(ink, "endpoint", &[span(Tone::Plain, endpoint)]));
-    }
-    if let Some(alert) = alert {
-        lines.extend(fact(ink, "alert", &alert_facts(alert, incident.severity())));
-        if let Some(summary) = alert.summary.as_deref().filter(|summary| *summary != alert.title) {
-            lines.extend(fact(ink, "", &[span(Tone::Dim, summary)]));
-        }
-    }
-    lines.push(String::new());
-    lines
+/// What words and lines are made with.
+#[derive(Clone)]
+pub(super) struct Pen {
+    pub(super) ink: Ink,
+    pub(super) templates: Arc<Templates>,
 }
 
-fn alert_facts(alert: &Alert, severity: Severity) -> Vec<Span> {
-    let mut facts = Vec::new();
-    match severity {
-        Severity::Critical | Severity::Error => facts.push(span(Tone::Bad, severity.id())),
-        Severity::Warning => facts.push(span(Tone::Warn, severity.id())),
-        Severity::Info => facts.push(span(Tone::Plain, severity.id())),
-        Severity::Unknown => facts.push(span(Tone::Plain, "alert")),
+impl Pen {
+    /// The lines of a template that is filled with these values. One that cannot be filled says so in its place: an operator's
+    /// own wording must not end an incident.
+    fn lines(&self, name: &str, values: &impl Serialize) -> Vec<String> {
+        match self.templates.render(&format!("terminal/{name}"), values) {
+            Ok(text) => text.lines().flat_map(|line| self.paragraph(line)).collect(),
+            Err(error) => self.ink.block(&[], &[span(Tone::Bad, error.to_string())]),
+        }
     }
-    facts.push(span(Tone::Plain, format!(" from {}", alert.source)));
-    if let Some(status) = alert.http_status {
-        facts.push(span(Tone::Plain, ", HTTP "));
-        facts.push(span(Tone::Strong, status.to_string()));
+
+    fn paragraph(&self, line: &str) -> Vec<String> {
+        if let [Piece::Rule { tone, right, title }] = marked::pieces(line).as_slice() {
+            return self.ink.rule(tone_of(tone), title, right);
+        }
+        match line.split_once('\t') {
+            Some((lead, body)) => self.ink.block(&self.spans(lead), &self.spans(body)),
+            None => vec![self.ink.line(&self.spans(line))],
+        }
     }
-    if let Some(error) = alert.error {
-        facts.push(span(Tone::Plain, format!(", {} error", error.id())));
+
+    fn spans(&self, line: &str) -> Vec<Span> {
+        let one = |piece| match piece {
+            Piece::Words { tone, text } | Piece::Rule { tone, title: text, .. } => Span(tone_of(&tone), text),
+            Piece::Mark(name) => self.ink.mark(mark_of(&name)),
+            Piece::Pick { rich, plain, tone } => {
+                Span(tone_of(&tone), if self.ink.is_rich() { rich } else { plain })
+            }
+        };
+        marked::pieces(line).into_iter().map(one).collect()
     }
-    if let Some(at) = alert.started_at {
-        facts.push(span(Tone::Plain, format!(", since {}", clock(at))));
+}
+
+/// Unknown words are plain: an operator's own template may hold any.
+fn tone_of(name: &str) -> Tone {
+    match name {
+        "strong" => Tone::Strong,
+        "dim" => Tone::Dim,
+        "good" => Tone::Good,
+        "bad" => Tone::Bad,
+        "warn" => Tone::Warn,
+        "accent" => Tone::Accent,
+        _ => Tone::Plain,
     }
-    facts
+}
+
+fn mark_of(name: &str) -> Mark {
+    match name {
+        "good" => Mark::Good,
+        "bad" => Mark::Bad,
+        "warn" => Mark::Warn,
+        "unknown" => Mark::Unknown,
+        "question" => Mark::Question,
+        "answer" => Mark::Answer,
+        _ => Mark::News,
+    }
+}
+
+/// The head of an incident: what the alert says.
+pub(super) fn opened(pen: &Pen, incident: &Incident) -> Vec<String> {
+    let alert = incident.alerts.first();
+    let places = [alert.and_then(|it| it.environment.as_deref()), alert.and_then(|it| it.region.as_deref())];
+    let places: Vec<&str> = places.into_iter().flatten().collect();
+    let (tone, severity) = match incident.severity() {
+        Severity::Critical | Severity::Error => ("bad", incident.severity().id()),
+        Severity::Warning => ("warn", "warning"),
+        Severity::Info => ("plain", "info"),
+        Severity::Unknown => ("plain", "alert"),
+    };
+    let values = json!({
+        "id": incident.id,
+        "title": incident.title(),
+        "service": incident.service(),
+        "places": Some(places.join(", ")).filter(|places| !places.is_empty()),
+        "endpoint": incident.endpoint(),
+        "tone": tone,
+        "severity": severity,
+        "source": alert.map(|alert| &alert.source),
+        "status": alert.and_then(|alert| alert.http_status),
+        "error": alert.and_then(|alert| alert.error).map(crate::alert::TransportError::id),
+        "since": alert.and_then(|alert| alert.started_at).map(clock),
+        "summary": alert.and_then(|alert| alert.summary.as_ref().filter(|summary| **summary != alert.title)),
+    });
+    pen.lines("opened", &values)
 }
 
 /// A time as people at a terminal read it; UTC, to the second.
@@ -76,21 +125,25 @@ fn clock(at: Timestamp) -> String {
 }
 
 /// A check that came back.
-pub(super) fn check(ink: Ink, step: &Step, report: &Report) -> Vec<String> {
+pub(super) fn check(pen: &Pen, step: &Step, report: &Report) -> Vec<String> {
     let (mark, tone) = verdict(report);
-    let mut lead = vec![Span(Tone::Plain, "  ".into()), ink.mark(mark), Span(Tone::Plain, " ".into())];
-    lead.push(span(Tone::Strong, check_name(step)));
-    let target = format!("{}: ", report.target);
-    let mut body = vec![span(Tone::Plain, target), span(tone, report.outcome.id())];
-    if !report.summary.is_empty() && report.summary != report.outcome.id() {
-        body.push(span(Tone::Plain, format!(" {} {}", ink.dash(), report.summary)));
-    }
-    body.push(span(Tone::Dim, format!(" ({})", took(report.took_ms))));
-    ink.block(&lead, &body)
+    let outcome = report.outcome.id();
+    let summary = Some(report.summary.as_str()).filter(|summary| !summary.is_empty() && *summary != outcome);
+    let values = json!({
+        "mark": mark,
+        "tone": tone,
+        "name": check_name(step),
+        "target": report.target,
+        "outcome": outcome,
+        "summary": summary,
+        "took": took(report.took_ms),
+    });
+    pen.lines("check", &values)
 }
 
 /// A check that is running, with what it waits for.
-pub(super) fn running(ink: Ink, step: &Step, tick: usize, seconds: f64) -> String {
+pub(super) fn running(pen: &Pen, step: &Step, tick: usize, seconds: f64) -> String {
+    let ink = pen.ink;
     let mut line = vec![Span(Tone::Plain, "  ".into()), ink.spinner(tick), Span(Tone::Plain, " ".into())];
     line.push(span(Tone::Strong, check_name(step)));
     let time = if seconds >= 1.0 { format!(" {seconds:.0} s") } else { String::new() };
@@ -101,8 +154,8 @@ pub(super) fn running(ink: Ink, step: &Step, tick: usize, seconds: f64) -> Strin
 }
 
 /// Checks that run without a line of their own.
-pub(super) fn more_running(ink: Ink, more: usize) -> String {
-    ink.line(&[span(Tone::Dim, format!("    and {more} more"))])
+pub(super) fn more_running(pen: &Pen, more: usize) -> Vec<String> {
+    noted(pen, "more", json!({"more": more}))
 }
 
 /// The kind, and whose endpoint where it is not the service's own; padded so that targets stand below one another.
@@ -115,10 +168,11 @@ fn check_name(step: &Step) -> String {
     format!("{name:<LABEL$} ")
 }
 
-fn verdict(report: &Report) -> (Mark, Tone) {
+/// The mark and the tone of a report, as the templates name them.
+fn verdict(report: &Report) -> (&'static str, &'static str) {
     match (report.exit_status(), report.outcome) {
-        (0, _) => (Mark::Good, Tone::Good),
-        (3, _) => (Mark::Unknown, Tone::Dim),
+        (0, _) => ("good", "good"),
+        (3, _) => ("unknown", "dim"),
         (
             _,
             Outcome::ExpiresSoon
@@ -126,8 +180,8 @@ fn verdict(report: &Report) -> (Mark, Tone) {
             | Outcome::NearLimit
             | Outcome::Degraded
             | Outcome::Maintenance,
-        ) => (Mark::Warn, Tone::Warn),
-        _ => (Mark::Bad, Tone::Bad),
+        ) => ("warn", "warn"),
+        _ => ("bad", "bad"),
     }
 }
 
@@ -142,20 +196,8 @@ fn took(ms: f64) -> String {
 }
 
 /// A question's wording and why it is asked.
-pub(super) fn question(ink: Ink, question: &Question, because: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let lead = [Span(Tone::Plain, "  ".into()), ink.mark(Mark::Question), Span(Tone::Plain, " ".into())];
-    let body = [span(Tone::Strong, &question.ask), span(Tone::Dim, format!("  [{}]", question.id))];
-    lines.extend(ink.block(&lead, &body));
-    lines.extend(asked_because(ink, because));
-    lines
-}
-
-fn asked_because(ink: Ink, because: &str) -> Vec<String> {
-    if because.is_empty() {
-        return Vec::new();
-    }
-    ink.block(&[Span(Tone::Plain, "    ".into())], &[span(Tone::Dim, format!("asked because {because}"))])
+pub(super) fn question(pen: &Pen, question: &Question, because: &str) -> Vec<String> {
+    pen.lines("question", &json!({"ask": question.ask, "id": question.id, "because": because}))
 }
 
 /// One row of a question's answers; the row after the last is `unknown`.
@@ -181,30 +223,28 @@ pub(super) fn answer_row(
 }
 
 /// A question as a pipe shows it: with its answers and how to reply.
-pub(super) fn question_with_answers(ink: Ink, asked: &Question, because: &str) -> Vec<String> {
-    let mut lines = question(ink, asked, because);
+pub(super) fn question_with_answers(pen: &Pen, asked: &Question, because: &str) -> Vec<String> {
+    let mut lines = question(pen, asked, because);
     for row in 0..=asked.answers.len() {
-        lines.extend(answer_row(ink, asked, row, &[Span(Tone::Plain, "      ".into())], Tone::Plain));
+        lines.extend(answer_row(pen.ink, asked, row, &[Span(Tone::Plain, "      ".into())], Tone::Plain));
     }
     lines
 }
 
 /// A question with its answer, once both are known.
-pub(super) fn answered(ink: Ink, question: &Question, because: &str, reply: &str, by: &str) -> Vec<String> {
-    let lead = [Span(Tone::Plain, "  ".into()), ink.mark(Mark::Answer), Span(Tone::Plain, " ".into())];
-    let mut body =
-        vec![span(Tone::Plain, &question.ask), span(Tone::Dim, format!(" {} ", ink.pick("→", "->")))];
-    body.push(span(Tone::Accent, shown_reply(question, reply)));
-    if by != super::BY {
-        body.push(span(Tone::Dim, format!(" ({by})")));
-    }
-    let mut lines = ink.block(&lead, &body);
-    lines.extend(asked_because(ink, because));
-    lines
+pub(super) fn answered(pen: &Pen, question: &Question, because: &str, reply: &str, by: &str) -> Vec<String> {
+    let values = json!({
+        "ask": question.ask,
+        "reply": shown_reply(question, reply),
+        "by": Some(by).filter(|by| *by != super::BY),
+        "because": because,
+    });
+    pen.lines("answered", &values)
 }
 
 /// A reply that was taken, below the question it answers.
-pub(super) fn taken(ink: Ink, question: &Question, reply: &str) -> Vec<String> {
+pub(super) fn taken(pen: &Pen, question: &Question, reply: &str) -> Vec<String> {
+    let ink = pen.ink;
     let lead = [Span(Tone::Plain, "    ".into()), ink.mark(Mark::Answer), Span(Tone::Plain, " ".into())];
     ink.block(&lead, &[span(Tone::Accent, shown_reply(question, reply))])
 }
@@ -219,108 +259,84 @@ pub(super) fn shown_reply(question: &Question, reply: &str) -> String {
 }
 
 /// A question that nobody needs to answer any more.
-pub(super) fn withdrawn(ink: Ink, question: &Question) -> Vec<String> {
-    news(ink, &[span(Tone::Plain, &question.ask), span(Tone::Dim, " no longer needed")])
+pub(super) fn withdrawn(pen: &Pen, question: &Question) -> Vec<String> {
+    noted(pen, "withdrawn", json!({"ask": question.ask}))
 }
 
 /// A reply that was not taken.
-pub(super) fn refused(ink: Ink, why: &str) -> Vec<String> {
-    let lead = [Span(Tone::Plain, "  ".into()), ink.mark(Mark::Warn), Span(Tone::Plain, " ".into())];
-    ink.block(&lead, &[span(Tone::Warn, why)])
+pub(super) fn refused(pen: &Pen, why: &str) -> Vec<String> {
+    noted(pen, "refused", json!({"reason": why}))
+}
+
+/// A reply that nobody takes any more.
+pub(super) fn stopping(pen: &Pen) -> Vec<String> {
+    noted(pen, "stopping", json!({}))
 }
 
 /// Something worth saying.
-pub(super) fn note(ink: Ink, incident: &Incident, note: &Note) -> Vec<String> {
+pub(super) fn note(pen: &Pen, incident: &Incident, note: &Note) -> Vec<String> {
+    let concluded =
+        || incident.conclusion.as_ref().map(|it| concluded(pen, incident, it)).unwrap_or_default();
     match note {
-        Note::Concluded => {
-            incident.conclusion.as_ref().map(|it| concluded(ink, incident, it)).unwrap_or_default()
-        }
+        Note::Concluded => concluded(),
         Note::Changed { from } => {
-            let words = format!("a late observation changes the conclusion, which was {from}");
-            let mut lines = news(ink, &[span(Tone::Plain, words)]);
-            lines.extend(
-                incident.conclusion.as_ref().map(|it| concluded(ink, incident, it)).unwrap_or_default(),
-            );
+            let mut lines = noted(pen, "changed", json!({"from": from}));
+            lines.extend(concluded());
             lines
         }
         // The issue stands below the conclusion already, or is shown now: see `issue`.
         Note::Filed => Vec::new(),
         Note::Reclassified { bucket, by, reason } => {
-            word(ink, &format!("{by} says it was {bucket}"), reason.as_deref())
+            noted(pen, "reclassified", json!({"bucket": bucket, "by": by, "reason": reason}))
         }
-        Note::Resolved { by, reason } => {
-            let says = because(&format!(", says {by}"), reason.as_deref());
-            news(ink, &[span(Tone::Good, "resolved"), span(Tone::Plain, says)])
-        }
-        Note::Closed { by, reason } => word(ink, &format!("closed by {by}"), reason.as_deref()),
-        Note::Reopened { by, reason } => word(ink, &format!("reopened by {by}"), reason.as_deref()),
+        Note::Resolved { by, reason } => noted(pen, "resolved", json!({"by": by, "reason": reason})),
+        Note::Closed { by, reason } => noted(pen, "closed", json!({"by": by, "reason": reason})),
+        Note::Reopened { by, reason } => noted(pen, "reopened", json!({"by": by, "reason": reason})),
         Note::Snoozed { until, by, reason } => {
-            word(ink, &format!("{by} wants quiet until {until}"), reason.as_deref())
+            noted(pen, "snoozed", json!({"until": until, "by": by, "reason": reason}))
         }
-        Note::Woke => news(ink, &[span(Tone::Plain, "the snooze is over, and the incident is not")]),
+        Note::Woke => noted(pen, "woke", json!({})),
         Note::Assigned { to, by, reason } => {
-            word(ink, &format!("{by} assigns it to {}", to.name), reason.as_deref())
+            noted(pen, "assigned", json!({"whom": to.name, "by": by, "reason": reason}))
         }
         Note::PassedOn { question, to, by } => {
-            let says = format!("{by} thinks that {} can answer {question}", to.name);
-            news(ink, &[span(Tone::Plain, says)])
+            noted(pen, "passed_on", json!({"question": question, "whom": to.name, "by": by}))
         }
-        Note::Refused { reason } => refused(ink, reason),
+        Note::Refused { reason } => refused(pen, reason),
     }
 }
 
-/// What somebody said, and why.
-fn word(ink: Ink, says: &str, reason: Option<&str>) -> Vec<String> {
-    news(ink, &[span(Tone::Plain, because(says, reason))])
-}
-
-fn because(says: &str, reason: Option<&str>) -> String {
-    reason.map_or_else(|| says.to_owned(), |reason| format!("{says}: {reason}"))
-}
-
-fn news(ink: Ink, body: &[Span]) -> Vec<String> {
-    ink.block(&[Span(Tone::Plain, "  ".into()), ink.mark(Mark::News), Span(Tone::Plain, " ".into())], body)
-}
-
-fn concluded(ink: Ink, incident: &Incident, conclusion: &Conclusion) -> Vec<String> {
-    let (tone, title) = match conclusion.stopped {
-        Stopped::Clarity => {
-            (Tone::Good, format!("Clear: {}, {}", conclusion.bucket, conclusion.bucket.boundary()))
-        }
-        Stopped::Unclear => (Tone::Warn, format!("Unclear; the best guess is {}", conclusion.bucket)),
-    };
-    let after = incident.mttc_s().map(|seconds| format!("after {}", span_of(seconds))).unwrap_or_default();
-    let mut lines = vec![String::new()];
-    lines.extend(ink.rule(tone, &title, &after));
-    lines.push(String::new());
-    lines.extend(bars(ink, conclusion));
-    lines.push(String::new());
-    lines.extend(why(ink, &conclusion.reasons));
-    for (place, hypothesis) in conclusion.hypotheses.iter().enumerate() {
-        let label = if place == 0 { "hypothesis" } else { "or else" };
-        lines.extend(fact(ink, label, &hypothesis_facts(hypothesis)));
+/// A line of `note.hbs`. Templates are strict, so every field is there.
+fn noted(pen: &Pen, note: &str, given: Value) -> Vec<String> {
+    let mut values = json!({
+        "note": note, "from": null, "bucket": null, "by": null, "reason": null, "ask": null, "what": null, "again": null,
+        "place": null, "more": null, "whom": null, "until": null, "question": null,
+    });
+    if let (Some(values), Value::Object(given)) = (values.as_object_mut(), given) {
+        values.extend(given);
     }
-    if !conclusion.next_experiment.is_empty() {
-        lines.extend(fact(ink, "next", &[span(Tone::Strong, &conclusion.next_experiment)]));
-    }
-    if let Some(first) = conclusion.hypotheses.first().filter(|it| !it.mitigation.is_empty()) {
-        lines.extend(fact(ink, "mitigation", &[span(Tone::Plain, &first.mitigation)]));
-    }
-    lines.extend(list(ink, "runbook", Tone::Plain, &conclusion.mitigate));
-    lines.extend(list(ink, "escalate", Tone::Warn, &conclusion.escalate));
-    lines.extend(list(ink, "ruled out", Tone::Plain, &conclusion.ruled_out));
-    lines.extend(list(ink, "missing", Tone::Warn, &conclusion.missing));
-    lines
+    pen.lines("note", &values)
 }
 
-/// One thing a line, the label before the first.
-fn list(ink: Ink, label: &str, tone: Tone, things: &[String]) -> Vec<String> {
-    let label = |place| if place == 0 { label } else { "" };
-    things
-        .iter()
-        .enumerate()
-        .flat_map(|(place, thing)| fact(ink, label(place), &[span(tone, thing)]))
-        .collect()
+fn concluded(pen: &Pen, incident: &Incident, conclusion: &Conclusion) -> Vec<String> {
+    let hypothesis = |it: &crate::incident::Hypothesis| json!({"says": it.says, "id": it.id, "share": percent(it.probability)});
+    let values = json!({
+        "clear": conclusion.stopped == Stopped::Clarity,
+        "bucket": conclusion.bucket,
+        "boundary": conclusion.bucket.boundary(),
+        "after": incident.mttc_s().map(span_of),
+        "bars": bars(pen.ink, conclusion),
+        "reasons": conclusion.reasons.iter().take(REASONS).map(|it| weighed(pen.ink, it)).collect::<Vec<_>>(),
+        "more": conclusion.reasons.len().saturating_sub(REASONS),
+        "hypotheses": conclusion.hypotheses.iter().map(hypothesis).collect::<Vec<_>>(),
+        "next": conclusion.next_experiment,
+        "mitigation": conclusion.hypotheses.first().map(|it| &it.mitigation),
+        "mitigate": conclusion.mitigate,
+        "escalate": conclusion.escalate,
+        "ruled_out": conclusion.ruled_out,
+        "missing": conclusion.missing,
+    });
+    pen.lines("concluded", &values)
 }
 
 /// Every boundary with its probability, the most likely first; its meaning too where there is room for it.
@@ -348,34 +364,15 @@ fn percent(share: f64) -> String {
     format!("{} %", crate::chat::percent(share))
 }
 
-/// The strongest observations, each with the odds by which it moved the belief.
-fn why(ink: Ink, reasons: &[Reason]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (place, reason) in reasons.iter().take(REASONS).enumerate() {
-        let tone = if reason.decibans >= 0.0 { Tone::Good } else { Tone::Bad };
-        let label = if place == 0 { "why" } else { "" };
-        let weight = format!("{:>6}  ", odds(ink, reason.decibans));
-        let lead = [span(Tone::Dim, format!("  {label:<LABEL$}")), span(tone, weight)];
-        lines.extend(ink.block(&lead, &[span(Tone::Plain, &reason.observation)]));
-    }
-    let left = reasons.len().saturating_sub(REASONS);
-    if left > 0 {
-        let lead = [span(Tone::Plain, " ".repeat(2 + LABEL + 8))];
-        lines.extend(ink.block(&lead, &[span(Tone::Dim, format!("and {left} more, in the issue"))]));
-    }
-    lines
+/// An observation with the odds by which it moved the belief.
+fn weighed(ink: Ink, reason: &Reason) -> Value {
+    let tone = if reason.decibans >= 0.0 { "good" } else { "bad" };
+    json!({"tone": tone, "weight": format!("{:>6}  ", odds(ink, reason.decibans)), "observation": reason.observation})
 }
 
 /// [`crate::chat::odds`], in ASCII where the terminal has no more.
 fn odds(ink: Ink, decibans: f64) -> String {
     crate::chat::odds(decibans).replace('×', ink.pick("×", "x")).replace('÷', ink.pick("÷", "/"))
-}
-
-fn hypothesis_facts(hypothesis: &Hypothesis) -> Vec<Span> {
-    vec![
-        span(Tone::Plain, format!("{} ", hypothesis.says)),
-        span(Tone::Dim, format!("({}, {})", hypothesis.id, percent(hypothesis.probability))),
-    ]
 }
 
 /// A span of time as people say it.
@@ -390,27 +387,15 @@ fn span_of(seconds: f64) -> String {
 }
 
 /// Where the issue is, in one piece however long it is: it wants to be copied, or clicked.
-pub(super) fn issue(ink: Ink, issue: &IssueRef) -> Vec<String> {
+pub(super) fn issue(pen: &Pen, issue: &IssueRef) -> Vec<String> {
     let place = if issue.url.is_empty() { &issue.reference } else { &issue.url };
-    vec![ink.line(&[label("issue"), span(Tone::Accent, place)])]
+    noted(pen, "filed", json!({"place": place}))
 }
 
 /// Something that could not be done, and when it is tried again.
-pub(super) fn trouble(ink: Ink, trouble: &Trouble) -> Vec<String> {
-    let next = match trouble.retry_at {
-        Some(at) => format!("; next try at {}", clock(at)),
-        None => "; given up".to_owned(),
-    };
-    refused(ink, &format!("{} failed: {}{next}", trouble.what, trouble.reason))
-}
-
-/// A label, and what it labels.
-fn fact(ink: Ink, label: &str, body: &[Span]) -> Vec<String> {
-    ink.block(&[self::label(label)], body)
-}
-
-fn label(label: &str) -> Span {
-    span(Tone::Dim, format!("  {label:<LABEL$}"))
+pub(super) fn trouble(pen: &Pen, trouble: &Trouble) -> Vec<String> {
+    let again = trouble.retry_at.map(clock);
+    noted(pen, "failed", json!({"what": trouble.what, "reason": trouble.reason, "again": again}))
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Drill(args) => drill::run(args).await,
-        Command::Triage(args) => triage::run(args).await,
+        Command::Triage(args) => Box::pin(triage::run(args)).await,
         Command::Check(args) => check::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Explain(args) => explain::run(args).await,
@@ -100,7 +100,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Store(args) => store::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::Audit(args) => audit::run(args).await,
-        Command::Doctor(args) => doctor::run(args).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args)).await,
     }
 }
 

@@ -146,7 +146,8 @@ async fn run(app: Arc<App>, lane: String, _at_work: AtWork) {
                 continue;
             }
         }
-        match perform::perform(&app, &action).await {
+        // Boxed: a lane that waits for a question's deadline, perhaps for hours, must not hold the room of what it will do then.
+        match Box::pin(perform::perform(&app, &action)).await {
             Performed::Done => app.lanes.done(&lane),
             Performed::Later(action) => app.lanes.postponed(&lane, action),
         }

@@ -317,7 +317,7 @@ impl Session {
     /// The incident's thread: the one that was opened last, which the incident may not know yet.
     fn thread_of(&self, incident: &Incident) -> Result<ChannelId, ChatError> {
         let recorded = thread_of(incident)?;
-        Ok(self.board.spot(&incident.id).map_or(recorded, |spot| spot.thread))
+        Ok(self.board.spot_for(incident).map_or(recorded, |spot| spot.thread))
     }
 }
 

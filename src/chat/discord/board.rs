@@ -108,9 +108,9 @@ impl Board {
         cards.insert(incident.id.clone(), card);
     }
 
-    /// Where the incident's thread and head are now.
-    pub(super) fn spot(&self, id: &IncidentId) -> Option<Spot> {
-        self.with(id, |card| card.spot)
+    /// Where this incident's thread is, unless another replica has opened it again and recorded that.
+    pub(super) fn spot_for(&self, incident: &Incident) -> Option<Spot> {
+        self.with(&incident.id, |card| (card.incident.thread == incident.thread).then_some(card.spot))?
     }
 
     /// A question's message is out.
@@ -391,6 +391,18 @@ mod tests {
             assert!(taken.take(id(message)));
         }
         assert!(taken.beyond.len() <= TAKEN && !taken.take(id(100)));
+    }
+
+    #[test]
+    fn a_thread_that_another_replica_opened_again_is_believed() {
+        let board = Board::default();
+        let mut incident = crate::chat::samples::incident();
+        incident.thread = Some("5".into());
+        let spot = Spot { thread: ChannelId::new(7), head: (ChannelId::new(1), MessageId::new(7)) };
+        board.opened(&incident, spot, String::new());
+        assert_eq!(board.spot_for(&incident), Some(spot), "ours, which is not recorded yet");
+        incident.thread = Some("9".into());
+        assert_eq!(board.spot_for(&incident), None, "theirs, which is");
     }
 
     #[test]

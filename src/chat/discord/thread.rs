@@ -99,7 +99,7 @@ pub(super) async fn reopen(
     lost: ChannelId,
 ) -> Result<Spot, ChatError> {
     let _one_at_a_time = session.openings.again.lock().await;
-    if let Some(spot) = session.board.spot(&incident.id).filter(|spot| spot.thread != lost) {
+    if let Some(spot) = session.board.spot_for(incident).filter(|spot| spot.thread != lost) {
         return Ok(spot);
     }
     tracing::warn!(incident.id = %incident.id, thread = %lost, "the thread is gone; it is opened again");

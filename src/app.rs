@@ -34,6 +34,7 @@ mod changes;
 mod counters;
 mod deliveries;
 mod doors;
+mod filing;
 mod inbound;
 mod intake;
 mod lanes;
@@ -44,10 +45,10 @@ mod silences;
 mod sns;
 pub mod view;
 
-pub use access::random;
 pub use crate::store::{
     ChangeFilter, Figures, Filter, Kept, KeptFilter, RecordedChange, Summary, Tally, Unavailable, Verdict,
 };
+pub use access::random;
 pub use changes::Recorded as RecordedChanges;
 pub use counters::{LIMITS_S, Spans};
 pub use deliveries::{Delivery, Replayed, Shown as ShownDelivery};

@@ -14,6 +14,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::time::Instant;
+use url::Url;
 
 use crate::egress::{self, Refusal};
 use crate::outcome::{CheckKind, Report};
@@ -70,6 +71,8 @@ pub struct Environment {
     pub budget: Arc<Budget>,
     /// Who asked to be left alone.
     pub manners: Arc<Manners>,
+    /// The GitHub whose repositories can be read, and as whom.
+    pub github: Option<Arc<GitHubAccess>>,
     /// What the name servers of zones said a moment ago.
     zones: Arc<dns::Recent>,
 }
@@ -98,6 +101,7 @@ impl Environment {
             control: None,
             budget: Arc::default(),
             manners: Arc::default(),
+            github: None,
             zones: Arc::default(),
         }
     }
@@ -139,6 +143,13 @@ impl Environment {
         self
     }
 
+    /// Reads repositories there.
+    #[must_use]
+    pub fn with_github(mut self, github: Option<GitHubAccess>) -> Self {
+        self.github = github.map(Arc::new);
+        self
+    }
+
     /// Uses these catalogues instead of the built-in ones.
     #[must_use]
     pub fn with_catalogues(mut self, catalogues: Catalogues) -> Self {
@@ -155,6 +166,33 @@ impl Environment {
             trusting(&self.roots, &pem).map_err(|why| NotRun::Usage(format!("`ca_file` `{path}`: {why}")))?;
         Ok(Arc::new(roots))
     }
+}
+
+/// A GitHub, and as whom it is read.
+#[derive(Clone)]
+pub struct GitHubAccess {
+    /// The API's base: `https://api.github.com`, or a GitHub Enterprise Server's `https://HOST/api/v3`.
+    pub api_url: Url,
+    /// Who reads.
+    pub credential: GitHubCredential,
+}
+
+/// Who reads at GitHub. Never shown.
+#[derive(Clone)]
+pub enum GitHubCredential {
+    /// Anybody: public repositories, sixty requests an hour.
+    None,
+    /// A token.
+    Token(String),
+    /// An app, by its id and its private key in PEM form; without an installation each repository's is looked up.
+    App {
+        /// Its id.
+        id: u64,
+        /// Its private key.
+        key: String,
+        /// Its one installation.
+        installation: Option<u64>,
+    },
 }
 
 /// The system's authorities, or Mozilla's when the system has none; read once.

@@ -23,17 +23,16 @@ use crate::yaml::{self, Problem};
 mod chat;
 mod file;
 mod sources;
+mod tracker;
 
 pub use sources::SourceSettings;
+pub use tracker::{GITHUB_API, GitHub, GitHubCredential, Tracker};
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "firstcheck.yaml";
 
 /// Time for one check: twice the usual connect time-out of a client, so that a slow answer is told from none.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Time for one request to GitHub, which itself cuts at 10 s.
-const GITHUB_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -179,28 +178,6 @@ pub struct Discord {
     pub api_url: Option<Url>,
     /// Another gateway.
     pub gateway_url: Option<Url>,
-}
-
-/// Where issues go.
-#[derive(Debug, Clone)]
-pub enum Tracker {
-    /// A folder of Markdown files.
-    Folder(PathBuf),
-    /// GitHub repositories.
-    GitHub(GitHub),
-}
-
-/// How to reach GitHub.
-#[derive(Debug, Clone)]
-pub struct GitHub {
-    /// A token that may write issues.
-    pub token: Secret,
-    /// The repository (`owner/name`) for services that name none.
-    pub repository: Option<String>,
-    /// The API's base.
-    pub api_url: Url,
-    /// How long one request may take.
-    pub timeout: Duration,
 }
 
 /// How checks are run.
@@ -401,8 +378,11 @@ impl Reader<'_> {
 
     fn access(&self, written: file::ApiSection) -> Result<Access, Problem> {
         let url = written.url;
-        if let Some(url) = url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https") || url.path() != "/") {
-            let message = format!("`{url}` is not the URL of a server, such as `https://firstcheck.example.com`");
+        if let Some(url) =
+            url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https") || url.path() != "/")
+        {
+            let message =
+                format!("`{url}` is not the URL of a server, such as `https://firstcheck.example.com`");
             return Err(self.problem("api", "url", message));
         }
         let oidc = written.oidc.map(|oidc| self.oidc(oidc, url.as_ref())).transpose()?;
@@ -432,9 +412,13 @@ impl Reader<'_> {
         }
         let Roles { read, answer, admin, .. } = &written.roles;
         if read.is_empty() && answer.is_empty() && admin.is_empty() {
-            return refuse("roles", "nobody could come in: `roles` names values for `read`, `answer` or `admin`");
+            return refuse(
+                "roles",
+                "nobody could come in: `roles` names values for `read`, `answer` or `admin`",
+            );
         }
-        let secret = self.secret_named("oidc", &written.secret(), ["client_secret_env", "client_secret_file"])?;
+        let secret =
+            self.secret_named("oidc", &written.secret(), ["client_secret_env", "client_secret_file"])?;
         Ok(Oidc {
             issuer: written.issuer,
             client_id: written.client_id,
@@ -442,27 +426,6 @@ impl Reader<'_> {
             scopes: written.scopes.unwrap_or_else(|| vec!["email".to_owned(), "profile".to_owned()]),
             roles: written.roles,
         })
-    }
-
-    fn tracker(&self, written: file::TrackerSection) -> Result<Tracker, Problem> {
-        match (written.github, written.folder) {
-            (Some(_), Some(_)) => Err(self.problem(
-                "tracker",
-                "folder",
-                "either `tracker.github` or `tracker.folder`, not both",
-            )),
-            (None, folder) => {
-                Ok(Tracker::Folder(self.folder.join(folder.unwrap_or_else(|| "issues".into()))))
-            }
-            (Some(github), None) => Ok(Tracker::GitHub(GitHub {
-                token: self.needed_secret("github", &github.secret())?,
-                repository: github.repository,
-                api_url: github
-                    .api_url
-                    .unwrap_or_else(|| Url::parse("https://api.github.com").expect("a constant URL")),
-                timeout: github.timeout.map_or(GITHUB_TIMEOUT, |timeout| timeout.0),
-            })),
-        }
     }
 
     fn checks(&self, written: file::ChecksSection) -> Result<Checks, Problem> {
@@ -564,7 +527,8 @@ impl Reader<'_> {
         }
         let Access { tokens, oidc, proxy, .. } = &settings.access;
         if settings.api_token.is_none() && !tokens && oidc.is_none() && proxy.is_none() {
-            let ways = "`api: {token_env: NAME}`, `api: {tokens: true}`, `api: {oidc: {…}}` or `api: {proxy: {…}}`";
+            let ways =
+                "`api: {token_env: NAME}`, `api: {tokens: true}`, `api: {oidc: {…}}` or `api: {proxy: {…}}`";
             return refuse(format!("the API and the console: {ways}"));
         }
         Ok(())

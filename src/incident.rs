@@ -153,6 +153,15 @@ pub struct IssueRef {
     pub url: String,
 }
 
+/// The creation of the issue, begun and not known to have ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Creating {
+    /// Where (`owner/name`).
+    pub repository: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// What is known of an incident: the fold of its events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -190,6 +199,9 @@ pub struct Incident {
     pub thread: Option<String>,
     /// The issue.
     pub issue: Option<IssueRef>,
+    /// The issue may have been created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creating: Option<Creating>,
     /// What could not be done yet, one of each kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<Trouble>,
@@ -224,6 +236,7 @@ impl Incident {
             snoozed_until: None,
             thread: None,
             issue: None,
+            creating: None,
             troubles: Vec::new(),
             timeline: Vec::new(),
             alerted_at: None,
@@ -300,7 +313,12 @@ impl Incident {
                 self.conclusion = Some(conclusion.clone());
                 self.concluded_at.get_or_insert(at);
             }
+            Event::IssueBegun { repository, .. } => {
+                self.creating = Some(Creating { repository: repository.clone(), since: at });
+            }
+            Event::IssueNotCreated { .. } => self.creating = None,
             Event::IssueFiled { reference, url } => {
+                self.creating = None;
                 self.issue = Some(IssueRef { reference: reference.clone(), url: url.clone() });
             }
             Event::Reclassified { bucket, by, .. } => self.reclassified = Some((*bucket, by.clone())),
@@ -416,6 +434,13 @@ impl Incident {
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.alerts.iter().map(|alert| alert.severity).max().unwrap_or_default()
+    }
+
+    /// The boundary at fault: what a person says, else what triage said at its end.
+    #[must_use]
+    pub fn boundary(&self) -> Option<Bucket> {
+        let said = self.reclassified.as_ref().map(|(bucket, _)| *bucket);
+        said.or_else(|| self.conclusion.as_ref().map(|it| it.bucket))
     }
 
     /// When the fault began: the earliest start any alert said, never after the first alert's arrival.

@@ -4,6 +4,8 @@
 //! No secret is in here: a token is named by the environment variable that holds it.
 
 pub mod changes;
+pub mod owners;
+pub mod routing;
 
 use std::collections::BTreeMap;
 
@@ -50,6 +52,9 @@ pub struct ServiceProfile {
     /// The GitHub repository (`owner/name`) issues go to.
     #[serde(default)]
     pub repository: Option<String>,
+    /// Where its code lies in that repository (`services/orders`): whose it is, the repository's `CODEOWNERS` tells.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 impl ServiceProfile {
@@ -141,8 +146,15 @@ pub struct ContractProfile {
 #[serde(deny_unknown_fields)]
 pub struct ReleaseProfile {
     /// A local release record: JSON lines with `at` (RFC 3339), `kind` (`deploy`, `config`, `flag`), `what`, `by`; see
-    /// [`changes`].
+    /// [`changes`]. Or a repository (`owner/name`), whose deployments, releases and merges are read from the tracker's GitHub.
+    #[serde(default)]
     pub record: String,
+    /// A repository (`owner/name`) to be read besides the record.
+    #[serde(default)]
+    pub repository: Option<String>,
+    /// Deployments of this environment count (`*` and `?` are wild); without it those to production, where there are any.
+    #[serde(default)]
+    pub environment: Option<String>,
     /// How far before the start a change is still near, e.g. `30m`.
     #[serde(default)]
     pub window: Option<String>,

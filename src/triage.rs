@@ -107,6 +107,13 @@ impl Turn<'_> {
                 .issue
                 .as_ref()
                 .is_some_and(|known| known.reference == *reference && known.url == *url),
+            // Another replica begins, or has begun: its turn.
+            Event::IssueBegun { instead_of, .. } => {
+                incident.issue.is_some() || incident.creating.as_ref().map(|it| it.since) != *instead_of
+            }
+            Event::IssueNotCreated { begun } => {
+                incident.creating.as_ref().is_none_or(|it| it.since != *begun)
+            }
             Event::ActionRecovered { what } => !incident.troubles.iter().any(|known| known.what == *what),
             Event::CheckStarted { step } => {
                 self.step_record(step).is_none_or(|known| known.report().is_some())

@@ -95,7 +95,12 @@ impl App {
     ///
     /// # Errors
     /// [`Unavailable`]: then it must not be done.
-    pub async fn audit(&self, who: &Principal, from: Option<String>, action: String) -> Result<(), Unavailable> {
+    pub async fn audit(
+        &self,
+        who: &Principal,
+        from: Option<String>,
+        action: String,
+    ) -> Result<(), Unavailable> {
         let note = Note {
             at: clock::now(),
             who: who.name.clone(),

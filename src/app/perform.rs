@@ -6,21 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::app::App;
+use crate::app::{App, filing};
 use crate::chat::ChatError;
 use crate::checks::{self, NotRun, With};
 use crate::clock;
-use crate::evidence;
 use crate::incident::{Event, Incident, IncidentId, NOBODY, Retry, Step};
 use crate::outcome::{CheckKind, Report};
 use crate::question::{Answer, QuestionId};
 use crate::store::{Pending, Settled, Unavailable};
+use crate::tracker::TrackerError;
 use crate::triage::{self, Action, Note};
 
 /// The first wait after a failure.
@@ -42,20 +42,45 @@ pub(super) enum Performed {
 }
 
 /// Why a try failed.
-struct Failed {
+pub(super) struct Failed {
     reason: String,
     retry: Retry,
+    /// What is to be recorded all the same.
+    events: Vec<Event>,
+}
+
+impl Failed {
+    pub(super) fn new(reason: String, retry: Retry) -> Self {
+        Self { reason, retry, events: Vec::new() }
+    }
+
+    /// Trying again cannot help.
+    pub(super) fn never(reason: String) -> Self {
+        Self::new(reason, Retry::Never)
+    }
+
+    /// The same, with something to record.
+    pub(super) fn and(mut self, event: Event) -> Self {
+        self.events.push(event);
+        self
+    }
 }
 
 impl From<ChatError> for Failed {
     fn from(error: ChatError) -> Self {
-        Self { reason: error.reason, retry: error.retry }
+        Self::new(error.reason, error.retry)
+    }
+}
+
+impl From<TrackerError> for Failed {
+    fn from(error: TrackerError) -> Self {
+        Self::new(error.reason, error.retry)
     }
 }
 
 impl From<Unavailable> for Failed {
     fn from(error: Unavailable) -> Self {
-        Self { reason: error.to_string(), retry: Retry::After(STORE_WAIT) }
+        Self::new(error.to_string(), Retry::After(STORE_WAIT))
     }
 }
 
@@ -64,7 +89,7 @@ pub(super) async fn perform(app: &Arc<App>, pending: &Pending) -> Performed {
     let begun = std::time::Instant::now();
     let tried = AssertUnwindSafe(attempt(app, pending)).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(incident.id = %pending.incident, action = kind(&pending.action), "performing an action panicked");
-        Err(Failed { reason: "an error of firstcheck itself; its log has the details".to_owned(), retry: Retry::Never })
+        Err(Failed::never("an error of firstcheck itself; its log has the details".to_owned()))
     });
     let outcome = if tried.is_ok() { "ok" } else { "failed" };
     app.counters.add(
@@ -106,23 +131,22 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
     let id = &pending.incident;
     let log = app.store.load(id).await?;
     let incident = Incident::fold(id.clone(), &log);
-    let event = match &pending.action {
-        Action::OpenThread => Some(open_thread(app, &incident).await?),
+    let mut events = match &pending.action {
+        Action::OpenThread => vec![open_thread(app, &incident).await?],
         Action::Ask { question, because } => {
             ask(app, &incident, *question, because, pending).await?;
-            None
+            Vec::new()
         }
         Action::Say { note } => {
             say(app, &incident, note, pending).await?;
-            None
+            Vec::new()
         }
-        Action::RunCheck { step } => Some(run_check(app, id, step).await?),
-        Action::StopWaiting { question, .. } => stop_waiting(&incident, *question),
-        Action::Wake { at } => Some(Event::Woke { until: *at }),
-        Action::FileIssue => file_issue(app, &incident).await?,
+        Action::RunCheck { step } => vec![run_check(app, id, step).await?],
+        Action::StopWaiting { question, .. } => Vec::from_iter(stop_waiting(&incident, *question)),
+        Action::Wake { at } => vec![Event::Woke { until: *at }],
+        Action::FileIssue => Box::pin(filing::file(app, &incident)).await?,
     };
     let what = what(&pending.action);
-    let mut events = Vec::from_iter(event);
     if incident.troubles.iter().any(|trouble| trouble.what == what) {
         events.push(Event::ActionRecovered { what: what.to_owned() });
     }
@@ -205,47 +229,32 @@ async fn run_check(app: &Arc<App>, id: &IncidentId, step: &Step) -> Result<Event
     Ok(Event::CheckReported { step: step.key(), report })
 }
 
-/// Files the issue as the incident stands now; `None` when the incident knows its issue already.
-async fn file_issue(app: &App, incident: &Incident) -> Result<Option<Event>, Failed> {
-    let redacted = app.redacted(incident);
-    let issue = evidence::render::issue(&app.templates, &evidence::pack(&redacted))
-        .map_err(|error| Failed { reason: error.to_string(), retry: Retry::Never })?;
-    let repository = incident.profile.repository.as_deref();
-    let turn = {
-        let mut repositories = app.repositories.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(repositories.entry(repository.unwrap_or_default().to_owned()).or_default())
-    };
-    let _turn = turn.lock().await;
-    let filed = app.tracker.file(&incident.id, repository, &issue, incident.issue.as_ref()).await;
-    let issue = filed.map_err(|error| Failed { reason: error.reason, retry: error.retry })?;
-    let is_news = incident.issue.as_ref() != Some(&issue);
-    Ok(is_news.then_some(Event::IssueFiled { reference: issue.reference, url: issue.url }))
-}
-
 /// Notes a failure in the outbox, and in the incident when it is a new one.
 async fn note_failure(app: &Arc<App>, pending: &Pending, failed: Failed) -> Result<Performed, Unavailable> {
     let what = what(&pending.action);
-    tracing::warn!(incident.id = %pending.incident, action = what, reason = failed.reason, "an action failed");
-    let Retry::After(asked) = failed.retry else {
-        let settled = Settled::GivenUp(pending.id, failed.reason.clone());
-        let event = Event::ActionFailed { what: what.to_owned(), reason: failed.reason, retry_at: None };
-        app.advance(&pending.incident, &[event], Some(settled)).await?;
+    let Failed { reason, retry, mut events } = failed;
+    tracing::warn!(incident.id = %pending.incident, action = what, reason, "an action failed");
+    let Retry::After(asked) = retry else {
+        let settled = Settled::GivenUp(pending.id, reason.clone());
+        events.push(Event::ActionFailed { what: what.to_owned(), reason, retry_at: None });
+        app.advance(&pending.incident, &events, Some(settled)).await?;
         return Ok(Performed::Done);
     };
-    let is_new = pending.last_error.as_ref() != Some(&failed.reason);
+    let is_new = pending.last_error.as_ref() != Some(&reason);
     let mut again = pending.clone();
     again.attempts += 1;
     again.due_at = later(clock::now(), wait(again.attempts, asked));
-    again.last_error = Some(failed.reason.clone());
+    again.last_error = Some(reason.clone());
     let settled = Settled::Postponed(again.clone());
     if is_new {
-        let retry_at = Some(again.due_at);
-        let event = Event::ActionFailed { what: what.to_owned(), reason: failed.reason, retry_at };
-        app.advance(&pending.incident, &[event], Some(settled)).await?;
-    } else {
+        events.push(Event::ActionFailed { what: what.to_owned(), reason, retry_at: Some(again.due_at) });
+    }
+    if events.is_empty() {
         app.store.settle(settled).await?;
         let log = app.store.load(&pending.incident).await?;
         app.publish(&Incident::fold(pending.incident.clone(), &log)).await;
+    } else {
+        app.advance(&pending.incident, &events, Some(settled)).await?;
     }
     Ok(Performed::Later(again))
 }

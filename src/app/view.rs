@@ -22,6 +22,7 @@ use crate::outcome::{CheckKind, Facts, Outcome, Role};
 use crate::question::{Answer, Choice, QuestionId};
 use crate::runbook::Knowledge;
 use crate::store::{Figures, Pending};
+use crate::tracker::LeftOut;
 use crate::triage::Action;
 
 /// An incident as `GET /api/incidents/{id}` shows it. Redacted.
@@ -383,7 +384,18 @@ impl App {
         let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
         let gate = self.gate(id);
         let troubles = undone.iter().filter_map(|(pending, given_up)| trouble(pending, *given_up));
-        let troubles = troubles.map(|it| Trouble { reason: gate.text(&it.reason), ..it }).collect();
+        let mut troubles: Vec<Trouble> =
+            troubles.map(|it| Trouble { reason: gate.text(&it.reason), ..it }).collect();
+        // What an action that was done had to leave out.
+        for what in [LeftOut::LABELLING, LeftOut::ASSIGNING] {
+            let left_out = incident.troubles.iter().find(|it| it.what == what);
+            troubles.extend(left_out.map(|it| Trouble {
+                what,
+                reason: it.reason.clone(),
+                attempts: 1,
+                retry_at: None,
+            }));
+        }
         Ok(Document::of(incident, &self.knowledge(), troubles))
     }
 

@@ -7,8 +7,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, LOCATION};
+use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
+use reqwest::{Method, StatusCode};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -106,6 +107,62 @@ async fn follow(
         }
     }
     Err(FetchError::Unavailable(format!("it redirects more than {most} times")))
+}
+
+/// A connection to one origin that is used for several requests; each goes to an address that the policy let us reach.
+#[derive(Clone)]
+pub struct Session {
+    client: reqwest::Client,
+    origin: url::Origin,
+}
+
+impl Session {
+    /// Resolves the URL's host and asks the policy about its addresses. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn open(env: &Environment, url: &Url, deadline: Instant) -> Result<Self, FetchError> {
+        Ok(Self { client: client(env, url, deadline).await?, origin: url.origin() })
+    }
+
+    /// One request to the session's origin, and its answer of at most `max` bytes. A redirect within the origin is followed by a
+    /// GET, with its headers; others are answers like any.
+    ///
+    /// # Errors
+    /// [`FetchError`]; a request to another origin is one.
+    pub async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: impl Into<reqwest::Body>,
+        max: usize,
+        deadline: Instant,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), FetchError> {
+        let (mut url, mut body) = (url, Some(body.into()));
+        for _ in 0..=MOST_REDIRECTS {
+            if url.origin() != self.origin {
+                return Err(FetchError::Unavailable(format!("{url} is another server")));
+            }
+            let request = self.client.request(method.clone(), url.clone()).headers(headers.clone());
+            let request = match body.take().filter(|_| method != Method::GET) {
+                Some(body) => request.body(body),
+                None => request,
+            };
+            let answer = timeout_at(deadline, request.send()).await.map_err(|_| FetchError::Late)?;
+            let answer = answer.map_err(|error| unavailable(&error))?;
+            let to = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+            let next = to.and_then(|it| it.to_str().ok()).and_then(|it| url.join(it).ok());
+            let followed = next.filter(|next| method == Method::GET && next.origin() == self.origin);
+            let Some(next) = followed else {
+                let (status, headers) = (answer.status(), answer.headers().clone());
+                let bytes = read(answer, url, max, deadline).await?.bytes;
+                return Ok((status, headers, bytes));
+            };
+            url = next;
+        }
+        Err(FetchError::Unavailable(format!("it redirects more than {MOST_REDIRECTS} times")))
+    }
 }
 
 /// A client for one hop, pinned to addresses that the policy lets us reach.

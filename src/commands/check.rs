@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::{NOT_RUN, WRONG_USAGE, say};
-use crate::checks::{self, Environment, NotRun, With};
+use crate::checks::{self, Environment, GitHubAccess, GitHubCredential, NotRun, With};
 use crate::outcome::{CheckKind, Outcome, Report};
 use crate::{clock, config, egress};
 
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(value_name = "KIND")]
     kind: CheckKind,
     /// What to look at: a name (dns), HOST:PORT (tcp, tls), a URL (http, rate_limit, cors, deadline), a URL or a vendor's name
-    /// (status_page), `-` or env:NAME (token), a file with a request or `-` (contract), a release record (deploys),
+    /// (status_page), `-` or env:NAME (token), a file with a request or `-` (contract), a release record or OWNER/REPO (deploys; see GITHUB_TOKEN),
     /// the base URL of a Prometheus (metrics).
     #[arg(value_name = "TARGET", allow_hyphen_values = true)]
     target: String,
@@ -51,6 +51,7 @@ Examples:
   firstcheck check http https://api.example.com/v1/orders --with header.Accept=application/json
   firstcheck check token env:API_TOKEN --with audience=orders --with jwks=https://id.example.com/keys
   firstcheck check contract failing-request.txt --with spec=openapi.yaml
+  GITHUB_TOKEN=… firstcheck check deploys acme/orders --with at=2026-11-01T10:02:00Z --with window=1h
   firstcheck check metrics http://prometheus:9090 --with at=2026-11-01T10:02:00Z --with 'match=job=\"orders\"'
 
 Exit status: 0 healthy, 1 a fault was found, 2 wrong usage, 3 the check could not be run.";
@@ -83,7 +84,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         CheckKind::Dns | CheckKind::Tcp => Environment::bare(egress::Policy::unrestricted()),
         _ => Environment::new(egress::Policy::unrestricted()),
     };
-    let environment = environment.with_secrets(secrets);
+    let environment = environment.with_secrets(secrets).with_github(github(args.kind)?);
     let request = checks::Request {
         check: args.kind,
         target: args.target,
@@ -130,6 +131,18 @@ fn secrets(
         secrets.insert("-".to_owned(), String::from_utf8_lossy(&bytes).into_owned());
     }
     Ok(secrets)
+}
+
+/// The GitHub whose repositories `deploys` reads: as `gh` and GitHub's own runners name it.
+fn github(kind: CheckKind) -> anyhow::Result<Option<GitHubAccess>> {
+    if kind != CheckKind::Deploys {
+        return Ok(None);
+    }
+    let api_url = config::secret("GITHUB_API_URL").unwrap_or_else(|| config::GITHUB_API.to_owned());
+    let api_url = api_url.parse().with_context(|| format!("GITHUB_API_URL `{api_url}` is no URL"))?;
+    let token = config::secret("GITHUB_TOKEN").or_else(|| config::secret("GH_TOKEN"));
+    let credential = token.map_or(GitHubCredential::None, GitHubCredential::Token);
+    Ok(Some(GitHubAccess { api_url, credential }))
 }
 
 fn refuse(message: &str, status: u8) -> ExitCode {

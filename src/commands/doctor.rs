@@ -22,6 +22,7 @@ use crate::config::{self, Place, Settings};
 use crate::egress::Policy;
 use crate::outcome::{CheckKind, Outcome};
 use crate::store::{OpenError, Store};
+use crate::tracker::Look;
 
 const MORE: &str = "\
 Examples:
@@ -103,7 +104,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         resolvers(&settings),
     )
     .await;
-    findings.extend([store, chat, tracker]);
+    findings.extend([store, chat]);
+    findings.extend(tracker);
     findings.extend(sources(&settings));
     findings.extend(resolvers);
     if args.json {
@@ -194,19 +196,31 @@ async fn chat(settings: &Settings) -> Finding {
     }
 }
 
-async fn tracker(settings: &Settings) -> Finding {
+async fn tracker(settings: &Settings) -> Vec<Finding> {
     let part = "tracker";
     let tracker = match parts::tracker(settings) {
         Ok(tracker) => tracker,
-        Err(error) => return Finding::broken(part, format!("{error:#}"), "mend the section `tracker`"),
+        Err(error) => return vec![Finding::broken(part, format!("{error:#}"), "mend the section `tracker`")],
     };
-    match tokio::time::timeout(PATIENCE, tracker.look()).await {
-        Ok(Ok(says)) => Finding::works(part, says),
-        Ok(Err(error)) => {
-            Finding::broken(part, error.reason, "issues wait until this is mended; nothing is lost")
+    let repositories = match &settings.tracker {
+        config::Tracker::GitHub(github) => github.routing.repositories(&settings.services),
+        config::Tracker::Folder { .. } => Vec::new(),
+    };
+    let Ok(looks) = tokio::time::timeout(PATIENCE, Box::pin(tracker.look(&repositories))).await else {
+        return vec![Finding::broken(
+            part,
+            "the tracker did not answer within 10 s",
+            "check the way out to it",
+        )];
+    };
+    let finding = |look| match look {
+        Look::Works(says) => Finding::works(part, says),
+        Look::Note(says, remedy) => Finding::note(part, says, &remedy),
+        Look::Broken(says) => {
+            Finding::broken(part, says, "issues wait until this is mended; nothing is lost")
         }
-        Err(_) => Finding::broken(part, "the tracker did not answer within 10 s", "check the way out to it"),
-    }
+    };
+    looks.into_iter().map(finding).collect()
 }
 
 /// Doors with a key, and doors without.

@@ -23,6 +23,7 @@ use crate::evidence::redact::{self, Gate};
 use crate::evidence::{self, render};
 use crate::incident::{Event, Incident, IncidentId, Reason};
 use crate::profile::ServiceProfile;
+use crate::profile::routing::Subject;
 use crate::routing::Routing;
 use crate::runbook::Knowledge;
 use crate::template::Templates;
@@ -81,6 +82,14 @@ struct Destination {
     folder: Option<String>,
     /// As it is filed; `bucket:…` joins them with the conclusion.
     labels: Vec<String>,
+    /// Who is assigned. The repository's `CODEOWNERS`, where it is asked, is read when the issue is filed.
+    assignees: Vec<String>,
+    /// Owners who cannot be assigned: teams and addresses.
+    other_owners: Vec<String>,
+    /// What is looked up in `CODEOWNERS`.
+    codeowners: Option<String>,
+    /// Which rules say so.
+    because: Vec<String>,
 }
 
 /// Runs the command.
@@ -254,18 +263,38 @@ fn redacted(mut forecast: Forecast, incident: &Incident, gate: &Gate) -> Forecas
 
 fn destination(settings: &Settings, incident: &Incident, labels: Vec<String>) -> Destination {
     match &settings.tracker {
-        config::Tracker::Folder(folder) => Destination {
+        config::Tracker::Folder { dir, .. } => Destination {
             tracker: "folder",
             repository: None,
-            folder: Some(folder.display().to_string()),
+            folder: Some(dir.display().to_string()),
             labels,
+            assignees: Vec::new(),
+            other_owners: Vec::new(),
+            codeowners: None,
+            because: Vec::new(),
         },
-        config::Tracker::GitHub(github) => Destination {
-            tracker: "github",
-            repository: incident.profile.repository.clone().or_else(|| github.repository.clone()),
-            folder: None,
-            labels,
-        },
+        config::Tracker::GitHub(github) => {
+            let alerted: BTreeMap<String, String> =
+                incident.alerts.iter().rev().flat_map(|alert| alert.labels.clone()).collect();
+            let route = github.routing.route(&Subject {
+                profile: &incident.profile,
+                service: incident.service(),
+                endpoint: incident.endpoint(),
+                severity: incident.severity(),
+                bucket: incident.boundary(),
+                labels: &alerted,
+            });
+            Destination {
+                tracker: "github",
+                repository: route.repository,
+                folder: None,
+                labels: labels.into_iter().chain(route.labels).collect(),
+                assignees: route.assignees,
+                other_owners: route.other_owners,
+                codeowners: route.look_up,
+                because: route.because,
+            }
+        }
     }
 }
 
@@ -316,6 +345,12 @@ impl Document {
         let _ = writeln!(text, "  issue       {}", told_destination(&explained.issue));
         let _ =
             writeln!(text, "  labels      {}, and bucket:… at the end", explained.issue.labels.join(", "));
+        if let Some(assigned) = told_assignees(&explained.issue) {
+            let _ = writeln!(text, "  assigned    {assigned}");
+        }
+        for why in &explained.issue.because {
+            let _ = writeln!(text, "              {why}");
+        }
         let _ = writeln!(text, "  thread      {}", told_thread(&explained.chat));
         text.push_str("\nRunbooks, by what the alert alone makes likely:\n");
         for (place, ranked) in explained.forecast.runbooks.iter().enumerate() {
@@ -370,6 +405,17 @@ fn told_thread(chat: &Value) -> String {
     let tags = if tags.is_empty() { String::new() } else { format!("; tags {}", tags.join(", ")) };
     let calls = chat["on_call_role"].as_str().map_or("nobody".to_owned(), |role| format!("role {role}"));
     format!("Discord channel {channel}, {route}{tags}; calls {calls}")
+}
+
+fn told_assignees(destination: &Destination) -> Option<String> {
+    let mut told: Vec<String> = destination.assignees.clone();
+    let others = destination.other_owners.iter().map(|it| format!("{it} (an owner, and cannot be assigned)"));
+    told.extend(others);
+    if let Some(path) = &destination.codeowners {
+        let of = if path.is_empty() { String::new() } else { format!(" for {path}") };
+        told.push(format!("whom the repository's CODEOWNERS names{of}, read when the issue is filed"));
+    }
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 fn told_runbook(place: usize, ranked: &Ranked) -> String {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::checks::{BadAuthorities, Budget, Catalogues, Environment};
-use crate::config::{self, Settings};
+use crate::checks::{self, BadAuthorities, Budget, Catalogues, Environment, GitHubAccess};
+use crate::config::{self, GitHubCredential, Settings};
 use crate::egress::Policy;
 use crate::runbook::Knowledge;
 use crate::store::{OpenError, Store};
@@ -80,6 +80,7 @@ pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environ
         .with_control(settings.checks.control.as_deref())
         .with_budget(Budget::new(settings.checks.burst_per_host, settings.checks.per_second_per_host))
         .with_secrets(secrets)
+        .with_github(github_access(settings))
         .with_catalogues(catalogues(settings)?);
     match &settings.checks.authorities {
         Some((file, pem)) => {
@@ -125,15 +126,43 @@ pub(super) async fn look(place: &config::Place) -> Result<Store, OpenError> {
 /// When the client of the tracker cannot be built.
 pub(super) fn tracker(settings: &Settings) -> anyhow::Result<Tracker> {
     Ok(match &settings.tracker {
-        config::Tracker::Folder(folder) => Tracker::Folder(folder::Folder::new(folder)),
-        config::Tracker::GitHub(github) => Tracker::GitHub(
-            github::GitHub::new(github::Settings {
-                api_url: github.api_url.clone(),
-                token: github.token.expose().to_owned(),
-                repository: github.repository.clone(),
-                timeout: github.timeout,
-            })
-            .context("setting up GitHub")?,
+        config::Tracker::Folder { dir, reopen_within } => Tracker::Folder(
+            folder::Folder::new(dir).with_reopen_within(reopen_within.unwrap_or(folder::REOPEN_WITHIN)),
         ),
+        config::Tracker::GitHub(github) => {
+            Tracker::GitHub(github::GitHub::new(github_settings(github)).context("setting up GitHub")?)
+        }
     })
+}
+
+/// The tracker's GitHub, for checks that read repositories.
+fn github_access(settings: &Settings) -> Option<GitHubAccess> {
+    let config::Tracker::GitHub(github) = &settings.tracker else { return None };
+    let credential = match &github.credential {
+        GitHubCredential::Token(token) => checks::GitHubCredential::Token(token.expose().to_owned()),
+        GitHubCredential::App { id, key, installation } => checks::GitHubCredential::App {
+            id: *id,
+            key: key.expose().to_owned(),
+            installation: *installation,
+        },
+    };
+    Some(GitHubAccess { api_url: github.api_url.clone(), credential })
+}
+
+fn github_settings(from: &config::GitHub) -> github::Settings {
+    let credential = match &from.credential {
+        GitHubCredential::Token(token) => github::Credential::Token(token.expose().to_owned()),
+        GitHubCredential::App { id, key, installation } => {
+            github::Credential::App { id: *id, key: key.expose().to_owned(), installation: *installation }
+        }
+    };
+    let usual = github::Settings::new(from.api_url.clone(), credential, from.routing.clone());
+    github::Settings {
+        timeout: from.timeout.unwrap_or(usual.timeout),
+        list_lag: from.list_lag.unwrap_or(usual.list_lag),
+        reopen_within: from.reopen_within.unwrap_or(usual.reopen_within),
+        per_minute: from.per_minute.unwrap_or(usual.per_minute),
+        per_hour: from.per_hour.unwrap_or(usual.per_hour),
+        ..usual
+    }
 }

@@ -37,7 +37,14 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
     github: {secret_env: [HOOK_SECRET, OLD_HOOK_SECRET]}      # signed; two secrets are live while one is replaced
     aws_sns: {topics: ['arn:aws:sns:eu-west-1:111122223333:oncall']}   # signed; subscriptions are confirmed
     generic: {token_env: TOKEN, header: X-Api-Key}   # bearer, basic, ?token=, last path segment, or a header
-  tracker: {github: {repository: acme/orders, token_env: GITHUB_TOKEN}}
+  tracker:                                           # or {folder: issues}
+    reopen_within: 24h                               # the same problem again so soon: its issue is opened again
+    github:
+      repository: acme/incidents
+      token_env: GITHUB_TOKEN                        # or an app: app_id: 1234, private_key_file: app.pem
+      codeowners: true                               # asks CODEOWNERS whose `services.NAME.source` is
+      owners: [{pattern: \"/v1/pay/*\", owners: [ana]}]
+      routes: [{match: {service: \"mail-*\"}, repository: acme/mail, assignees: [jo], labels: [team:mail]}]
   chat: {discord: {channel: 1100000000000000000, token_env: DISCORD_TOKEN}}
   public_url: https://ops.example.com                # for links to the console
   services: {orders: {url: https://api.example.com/v1/orders}}
@@ -241,7 +248,7 @@ pub(super) fn discord_config(settings: &config::Discord, turn: watch::Receiver<b
 
 fn greeting(settings: &Settings, listener: &TcpListener) -> anyhow::Result<String> {
     let issues = match &settings.tracker {
-        config::Tracker::Folder(folder) => format!("the folder {}", folder.display()),
+        config::Tracker::Folder { dir, .. } => format!("the folder {}", dir.display()),
         config::Tracker::GitHub(github) => format!("GitHub at {}", github.api_url),
     };
     let address = listener.local_addr().context("asking for the address")?;

@@ -102,7 +102,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let folder = std::env::temp_dir().join(format!("firstcheck-triage-{}", uuid::Uuid::new_v4().simple()));
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let ended = triage(&args, settings, read, alerts, &folder).await;
+    let ended = Box::pin(triage(&args, settings, read, alerts, &folder)).await;
     std::fs::remove_dir_all(&folder).ok();
     match ended? {
         Ended::Settled(document) => report(&document, args.json),

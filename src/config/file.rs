@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::access::{Roles, Scope};
 use crate::profile::ServiceProfile;
+use crate::profile::routing::{OwnerRule, Rule};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -242,6 +243,22 @@ section_with_token!(GitHubSection {
     repository: Option<String>,
     api_url: Option<Url>,
     timeout: Option<Span>,
+    /// A GitHub app instead of a token: its id, and its private key by reference.
+    app_id: Option<u64>,
+    installation_id: Option<u64>,
+    private_key_env: Option<String>,
+    private_key_file: Option<PathBuf>,
+    #[serde(default, rename = "private_key")]
+    _private_key: Option<Inline>,
+    #[serde(default)]
+    routes: Vec<Rule>,
+    #[serde(default)]
+    owners: Vec<OwnerRule>,
+    #[serde(default)]
+    codeowners: bool,
+    list_lag: Option<Span>,
+    per_minute: Option<NonZeroU32>,
+    per_hour: Option<NonZeroU32>,
 });
 
 #[derive(Debug, Default, Deserialize)]
@@ -255,6 +272,7 @@ pub(super) struct ChatSection {
 pub(super) struct TrackerSection {
     pub(super) github: Option<GitHubSection>,
     pub(super) folder: Option<PathBuf>,
+    pub(super) reopen_within: Option<Window>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -286,14 +304,14 @@ pub(super) struct PerHostSection {
 
 /// A secret written into the file: always refused, with what to do instead.
 #[derive(Debug)]
-struct Inline;
+pub(super) struct Inline;
 
 impl<'de> Deserialize<'de> for Inline {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
         Err(de::Error::custom(
-            "a secret does not belong in this file; put it into an environment variable and write `token_env: NAME`, \
-             or into a file of its own and write `token_file: PATH`",
+            "a secret does not belong in this file; put it into an environment variable and write `token_env: NAME` \
+             (`private_key_env: NAME`), or into a file of its own and write `token_file: PATH` (`private_key_file: PATH`)",
         ))
     }
 }
@@ -325,6 +343,22 @@ impl<'de> Deserialize<'de> for LongSpan {
         good.map(Self).ok_or_else(|| {
             de::Error::custom(format!(
                 "`{text}` is no span of time; write one such as `15m` or `26h`, at most `720h`"
+            ))
+        })
+    }
+}
+
+/// A span of time from nothing to thirty days, such as `0s`, `90m` or `24h`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Window {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+        span.filter(|span| *span <= Duration::from_hours(720)).map(Self).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is no span of time; write one such as `24h`, at most `720h`; `0s` is never"
             ))
         })
     }

@@ -22,7 +22,7 @@ fn an_empty_file_is_the_defaults() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     let file = Place::File("conf/firstcheck.db".into());
     assert_eq!(settings.store, Store { place: file, keep_days: None });
-    assert!(matches!(settings.tracker, Tracker::Folder(folder) if folder == Path::new("conf/issues")));
+    assert!(matches!(settings.tracker, Tracker::Folder { dir, .. } if dir == Path::new("conf/issues")));
     assert!(matches!(settings.chat, Chat::Console));
     assert_eq!(settings.sources.len(), Source::all().len());
     assert_eq!(settings.egress, egress::Policy::public_only());
@@ -57,7 +57,7 @@ services:
     assert_eq!(settings.secrets.keys().collect::<Vec<_>>(), ["SET"]);
     assert!(matches!(&settings.chat, Chat::Discord(it) if it.guild == Some(998_877_665_544_332_211)));
     assert!(
-        matches!(&settings.tracker, Tracker::GitHub(it) if it.repository.as_deref() == Some("shop/incidents"))
+        matches!(&settings.tracker, Tracker::GitHub(it) if it.routing.repository.as_deref() == Some("shop/incidents"))
     );
     assert!(!format!("{settings:?}").contains("s3cret"));
 }

@@ -277,6 +277,7 @@ impl Town {
         Ok(ReleaseProfile {
             record: record.path().to_string_lossy().into_owned(),
             window: Some("30m".into()),
+            ..ReleaseProfile::default()
         })
     }
 

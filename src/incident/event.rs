@@ -112,6 +112,20 @@ pub enum Event {
         /// What it says.
         conclusion: Conclusion,
     },
+    /// The tracker is about to be asked to create the issue: recorded first, so that whoever comes after a crash, or performs the same
+    /// filing elsewhere, knows that there may be one.
+    IssueBegun {
+        /// Where (`owner/name`).
+        repository: String,
+        /// The earlier beginning that came to nothing as far as anybody can see; another one is somebody else's, and then this
+        /// event has no effect.
+        instead_of: Option<Timestamp>,
+    },
+    /// The tracker certainly did not create the issue.
+    IssueNotCreated {
+        /// The beginning this is the end of.
+        begun: Timestamp,
+    },
     /// The tracker has the issue.
     IssueFiled {
         /// The tracker's own reference (`owner/repo#12`, a path).
@@ -282,7 +296,10 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         }
         Event::PassedOn { question, to, by } => format!("{by} passed {question} on to {}", to.name),
         Event::Refused { reason } => reason.clone(),
-        Event::CheckStarted { .. } | Event::Believed { .. } => return None,
+        Event::CheckStarted { .. }
+        | Event::Believed { .. }
+        | Event::IssueBegun { .. }
+        | Event::IssueNotCreated { .. } => return None,
     })
 }
 

@@ -179,6 +179,14 @@ impl Store {
         ask!(self, open_incident(key))
     }
 
+    /// The last incident before this one with the same key, of those that are over.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn previous(&self, id: &IncidentId) -> Result<Option<IncidentId>, Unavailable> {
+        ask!(self, previous(id))
+    }
+
     /// The last incident this alert's identity was part of.
     ///
     /// # Errors

@@ -110,6 +110,12 @@ impl Postgres {
         id.as_deref().map(rows::incident_id).transpose()
     }
 
+    pub(super) async fn previous(&self, id: &IncidentId) -> Result<Option<IncidentId>, Unavailable> {
+        let found: Option<String> =
+            sqlx::query_scalar(rows::PREVIOUS).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        found.as_deref().map(rows::incident_id).transpose()
+    }
+
     pub(super) async fn sighting(&self, alert: &Alert) -> Result<Option<Sighting>, Unavailable> {
         let (source, fingerprint) = identity(alert);
         let row = sqlx::query_as(rows::SIGHTING).bind(clean(source)).bind(clean(fingerprint));
@@ -200,6 +206,7 @@ fn migrator() -> Migrator {
         (1, "incidents", include_str!("migrations/postgres/0001_incidents.sql").into_sql_str()),
         (3, "doors", include_str!("migrations/postgres/0003_doors.sql").into_sql_str()),
         (4, "access", include_str!("migrations/postgres/0004_access.sql").into_sql_str()),
+        (5, "earlier", include_str!("migrations/postgres/0005_earlier.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

@@ -14,6 +14,11 @@ pub(super) const LOAD: &str = "SELECT recorded FROM events WHERE incident_id = $
 pub(super) const OPEN_INCIDENT: &str =
     "SELECT id FROM incidents WHERE key = $1 AND stage NOT IN ('resolved', 'closed')";
 
+/// Both conditions on the stage are said, so that the partial index is used.
+pub(super) const PREVIOUS: &str = "SELECT b.id FROM incidents a JOIN incidents b ON b.key = a.key
+     WHERE a.id = $1 AND b.id <> a.id AND b.opened_ms <= a.opened_ms AND b.stage IN ('resolved', 'closed')
+     ORDER BY b.opened_ms DESC, b.id LIMIT 1";
+
 pub(super) const SIGHTING: &str = "SELECT incident_id, stage NOT IN ('resolved', 'closed'), started_ms
      FROM sightings JOIN incidents ON incidents.id = incident_id WHERE source = $1 AND fingerprint = $2";
 
@@ -43,7 +48,16 @@ pub(super) const COUNT_KEPT: &str =
 
 pub(super) const MOVE_INCIDENT: &str = "UPDATE incidents SET key = $1, seq = $2, stage = $3, updated_ms = $4, summary = $5 WHERE id = $6 AND seq = $7";
 
-pub(super) const DELETE_ACTION: &str = "DELETE FROM actions WHERE id = $1";
+pub(super) const DELETE_ACTION: &str = "DELETE FROM actions WHERE id = $1 RETURNING incident_id, lane";
+
+/// A filing says everything that an earlier one, which was given up, would have.
+pub(super) const DELETE_COVERED: &str =
+    "DELETE FROM actions WHERE incident_id = $1 AND lane = $2 AND state = 'given_up'";
+
+/// Whether later actions of this lane say what earlier ones would have.
+pub(super) fn is_covering(lane: &str) -> bool {
+    lane.starts_with("issue ")
+}
 
 pub(super) const POSTPONE_ACTION: &str =
     "UPDATE actions SET due_ms = $1, attempts = $2, last_error = $3 WHERE id = $4";

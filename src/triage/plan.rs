@@ -108,8 +108,20 @@ fn documents(incident: &Incident) -> Vec<Step> {
     }
     if let Some(releases) = &profile.releases {
         let at = incident.started_at().map(|at| at.to_string());
-        let with = vec![("at", at.as_deref()), ("window", releases.window.as_deref())];
-        steps.push(step(CheckKind::Deploys, &releases.record, with));
+        let record = Some(releases.record.as_str()).filter(|record| !record.is_empty());
+        let (target, beside) = match (&releases.repository, record) {
+            (Some(repository), record) => (Some(repository.as_str()), record),
+            (None, record) => (record, None),
+        };
+        let with = vec![
+            ("at", at.as_deref()),
+            ("window", releases.window.as_deref()),
+            ("environment", releases.environment.as_deref()),
+            ("record", beside),
+        ];
+        if let Some(target) = target {
+            steps.push(step(CheckKind::Deploys, target, with));
+        }
     }
     if let Some(metrics) = &profile.metrics {
         let at = incident.started_at().map(|at| at.to_string());

@@ -1,5 +1,6 @@
 //! The traps of each bucket, the ten worlds of the drill, and the properties that hold for any order of events.
 
+mod filing;
 mod people;
 mod properties;
 mod traps;

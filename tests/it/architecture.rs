@@ -33,7 +33,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("serde_yaml", &["src/yaml.rs"]),
     ("sqlx", &["src/store.rs", "src/store/"]),
     ("serenity", &["src/chat/discord.rs", "src/chat/discord/"]),
-    ("octocrab", &["src/tracker/github.rs", "src/tracker/github/"]),
+    ("octocrab", &["src/tracker/github.rs", "src/tracker/github/", "src/checks/deploys/github.rs"]),
     ("resvg", &["src/picture/raster.rs"]),
     ("axum", &["src/server.rs", "src/server/"]),
     ("openidconnect", &["src/server/oidc.rs"]),

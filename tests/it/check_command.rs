@@ -180,7 +180,6 @@ fn wrong_usage_is_a_message_and_nothing_else() {
     refuse(&["dns", "a.test", "--timeout", "soon"], "duration");
     refuse(&["metrics", "prometheus.test"], "write a Prometheus base URL");
     refuse(&["contract", "request.txt"], "`spec`");
-    refuse(&["deploys", "acme/orders-api"], "GitHub");
     refuse(&["token", "eyJhbGciOiJub25lIn0.e30."], "standard input");
     refuse(&["token", "-", "--with", "now=yesterday"], "`now` is `yesterday`");
 }

@@ -48,6 +48,23 @@ impl Program {
         self.child.wait().unwrap().success()
     }
 
+    /// The id of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended, whoever ends it; a failure prints what it said.
+    pub(crate) fn ends(mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut said = Vec::new();
+        // Its standard error closes with it.
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            said.push(line);
+        }
+        assert!(Instant::now() < deadline, "it goes on; it said:\n{}", said.join("\n"));
+        self.child.wait().unwrap();
+    }
+
     /// Waits for a line with these words; a failure prints what did arrive.
     pub(crate) fn says(&self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;

@@ -54,6 +54,8 @@ stories! {
     a_resolved_incident_frees_its_key_and_is_still_known_by_its_alert,
     an_incident_that_is_opened_again_meets_the_one_that_took_its_place,
     an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_seen,
+    the_incident_before_with_the_same_key_is_known_once_it_is_over,
+    a_filing_that_is_done_takes_those_that_were_given_up_with_it,
     kept_bodies_are_bounded,
     what_is_over_for_long_is_forgotten_and_what_is_open_stays,
     text_that_no_database_likes_is_kept_all_the_same,
@@ -190,6 +192,43 @@ async fn an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_see
     assert_eq!(waiting(&store, &commit.incident.id).await, []);
     let left = store.pending_of(&commit.incident.id).await.unwrap();
     assert!(matches!(&left[..], [(action, true)] if action.action == Action::FileIssue));
+}
+
+async fn the_incident_before_with_the_same_key_is_known_once_it_is_over(place: Place) {
+    let store = place.open().await;
+    let mut ids = Vec::new();
+    for seed in 1..=3 {
+        let mut commit = opened(seed, "shop|-|/pay");
+        for recorded in &mut commit.events {
+            recorded.at = now() + SignedDuration::from_secs(i64::try_from(seed).unwrap());
+        }
+        let incident = commit.incident.clone();
+        store.commit(commit).await.unwrap();
+        assert_eq!(store.previous(&incident.id).await.unwrap(), ids.last().cloned(), "the last before it");
+        let over = Event::Resolved { by: "test".into(), reason: None };
+        store.commit(next(incident.clone(), over)).await.unwrap();
+        ids.push(incident.id);
+    }
+    // The test's clock stands still for this one, and it is of another key.
+    store.commit(opened(9, "mail|-|/send")).await.unwrap();
+    assert_eq!(store.previous(&IncidentId::from_seed(9)).await.unwrap(), None);
+}
+
+async fn a_filing_that_is_done_takes_those_that_were_given_up_with_it(place: Place) {
+    let store = place.open().await;
+    let mut commit = opened(1, "shop|-|/pay");
+    let id = commit.incident.id.clone();
+    for lane in ["issue 1", "chat 1", "issue 1"] {
+        commit.actions.push(Planned { lane: lane.into(), action: Action::FileIssue, due_at: now() });
+    }
+    let pending = store.commit(commit).await.unwrap();
+    let [_, filing, message, again] = &pending[..] else { panic!("{pending:#?}") };
+    store.settle(Settled::GivenUp(filing.id, "gone".into())).await.unwrap();
+    store.settle(Settled::GivenUp(message.id, "gone too".into())).await.unwrap();
+    store.settle(Settled::Done(again.id)).await.unwrap();
+    let undone = store.pending_of(&id).await.unwrap();
+    let given_up = undone.iter().filter(|(_, given_up)| *given_up).map(|(it, _)| it.id);
+    assert_eq!(given_up.collect::<Vec<_>>(), [message.id]);
 }
 
 async fn kept_bodies_are_bounded(place: Place) {

@@ -37,6 +37,7 @@ pub(super) fn incident(from: &Incident, gate: &Gate) -> Incident {
         snoozed_until: from.snoozed_until,
         thread: from.thread.clone(),
         issue: from.issue.clone(),
+        creating: from.creating.clone(),
         troubles: from
             .troubles
             .iter()
@@ -119,6 +120,7 @@ fn profile(from: &ServiceProfile, gate: &Gate) -> ServiceProfile {
         }),
         http: with(&from.http, gate),
         repository: from.repository.clone(),
+        source: from.source.clone(),
     }
 }
 

@@ -40,7 +40,7 @@ pub fn keys(kind: CheckKind) -> &'static [&'static str] {
             "connect_to",
             "ca_file",
         ],
-        CheckKind::Deploys => &["at", "window", "service"],
+        CheckKind::Deploys => &["at", "window", "service", "environment", "record"],
         CheckKind::Metrics => &["query", "at", "window", "match", "ca_file"],
     }
 }

@@ -266,7 +266,15 @@ async fn write_events(tx: &mut Transaction<'_, Db>, commit: &Commit) -> Result<(
 /// Whether the action was still this replica's.
 async fn settle(connection: &mut PgConnection, settled: Settled, replica: &str) -> Result<bool, sqlx::Error> {
     let query = match settled {
-        Settled::Done(id) => sqlx::query("DELETE FROM actions WHERE id = $1 AND leased_by = $2").bind(id.0).bind(replica.to_owned()),
+        Settled::Done(id) => {
+            let delete = "DELETE FROM actions WHERE id = $1 AND leased_by = $2 RETURNING incident_id, lane";
+            let done: Option<(String, String)> =
+                sqlx::query_as(delete).bind(id.0).bind(replica).fetch_optional(&mut *connection).await?;
+            if let Some((incident, lane)) = done.as_ref().filter(|(_, lane)| rows::is_covering(lane)) {
+                sqlx::query(rows::DELETE_COVERED).bind(incident).bind(lane).execute(connection).await?;
+            }
+            return Ok(done.is_some());
+        }
         Settled::Postponed(action) => sqlx::query(
             "UPDATE actions SET due_ms = $3, attempts = $4, last_error = $5 WHERE id = $1 AND leased_by = $2",
         )

@@ -315,7 +315,14 @@ async fn write_event(
 
 async fn settle(tx: &mut Transaction<'_, Sqlite>, settled: Settled) -> Result<(), sqlx::Error> {
     let query = match settled {
-        Settled::Done(id) => sqlx::query(rows::DELETE_ACTION).bind(id.0),
+        Settled::Done(id) => {
+            let done: Option<(String, String)> =
+                sqlx::query_as(rows::DELETE_ACTION).bind(id.0).fetch_optional(&mut **tx).await?;
+            let Some((incident, lane)) = done.filter(|(_, lane)| rows::is_covering(lane)) else {
+                return Ok(());
+            };
+            sqlx::query(rows::DELETE_COVERED).bind(incident).bind(lane)
+        }
         Settled::Postponed(action) => sqlx::query(rows::POSTPONE_ACTION)
             .bind(action.due_at.as_millisecond())
             .bind(action.attempts)

@@ -36,6 +36,30 @@ impl From<Failure> for TrackerError {
 }
 
 impl Failure {
+    /// What went wrong, in a sentence.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// How long to write nothing, when a limit was met.
+    pub(super) fn limit_wait(&self) -> Option<Duration> {
+        match self.retry {
+            Retry::After(wait) if self.is_limit => Some(wait),
+            Retry::After(_) | Retry::Never => None,
+        }
+    }
+
+    /// A list that does not end.
+    pub(super) fn endless(route: &str) -> Self {
+        Self {
+            status: None,
+            is_limit: false,
+            may_have_happened: false,
+            reason: format!("GitHub's list {route} does not end"),
+            retry: Retry::After(LIMIT_WAIT),
+        }
+    }
+
     /// The request took too long.
     pub(super) fn timed_out(timeout: Duration) -> Self {
         Self::trouble(format!("GitHub did not answer within {} s", timeout.as_secs_f32()), true)
@@ -47,7 +71,9 @@ impl Failure {
             octocrab::Error::GitHub { source, .. } => {
                 let header =
                     |name: &str| source.headers.as_ref()?.get(name)?.to_str().ok().map(str::to_owned);
-                Self::answered(source.status_code.as_u16(), &source.message, &header)
+                let details = source.errors.iter().flatten().filter_map(detail).take(3);
+                let said: Vec<String> = std::iter::once(source.message.clone()).chain(details).collect();
+                Self::answered(source.status_code.as_u16(), &said.join("; "), &header)
             }
             octocrab::Error::Service { source, .. } => {
                 let connect = source
@@ -83,7 +109,12 @@ impl Failure {
                 retry: Retry::After(wait),
             } } else {
                 let needs = header("x-accepted-github-permissions").map(|needs| format!("; it needs {needs}")).unwrap_or_default();
-                never(format!("GitHub does not allow it (403: {said}){needs}"))
+                let todo = if said.to_ascii_lowercase().contains("archived") {
+                    "; unarchive the repository, or configure another one"
+                } else {
+                    ""
+                };
+                never(format!("GitHub does not allow it (403: {said}){needs}{todo}"))
             },
             404 => never("GitHub shows no such repository or issue (404); it does not exist, or the token has no access to it".to_owned()),
             410 => never(format!("GitHub says that it is gone (410: {said}); issues are disabled in the repository, or somebody deleted the issue")),
@@ -123,6 +154,13 @@ fn limit_wait(status: u16, said: &str, header: &dyn Fn(&str) -> Option<String>) 
     let limit =
         said.to_ascii_lowercase().contains("rate limit") || said.to_ascii_lowercase().contains("abuse");
     (status == 429 || limit).then_some(LIMIT_WAIT)
+}
+
+/// What GitHub says is wrong with one field: `{"resource": "Issue", "field": "title", "code": "too_long"}`, or a sentence.
+fn detail(error: &serde_json::Value) -> Option<String> {
+    let word = |name: &str| error.get(name).and_then(serde_json::Value::as_str);
+    let sentence = word("message").or_else(|| error.as_str()).map(str::to_owned);
+    sentence.or_else(|| Some(format!("{}: {}", word("field")?, word("code")?)))
 }
 
 /// An error and its causes, on one line.

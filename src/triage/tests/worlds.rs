@@ -18,7 +18,7 @@ fn service() -> ServiceProfile {
         name: "orders-api".into(),
         url: Some("https://api.drill.test/v1/orders".parse().unwrap()),
         direct_url: Some("https://app.drill.test/v1/orders".parse().unwrap()),
-        releases: Some(ReleaseProfile { record: "releases.jsonl".into(), window: None }),
+        releases: Some(ReleaseProfile { record: "releases.jsonl".into(), ..ReleaseProfile::default() }),
         ..ServiceProfile::default()
     }
 }

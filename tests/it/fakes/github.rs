@@ -1,11 +1,12 @@
-//! A GitHub with memory: issues and comments of one repository, behind the routes that GitHub has.
+//! A GitHub with memory: issues, comments, labels and the history of one repository, behind the routes that GitHub has.
 //!
 //! Given GitHub's own API description it judges every request and every answer by it; without, by what we know by heart. What
-//! the judge dislikes is kept and fails the test at [`GitHub::finish`]. It has GitHub's bad days too: see [`Fault`].
+//! the judge dislikes is kept and fails the test at [`GitHub::finish`]. It has GitHub's bad days too: see [`Fault`] and [`Sick`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -13,7 +14,18 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::openapi::{Description, Operation};
+use super::openapi::Description;
+
+mod app;
+mod exchange;
+mod heart;
+mod history;
+mod issues;
+
+use exchange::{Answer, Asked};
+
+pub(crate) use app::{APP_ID, APP_KEY};
+pub(crate) use history::History;
 
 /// The repository there is.
 pub(crate) const REPOSITORY: &str = "shop/incidents";
@@ -21,38 +33,97 @@ pub(crate) const REPOSITORY: &str = "shop/incidents";
 pub(crate) const LOGIN: &str = "firstcheck-bot";
 /// The token that is good.
 pub(crate) const TOKEN: &str = "fake-token";
-/// The longest body and title.
-const BODY_LIMIT: usize = 65_536;
-const TITLE_LIMIT: usize = 256;
+/// The installation token begins like this; it is long, as GitHub's new ones are.
+pub(crate) const INSTALLATION_TOKEN: &str = "ghs_77_";
 
-/// Something that goes wrong with the next write (POST or PATCH).
+/// Something that goes wrong with the next write to an issue or a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The work is done, and the answer is 502.
     BadGatewayAfter,
     /// The work is done, and the connection is cut.
     CutAfter,
+    /// Nothing is done, and the connection is cut.
+    CutBefore,
     /// Nothing is done: 429 with this `Retry-After`.
     TooMany(u64),
     /// Nothing is done: 403, secondary rate limit, no header.
     SecondaryLimit,
+    /// Nothing is done: 403, the primary limit is used up for this many seconds.
+    PrimaryLimit(i64),
     /// Nothing is done: 401.
     BadToken,
-    /// Nothing is done: 410, issues are disabled.
-    Disabled,
+    /// Nothing is done: 422 with this field and code.
+    Invalid(&'static str, &'static str),
 }
+
+/// What ails the repository for as long as it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sick {
+    /// It is not there, or not for this account: 404.
+    Gone,
+    /// It is archived: reads work, writes are 403.
+    Archived,
+    /// Its issues are switched off: 410, or 404 for a list.
+    WithoutIssues,
+    /// Its token may not write issues: 403 that names what is needed.
+    Forbidden,
+}
+
+type Watcher = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
 struct Memory {
     issues: Vec<Value>,
+    /// When each issue was created, by its place.
+    born: Vec<Instant>,
     comments: Vec<(u64, Value)>,
+    labels: Vec<Value>,
+    history: History,
+    files: Vec<(String, String)>,
     faults: VecDeque<Fault>,
+    sick: Option<Sick>,
     /// How many more lists do not show the newest issue yet.
     lag: u32,
+    /// How long lists do not show an issue.
+    lag_time: Duration,
+    /// Draws a fault for each write to an issue, when there is one.
+    chaos: Option<Chaos>,
     may_push: bool,
+    may_create_labels: bool,
+    /// Logins that can be assigned.
+    people: Vec<String>,
+    tokens: BTreeSet<String>,
+    minted: usize,
+    watcher: Option<Watcher>,
     /// `METHOD path`, in order.
     requests: Vec<String>,
+    not_modified: usize,
     complaints: Vec<String>,
+}
+
+/// A small generator of random numbers (SplitMix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Chaos(pub(crate) u64);
+
+impl Chaos {
+    pub(crate) fn draw(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+
+    /// A fifth of the writes go wrong, in one of the ways that leave the outcome open.
+    fn fault(&mut self) -> Option<Fault> {
+        match self.draw(15) {
+            0 => Some(Fault::BadGatewayAfter),
+            1 => Some(Fault::CutAfter),
+            2 => Some(Fault::CutBefore),
+            _ => None,
+        }
+    }
 }
 
 struct Shared {
@@ -64,26 +135,6 @@ struct Shared {
 pub(crate) struct GitHub {
     shared: Arc<Shared>,
     addr: SocketAddr,
-}
-
-struct Answer {
-    status: u16,
-    body: Option<Value>,
-    headers: Vec<(&'static str, String)>,
-    cut: bool,
-}
-
-impl Answer {
-    fn new(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), headers: Vec::new(), cut: false }
-    }
-
-    fn refusal(status: u16, message: &str) -> Self {
-        Self::new(
-            status,
-            json!({"message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string()}),
-        )
-    }
 }
 
 impl GitHub {
@@ -98,7 +149,7 @@ impl GitHub {
     }
 
     async fn launch(description: Option<Description>) -> Self {
-        let memory = Memory { may_push: true, ..Memory::default() };
+        let memory = Memory { may_push: true, may_create_labels: true, ..Memory::default() };
         let shared = Arc::new(Shared { description, memory: Mutex::new(memory) });
         let app = Router::new().fallback(serve).with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -112,9 +163,14 @@ impl GitHub {
         format!("http://{}", self.addr).parse().unwrap()
     }
 
-    /// What goes wrong with the next write.
+    /// What goes wrong with the next write to an issue or a comment.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.memory().faults.push_back(fault);
+    }
+
+    /// What ails the repository from now on.
+    pub(crate) fn is(&self, sick: Option<Sick>) {
+        self.memory().sick = sick;
     }
 
     /// So many lists do not show the newest issue yet.
@@ -122,9 +178,58 @@ impl GitHub {
         self.memory().lag = lists;
     }
 
+    /// From now on lists show an issue only after this time, and a fifth of the writes go wrong.
+    pub(crate) fn chaos(&self, seed: u64, lag: Duration) {
+        let mut memory = self.memory();
+        memory.chaos = Some(Chaos(seed));
+        memory.lag_time = lag;
+    }
+
+    /// From now on nothing goes wrong, and lists show everything.
+    pub(crate) fn calm(&self) {
+        let mut memory = self.memory();
+        memory.chaos = None;
+        memory.lag_time = Duration::ZERO;
+    }
+
     /// The account may not push from now on: labels are dropped in silence.
     pub(crate) fn no_push(&self) {
         self.memory().may_push = false;
+    }
+
+    /// Nobody may create labels from now on.
+    pub(crate) fn no_new_labels(&self) {
+        self.memory().may_create_labels = false;
+    }
+
+    /// These people can be assigned.
+    pub(crate) fn knows(&self, people: &[&str]) {
+        self.memory().people = people.iter().map(|it| (*it).to_owned()).collect();
+    }
+
+    /// A file of the repository.
+    pub(crate) fn has_file(&self, path: &str, text: &str) {
+        self.memory().files.push((path.to_owned(), text.to_owned()));
+    }
+
+    /// What happened in the repository.
+    pub(crate) fn history(&self, history: History) {
+        self.memory().history = history;
+    }
+
+    /// The installation tokens there are expire now.
+    pub(crate) fn revoke_tokens(&self) {
+        self.memory().tokens.clear();
+    }
+
+    /// How many installation tokens were minted.
+    pub(crate) fn minted(&self) -> usize {
+        self.memory().minted
+    }
+
+    /// Calls this at both moments of every write to an issue or a comment: before it is done, and after it, before the answer.
+    pub(crate) fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        self.memory().watcher = Some(Arc::new(watcher));
     }
 
     /// A person does something to an issue on the web.
@@ -134,14 +239,16 @@ impl GitHub {
         change(issue);
     }
 
-    /// Somebody else files an issue.
+    /// Somebody files an issue.
     pub(crate) fn file_as(&self, login: &str, title: &str, body: &str) {
         let number = self.memory().issues.len() as u64 + 1;
         let mut issue = self.shared.blank_issue(number);
         issue["title"] = json!(title);
         issue["body"] = json!(body);
         issue["user"]["login"] = json!(login);
-        self.memory().issues.push(issue);
+        let mut memory = self.memory();
+        memory.issues.push(issue);
+        memory.born.push(Instant::now());
     }
 
     /// All issues.
@@ -161,6 +268,11 @@ impl GitHub {
         self.memory().requests.iter().filter(|it| it.as_str() == request).count()
     }
 
+    /// How many reads were answered with 304.
+    pub(crate) fn not_modified(&self) -> usize {
+        self.memory().not_modified
+    }
+
     /// Nothing was sent or answered that GitHub would not know, and no fault is left over.
     #[track_caller]
     pub(crate) fn finish(&self) {
@@ -177,7 +289,16 @@ impl GitHub {
 async fn serve(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 4 * 1024 * 1024).await.unwrap();
+    let is_watched = parts.method != Method::GET && parts.uri.path().contains("/issues");
+    let watcher = shared.memory.lock().unwrap().watcher.clone().filter(|_| is_watched);
+    let tell = || {
+        if let Some(watcher) = &watcher {
+            watcher();
+        }
+    };
+    tell();
     let answer = shared.handle(&parts.method, &parts.uri, &parts.headers, &bytes);
+    tell();
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).unwrap());
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
@@ -196,7 +317,7 @@ impl Shared {
         memory.requests.push(format!("{method} {}", uri.path()));
         let known = match &self.description {
             Some(description) => description.operation(method.as_str(), uri.path()),
-            None => by_heart(method, uri.path()),
+            None => heart::operation(method, uri.path()),
         };
         let operation = match known {
             Ok(operation) => operation,
@@ -206,20 +327,33 @@ impl Shared {
             }
         };
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let absolute = format!("http://{}{}", header("host").unwrap_or_default(), uri.path());
-        if header("user-agent").is_none() || header("x-github-api-version") != Some("2022-11-28") {
+        // octocrab mints without a version, which is this one until GitHub says otherwise.
+        let is_minting = operation.path.ends_with("/access_tokens");
+        let version = header("x-github-api-version").or(is_minting.then_some("2022-11-28"));
+        if header("user-agent").is_none() || version != Some("2022-11-28") {
             memory.complaints.push(format!("{method} {uri}: user agent or API version is missing"));
         }
-        if header("authorization") != Some(&format!("Bearer {TOKEN}")) {
-            return Answer::refusal(401, "Bad credentials");
+        if method != Method::GET && header("if-none-match").is_some() {
+            memory.complaints.push(format!("{method} {uri}: a write is no conditional request"));
         }
+        let Some(who) = app::who(&memory, header("authorization").unwrap_or_default(), &operation) else {
+            return Answer::refusal(401, "Bad credentials");
+        };
         let query: Vec<(String, String)> =
             url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let absolute = format!("http://{}{}", header("host").unwrap_or_default(), uri.path());
         let body: Option<Value> = if body.is_empty() { None } else { serde_json::from_slice(body).ok() };
         let described = self.description.as_ref();
         let judged = described.map_or(Ok(()), |it| it.check_request(&operation, &query, body.as_ref()));
-        let answer = match judged {
-            Ok(()) => self.perform(&mut memory, &operation, &query, &body.unwrap_or_default(), &absolute),
+        let asked = Asked {
+            operation: &operation,
+            query: &query,
+            body: &body.unwrap_or_default(),
+            url: &absolute,
+            who,
+        };
+        let mut answer = match judged {
+            Ok(()) => self.perform(&mut memory, &asked),
             Err(complaint) => {
                 memory.complaints.push(format!("{method} {uri}: {complaint}"));
                 Answer::refusal(422, "Validation Failed")
@@ -230,50 +364,55 @@ impl Shared {
         {
             memory.complaints.push(format!("the fake's own answer to {method} {uri}: {complaint}"));
         }
+        if method == Method::GET && answer.status == 200 {
+            let etag = heart::etag(answer.body.as_ref());
+            if header("if-none-match") == Some(&etag) {
+                memory.not_modified += 1;
+                return Answer { body: None, ..Answer::new(304, Value::Null) }.with("etag", &etag);
+            }
+            answer = answer.with("etag", &etag);
+        }
         answer
     }
 
-    fn perform(
-        &self,
-        memory: &mut Memory,
-        operation: &Operation,
-        query: &[(String, String)],
-        body: &Value,
-        url: &str,
-    ) -> Answer {
+    fn perform(&self, memory: &mut Memory, asked: &Asked<'_>) -> Answer {
+        let operation = asked.operation;
+        let (method, path) = (operation.method.as_str(), operation.path.as_str());
+        let is_write = method != "get";
+        if let Some(answer) = app::perform(self, memory, asked) {
+            return answer;
+        }
         if let Some(owner) = operation.parameters.get("owner")
-            && format!("{owner}/{}", operation.parameters["repo"]) != REPOSITORY
+            && (format!("{owner}/{}", operation.parameters["repo"]) != REPOSITORY
+                || memory.sick == Some(Sick::Gone))
         {
             return Answer::refusal(404, "Not Found");
         }
-        let fault = if operation.method == "get" { None } else { memory.faults.pop_front() };
-        match fault {
-            Some(Fault::TooMany(wait)) => {
-                return Answer {
-                    headers: vec![("retry-after", wait.to_string())],
-                    ..Answer::refusal(429, "Too many requests")
-                };
+        match memory.sick {
+            Some(Sick::Archived) if is_write => {
+                return Answer::refusal(403, "Repository was archived so is read-only.");
             }
-            Some(Fault::SecondaryLimit) => {
-                return Answer::refusal(
-                    403,
-                    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-                );
+            Some(Sick::WithoutIssues) if path.contains("/issues") && is_write => {
+                return Answer::refusal(410, "Issues has been disabled in this repository.");
             }
-            Some(Fault::BadToken) => return Answer::refusal(401, "Bad credentials"),
-            Some(Fault::Disabled) => return Answer::refusal(410, "Issues are disabled for this repo"),
-            Some(Fault::BadGatewayAfter | Fault::CutAfter) | None => {}
+            Some(Sick::Forbidden) if is_write => {
+                return Answer::refusal(403, "Resource not accessible by integration")
+                    .with("x-accepted-github-permissions", &"issues=write");
+            }
+            _ => {}
         }
-        let number = operation.parameters.get("issue_number").and_then(|number| number.parse::<u64>().ok());
-        let answer = match (operation.method.as_str(), operation.path.as_str(), number) {
-            ("get", "/user", _) => Answer::new(200, self.user()),
-            ("get", "/repos/{owner}/{repo}/issues", _) => list_issues(memory, query, url),
-            ("post", "/repos/{owner}/{repo}/issues", _) => self.create(memory, body),
-            (_, _, Some(number)) => match memory.issues.iter().position(|issue| issue["number"] == number) {
-                None => Answer::refusal(404, "Not Found"),
-                Some(place) => self.issue(memory, operation, place, query, body, url),
-            },
-            _ => Answer::refusal(404, "this fake does not do that"),
+        let is_faulty = is_write && path.contains("/issues");
+        let drawn = || memory.chaos.as_mut().and_then(Chaos::fault);
+        let fault = if is_faulty { memory.faults.pop_front().or_else(drawn) } else { None };
+        if let Some(refusal) = fault.and_then(heart::refusal) {
+            return refusal;
+        }
+        let answer = match path {
+            "/user" => Answer::new(200, self.user()),
+            "/repos/{owner}/{repo}" => Answer::new(200, self.about(memory)),
+            _ if path.contains("/issues") => self.issues(memory, asked),
+            "/repos/{owner}/{repo}/labels" => self.labels(memory, asked),
+            _ => self.past(memory, asked),
         };
         match fault {
             Some(Fault::BadGatewayAfter) => Answer::refusal(502, "Server Error"),
@@ -282,78 +421,17 @@ impl Shared {
         }
     }
 
-    fn issue(
-        &self,
-        memory: &mut Memory,
-        operation: &Operation,
-        place: usize,
-        query: &[(String, String)],
-        body: &Value,
-        url: &str,
-    ) -> Answer {
-        let number = memory.issues[place]["number"].as_u64().unwrap();
-        match (operation.method.as_str(), operation.path.ends_with("/comments")) {
-            ("get", true) => {
-                let of: Vec<Value> = memory
-                    .comments
-                    .iter()
-                    .filter(|(issue, _)| *issue == number)
-                    .map(|(_, it)| it.clone())
-                    .collect();
-                page(of, query, url)
-            }
-            ("post", true) => {
-                let mut comment = self.example("issue-comment");
-                comment["body"] = body["body"].clone();
-                comment["user"]["login"] = json!(LOGIN);
-                memory.comments.push((number, comment.clone()));
-                Answer::new(201, comment)
-            }
-            ("get", false) => Answer::new(200, memory.issues[place].clone()),
-            ("patch", false) => {
-                let may_push = memory.may_push;
-                match write(&mut memory.issues[place], body, may_push) {
-                    Ok(()) => Answer::new(200, memory.issues[place].clone()),
-                    Err(refusal) => refusal,
-                }
-            }
-            _ => Answer::refusal(404, "this fake does not do that"),
-        }
-    }
-
-    fn create(&self, memory: &mut Memory, body: &Value) -> Answer {
-        let mut issue = self.blank_issue(memory.issues.len() as u64 + 1);
-        match write(&mut issue, body, memory.may_push) {
-            Ok(()) => {
-                memory.issues.push(issue.clone());
-                Answer::new(201, issue)
-            }
-            Err(refusal) => refusal,
-        }
-    }
-
-    fn blank_issue(&self, number: u64) -> Value {
-        let mut issue = self.example("issue");
-        issue["number"] = json!(number);
-        issue["id"] = json!(number + 1000);
-        issue["html_url"] = json!(format!("https://github.com/{REPOSITORY}/issues/{number}"));
-        issue["user"]["login"] = json!(LOGIN);
-        issue["state"] = json!("open");
-        issue["state_reason"] = Value::Null;
-        issue["labels"] = json!([]);
-        let now = firstcheck::clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        issue["created_at"] = json!(now);
-        issue["updated_at"] = json!(now);
-        if let Some(fields) = issue.as_object_mut() {
-            fields.remove("pull_request");
-        }
-        issue
-    }
-
     /// The description's example, to be filled in; by heart, an object with nothing but what is filled in.
     fn example(&self, name: &str) -> Value {
         let described = self.description.as_ref().map(|description| description.example(name));
-        described.unwrap_or_else(|| json!({"user": {}}))
+        described
+            .unwrap_or_else(|| json!({"user": {}, "creator": {}, "commit": {}, "owner": {}, "author": {}}))
+    }
+
+    /// The first of the description's examples of a list.
+    fn item(&self, name: &str) -> Value {
+        let described = self.description.as_ref().map(|description| description.example(name)[0].clone());
+        described.unwrap_or_else(|| self.example(name))
     }
 
     fn user(&self) -> Value {
@@ -361,99 +439,20 @@ impl Shared {
         user["login"] = json!(LOGIN);
         user
     }
-}
 
-/// The operations that are known without the description.
-fn by_heart(method: &Method, path: &str) -> Result<Operation, String> {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let (described, parameters): (&str, Vec<(&str, &str)>) = match (method.as_str(), parts.as_slice()) {
-        ("GET", ["user"]) => ("/user", Vec::new()),
-        ("GET" | "POST", ["repos", owner, repo, "issues"]) => {
-            ("/repos/{owner}/{repo}/issues", vec![("owner", owner), ("repo", repo)])
+    fn about(&self, memory: &Memory) -> Value {
+        let mut about = self.example("full-repository-default-response");
+        // The example's own origin contradicts its description.
+        if let Some(fields) = about.as_object_mut() {
+            fields.retain(|name, _| !matches!(name.as_str(), "source" | "parent" | "template_repository"));
         }
-        ("GET" | "PATCH", ["repos", owner, repo, "issues", number]) => (
-            "/repos/{owner}/{repo}/issues/{issue_number}",
-            vec![("owner", owner), ("repo", repo), ("issue_number", number)],
-        ),
-        ("GET" | "POST", ["repos", owner, repo, "issues", number, "comments"]) => (
-            "/repos/{owner}/{repo}/issues/{issue_number}/comments",
-            vec![("owner", owner), ("repo", repo), ("issue_number", number)],
-        ),
-        _ => return Err(format!("{method} {path} is no route here")),
-    };
-    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    Ok(Operation {
-        path: described.to_owned(),
-        method: method.as_str().to_ascii_lowercase(),
-        parameters: parameters.into_iter().map(owned).collect(),
-    })
-}
-
-/// Writes the given fields into an issue, as far as GitHub would.
-fn write(issue: &mut Value, body: &Value, may_push: bool) -> Result<(), Answer> {
-    let too_long =
-        |field: &str, limit: usize| body[field].as_str().is_some_and(|text| text.chars().count() > limit);
-    if too_long("body", BODY_LIMIT) || too_long("title", TITLE_LIMIT) {
-        return Err(Answer::refusal(422, "Validation Failed: body is too long"));
+        about["language"] = Value::Null;
+        about["full_name"] = json!(REPOSITORY);
+        about["has_issues"] = json!(memory.sick != Some(Sick::WithoutIssues));
+        about["archived"] = json!(memory.sick == Some(Sick::Archived));
+        let may = memory.may_push;
+        about["permissions"] =
+            json!({"admin": false, "maintain": false, "push": may, "triage": may, "pull": true});
+        about
     }
-    for field in ["title", "body", "state", "state_reason"] {
-        if let Some(value) = body.get(field) {
-            issue[field] = value.clone();
-        }
-    }
-    if let (true, Some(labels)) = (may_push, body["labels"].as_array()) {
-        let label = |name: &Value| json!({"id": 1, "node_id": "L", "url": "https://api.github.com/l", "name": name, "color": "ededed", "default": false, "description": null});
-        issue["labels"] = labels.iter().map(label).collect();
-    }
-    Ok(())
-}
-
-fn list_issues(memory: &mut Memory, query: &[(String, String)], url: &str) -> Answer {
-    let wants = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
-    let hidden = if memory.lag > 0 {
-        memory.lag -= 1;
-        memory.issues.last().map(|issue| issue["number"].clone())
-    } else {
-        None
-    };
-    let state = wants("state").unwrap_or_else(|| "open".to_owned());
-    let creator = wants("creator");
-    let since = wants("since");
-    let of: Vec<Value> = memory
-        .issues
-        .iter()
-        .rev()
-        .filter(|it| Some(&it["number"]) != hidden.as_ref())
-        .filter(|it| state == "all" || it["state"] == state)
-        .filter(|it| creator.as_ref().is_none_or(|creator| it["user"]["login"] == *creator))
-        .filter(|it| since.as_deref().is_none_or(|since| it["updated_at"].as_str().unwrap() >= since))
-        .cloned()
-        .collect();
-    page(of, query, url)
-}
-
-/// One page and the link to the next.
-fn page(all: Vec<Value>, query: &[(String, String)], url: &str) -> Answer {
-    let number = |key: &str, default: usize| {
-        query
-            .iter()
-            .find(|(name, _)| name == key)
-            .and_then(|(_, value)| value.parse().ok())
-            .unwrap_or(default)
-    };
-    let (size, at) = (number("per_page", 30).min(100), number("page", 1));
-    let more = all.len() > at * size;
-    let page: Vec<Value> = all.into_iter().skip((at - 1) * size).take(size).collect();
-    let mut answer = Answer::new(200, Value::Array(page));
-    if more {
-        let others: Vec<String> = query
-            .iter()
-            .filter(|(name, _)| name != "page")
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        answer
-            .headers
-            .push(("link", format!("<{}?{}&page={}>; rel=\"next\"", url, others.join("&"), at + 1)));
-    }
-    answer
 }

@@ -111,8 +111,12 @@ impl Description {
             .into_iter()
             .find(|key| responses.get(key).is_some())
         else {
-            // 401 is described once for all of GitHub, in words.
-            return if status == 401 { Ok(()) } else { Err(format!("{status} is not described here")) };
+            // These are described once for all of GitHub, in words: no or a wrong credential, no permission, a limit.
+            return if matches!(status, 401 | 403) {
+                Ok(())
+            } else {
+                Err(format!("{status} is not described here"))
+            };
         };
         let (described, pointer) =
             self.resolve(&responses[&key], &Self::pointer(operation, &format!("/responses/{key}")));

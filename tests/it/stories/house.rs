@@ -19,6 +19,7 @@ use firstcheck::runbook::Knowledge;
 use firstcheck::server::{self, Doors};
 use firstcheck::store::Store;
 use firstcheck::template::Templates;
+use firstcheck::profile::routing::Routing;
 use firstcheck::tracker::{Tracker, github};
 use firstcheck::triage::Action;
 use serde_json::{Value, json};
@@ -100,12 +101,10 @@ impl House {
         let connecting = Chatting::connect(self.discord.config(), Arc::clone(&templates), sender);
         let chat = connecting.await.unwrap();
         self.within("the gateway's greeting", chat.connected()).await;
-        let tracker = github::GitHub::new(github::Settings {
-            api_url: self.github.url(),
-            token: TOKEN.to_owned(),
-            repository: Some(REPOSITORY.to_owned()),
-            timeout: Duration::from_secs(10),
-        });
+        let routing = Routing { repository: Some(REPOSITORY.to_owned()), ..Routing::default() };
+        let token = github::Credential::Token(TOKEN.to_owned());
+        let usual = github::Settings::new(self.github.url(), token, routing);
+        let tracker = github::GitHub::new(github::Settings { list_lag: LISTED_AFTER, ..usual });
         let environment = Environment::new(Policy::allowing(&["127.0.0.0/8"]).unwrap())
             .with_resolvers(vec![self.world.resolver()])
             .with_ca_file(&self.world.authority_pem())
@@ -117,7 +116,7 @@ impl House {
             environment,
             chat: Ok(Chat::Discord(chat.clone())),
             inbound: Some(inbound),
-            tracker: Tracker::GitHub(tracker.unwrap().with_patience(LISTED_AFTER)),
+            tracker: Tracker::GitHub(tracker.unwrap()),
             templates,
             services: vec![self.scene().profile.clone()],
             check_timeout: Duration::from_secs(5),

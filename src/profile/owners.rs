@@ -32,9 +32,11 @@ impl Owners {
         Self(lines.filter_map(read).collect())
     }
 
-    /// The owners of a path (`services/billing/api.rs`, with or without a leading slash).
+    /// The owners of a path (`services/billing/api.rs`, with or without a leading slash); of an empty one, whoever owns any file.
     #[must_use]
     pub fn of(&self, path: &str) -> Owned {
+        // A file of no name and no kind: only `*` and its like match it.
+        let path = if path.trim_matches('/').is_empty() { "-" } else { path };
         let found = self.0.iter().rev().find(|(pattern, _)| pattern.matches(path));
         found.map(|(_, owners)| Owned::of(owners)).unwrap_or_default()
     }
@@ -168,6 +170,7 @@ mod tests {
             "# people\n*  @global-owner\n/services/ @mira @shop/services ops@example.com # more\n/services/free/\n[section]\n",
         );
         assert_eq!(owners.of("x").people, ["global-owner"]);
+        assert_eq!(owners.of("").people, ["global-owner"], "where the code lies is not known");
         let services = owners.of("services/billing/main.rs");
         assert_eq!(
             (services.people, services.others),

@@ -71,6 +71,35 @@ fn a_secret_in_the_file_is_refused_with_what_to_do_instead() {
 }
 
 #[test]
+fn a_github_app_is_named_by_its_id_and_its_key_by_reference() {
+    let text = "tracker:
+  reopen_within: 0s
+  github:
+    app_id: 77
+    private_key_env: SET
+    repository: shop/incidents
+    list_lag: 30s
+    per_minute: 20
+    codeowners: true
+    owners: [{pattern: '/v1/pay/*', owners: [ana]}]
+    routes: [{match: {service: 'mail-*', severity: [critical]}, repository: shop/mail, assignees: [jo]}]
+";
+    let settings = read(text).unwrap();
+    let Tracker::GitHub(github) = &settings.tracker else { panic!("{:?}", settings.tracker) };
+    assert!(matches!(&github.credential, GitHubCredential::App { id: 77, installation: None, .. }));
+    assert_eq!((github.reopen_within, github.per_minute), (Some(Duration::ZERO), Some(20)));
+    assert_eq!(github.routing.repositories(&settings.services), ["shop/incidents", "shop/mail"]);
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    let of = |keys: &str| format!("tracker:\n  github:\n    {keys}\n");
+    refused(&of("app_id: 77"), "private_key_file: PATH");
+    refused(&of("private_key_env: SET"), "app_id: ID");
+    refused(&of("app_id: 77\n    private_key_env: SET\n    token_env: SET"), "not both");
+    refused(&of("app_id: 77\n    private_key: abc"), "private_key_env: NAME");
+    refused(&of("repository: a/b"), "token_env: NAME");
+    refused("tracker: {folder: x, reopen_within: 999h}", "at most `720h`");
+}
+
+#[test]
 fn a_variable_that_is_not_set_is_named_with_its_place() {
     let problem = read("tracker:\n  github:\n    token_env: MISSING\n").unwrap_err();
     assert_eq!((problem.line, problem.column), (3, 5), "{problem}");

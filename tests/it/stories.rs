@@ -11,7 +11,7 @@ mod people;
 use firstcheck::incident::{Incident, Stage};
 
 use crate::fakes::discord::{CHANNEL, Discord, Fault as Trouble};
-use crate::fakes::github::{Fault, GitHub};
+use crate::fakes::github::{Fault, GitHub, Sick};
 use house::House;
 use people::Way;
 
@@ -37,6 +37,7 @@ stories! {
     an_alert_gets_a_thread_people_answer_there_and_one_issue_is_filed
     triage_start_in_discord_begins_the_same_journey
     a_github_that_loses_its_answers_gets_one_issue_and_the_head_says_what_waits
+    a_repository_that_is_gone_is_said_in_the_head_and_filed_to_when_somebody_asks
     a_discord_that_limits_us_and_goes_down_holds_up_nothing
     a_restart_with_open_questions_posts_nothing_twice_and_old_buttons_answer
     what_was_written_while_the_bot_slept_counts
@@ -101,6 +102,25 @@ async fn a_github_that_loses_its_answers_gets_one_issue_and_the_head_says_what_w
     house.the_head_says_nothing_of("failed").await;
     let incident = house.settles().await;
     assert_eq!(failures(&incident), ["filing the issue", "filing the issue"]);
+    house.finish().await;
+}
+
+async fn a_repository_that_is_gone_is_said_in_the_head_and_filed_to_when_somebody_asks(
+    discord: Discord,
+    github: GitHub,
+) {
+    github.is(Some(Sick::Gone));
+    let mut house = House::built(PEOPLE_KNOW, discord, github).await;
+    house.alert().await;
+    house.somebody_answers(&[Way::Click]).await;
+    let head = house.reads_in_the_channel("filing the issue failed").await;
+    assert!(head.content.contains("no such repository"), "{}", head.content);
+
+    house.github.is(None);
+    house.asks_to_file().await;
+    let issue = house.issue().await;
+    house.reads(&format!("Issue filed: <{}>", issue.url)).await;
+    house.the_head_says_nothing_of("failed").await;
     house.finish().await;
 }
 

@@ -15,11 +15,11 @@ use firstcheck::drill::client::Client;
 use firstcheck::drill::{Running, Scene, World};
 use firstcheck::egress::Policy;
 use firstcheck::incident::{Incident, IncidentId};
+use firstcheck::profile::routing::Routing;
 use firstcheck::runbook::Knowledge;
 use firstcheck::server::{self, Doors};
 use firstcheck::store::Store;
 use firstcheck::template::Templates;
-use firstcheck::profile::routing::Routing;
 use firstcheck::tracker::{Tracker, github};
 use firstcheck::triage::Action;
 use serde_json::{Value, json};
@@ -193,6 +193,11 @@ impl House {
         let answer = self.alertmanager.post(&url.parse().unwrap(), body).await.unwrap();
         assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.body);
         serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Somebody asks over HTTP for the issue to be filed now.
+    pub(super) async fn asks_to_file(&self) {
+        self.post(&format!("/api/incidents/{}/file", self.id()), &json!({"by": "ada"})).await;
     }
 
     /// The incident as the API shows it.

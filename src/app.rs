@@ -30,6 +30,7 @@ use crate::tracker::Tracker;
 use crate::triage::{self, Action};
 
 mod access;
+mod asked;
 mod changes;
 mod counters;
 mod deliveries;
@@ -43,8 +44,10 @@ mod replicas;
 mod rules;
 mod silences;
 mod sns;
+mod suggest;
 pub mod view;
 
+pub use asked::reads_files_of_ours;
 pub use crate::store::{
     ChangeFilter, Figures, Filter, Kept, KeptFilter, RecordedChange, Summary, Tally, Unavailable, Verdict,
 };
@@ -142,6 +145,8 @@ pub struct App {
     check_timeout: Duration,
     lanes: Lanes,
     probes: Semaphore,
+    /// Those who ask something in a chat.
+    asking: Arc<Semaphore>,
     repositories: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     stripes: [tokio::sync::Mutex<()>; STRIPES],
     updates: broadcast::Sender<Update>,
@@ -182,6 +187,7 @@ impl App {
             check_timeout: parts.check_timeout,
             lanes: Lanes::default(),
             probes: Semaphore::new(PROBES_AT_ONCE),
+            asking: asked::turns(),
             repositories: Mutex::default(),
             stripes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             updates: broadcast::Sender::new(UPDATES),
@@ -266,6 +272,17 @@ impl App {
         *self.chat.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Err(error));
     }
 
+    /// Takes something a person did in the chat that came as an HTTP request; gives what is answered at once.
+    ///
+    /// # Errors
+    /// As [`Chat::interact`], and the reason for which the chat cannot be reached yet.
+    pub async fn interact(&self, body: &[u8]) -> Result<Vec<u8>, ChatError> {
+        match &*self.chat() {
+            Ok(chat) => chat.interact(body).await,
+            Err(error) => Err(error.clone()),
+        }
+    }
+
     /// Ends the chat's connection.
     pub async fn disconnect(&self) {
         match &*self.chat() {
@@ -304,6 +321,17 @@ impl App {
         events: &[Event],
         settles: Option<Settled>,
     ) -> Result<Option<Vec<Recorded>>, Unavailable> {
+        self.advance_once(id, events, settles, None).await
+    }
+
+    /// As [`Self::advance`]; what was done under this key before is not done again, and nothing is recorded.
+    async fn advance_once(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        events: &[Event],
+        settles: Option<Settled>,
+        once: Option<&str>,
+    ) -> Result<Option<Vec<Recorded>>, Unavailable> {
         let _in_order = self.stripe(id).lock().await;
         let mut events = events.to_vec();
         loop {
@@ -312,9 +340,10 @@ impl App {
                 return Ok(None);
             }
             let before = Incident::fold(id.clone(), &log);
-            match self.decide_and_commit(before, &events, settles.clone()).await {
+            match self.decide_and_commit(before, &events, settles.clone(), once).await {
                 Ok(recorded) => return Ok(Some(recorded)),
                 Err(CommitError::Conflict) => {}
+                Err(CommitError::Repeated) => return Ok(Some(Vec::new())),
                 // Only an incident that was over and is reopened can meet another one.
                 Err(CommitError::KeyTaken(other)) => {
                     let reason = format!("{other} is open for the same problem; go on there");
@@ -335,6 +364,7 @@ impl App {
         before: Incident,
         events: &[Event],
         settles: Option<Settled>,
+        once: Option<&str>,
     ) -> Result<Vec<Recorded>, CommitError> {
         let now = clock::now();
         let expected_seq = before.seq;
@@ -355,6 +385,7 @@ impl App {
             events: recorded.clone(),
             actions: planned,
             settles,
+            once: once.map(str::to_owned),
         };
         let pending = self.store.commit(commit).await?;
         for entry in incident.timeline.iter().skip(told) {

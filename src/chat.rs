@@ -5,12 +5,14 @@
 //! [`Chat::say`] return when the message is *out*, never when somebody has reacted; the reaction arrives later, perhaps
 //! after a restart, through the channel of [`Inbound`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::incident::{Incident, IncidentId, Retry, Said};
+use crate::outcome::{CheckKind, Report};
 use crate::question::{Answer, QuestionId};
 use crate::runbook::Question;
 use crate::triage::Note;
@@ -69,6 +71,8 @@ pub enum Inbound {
         reply: String,
         /// Who, as the chat names people.
         by: String,
+        /// Under this key it counts once, however often the chat tells it.
+        once: Option<String>,
         /// Taken, or why not.
         respond: oneshot::Sender<Result<(), String>>,
     },
@@ -78,6 +82,8 @@ pub enum Inbound {
         start: Start,
         /// Who, as the chat names people.
         by: String,
+        /// Under this key it counts once, however often the chat tells it.
+        once: Option<String>,
         /// The new incident's (or the open one's, when it is already known) name, or why not.
         respond: oneshot::Sender<Result<IncidentId, String>>,
     },
@@ -91,6 +97,8 @@ pub enum Inbound {
         by: String,
         /// Why, in their words.
         reason: Option<String>,
+        /// Under this key it counts once, however often the chat tells it.
+        once: Option<String>,
         /// The incident's name, or why it was not taken.
         respond: oneshot::Sender<Result<IncidentId, String>>,
     },
@@ -115,6 +123,64 @@ pub enum Inbound {
         /// Redacted copies, newest first.
         respond: oneshot::Sender<Vec<Arc<Incident>>>,
     },
+    /// Somebody asks for the evidence pack.
+    Evidence {
+        /// Of which incident.
+        which: Which,
+        /// Its name and the pack as Markdown, redacted; or why not.
+        respond: oneshot::Sender<Result<(IncidentId, String), String>>,
+    },
+    /// Somebody wants a check run, apart from any incident.
+    Check {
+        /// The kind.
+        check: CheckKind,
+        /// What to check, as on the command line.
+        target: String,
+        /// Its `with:` keys.
+        with: BTreeMap<String, String>,
+        /// What it found, redacted; or why it was not run.
+        respond: oneshot::Sender<Result<Report, String>>,
+    },
+    /// Somebody asks for the runbooks, or for one of them or a cause.
+    Runbooks {
+        /// Which; all of them when nothing is said.
+        name: Option<String>,
+        /// In words, as Markdown; or that there is none.
+        respond: oneshot::Sender<Result<String, String>>,
+    },
+    /// Somebody is typing, and may be spared the rest.
+    Suggest {
+        /// What they are naming.
+        what: Suggest,
+        /// What they have typed.
+        typed: String,
+        /// At most 25, the best first.
+        respond: oneshot::Sender<Vec<Suggestion>>,
+    },
+}
+
+/// What somebody is naming while they type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suggest {
+    /// An open incident.
+    OpenIncidents,
+    /// Any incident.
+    Incidents,
+    /// A service.
+    Services,
+    /// A runbook or a cause.
+    Runbooks,
+    /// What a check of this kind can be pointed at; of any kind when it is not said yet.
+    Targets(Option<CheckKind>),
+}
+
+/// Something somebody may mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    /// What is sent.
+    pub value: String,
+    /// What is read.
+    pub label: String,
 }
 
 /// What a person says of a problem when they start an incident by hand.
@@ -185,6 +251,20 @@ impl Chat {
             }
             Self::Discord(discord) => discord.say(incident, note, nonce).await,
             Self::Console => Ok(()),
+        }
+    }
+
+    /// Takes something a person did that comes as an HTTP request of the chat's service (its body, whose sender is proved), and
+    /// gives what is answered at once, as JSON. Never waits for anything but, within a second and a half, suggestions.
+    ///
+    /// # Errors
+    /// [`ChatError`] when this chat takes none, or it cannot be read.
+    pub async fn interact(&self, body: &[u8]) -> Result<Vec<u8>, ChatError> {
+        match self {
+            Self::Discord(discord) => discord.interact(body).await,
+            Self::Terminal(_) | Self::Console => {
+                Err(ChatError::never("this bot's chat takes no interactions over HTTP"))
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! console as chat. It refuses secrets in the file (`token_env:` or `token_file:` name them) and a bot that listens beyond
 //! loopback without a credential for every door. The surprise: paths in the file are relative to the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -16,6 +16,7 @@ use url::Url;
 use crate::access::{Roles, Scope};
 use crate::alert::Source;
 use crate::egress;
+use crate::permission::{Permissions, Verb, Who};
 use crate::profile::ServiceProfile;
 use crate::routing::Routing;
 use crate::yaml::{self, Problem};
@@ -174,6 +175,10 @@ pub struct Discord {
     pub console: Option<Url>,
     /// The server whose slash command is registered; without it the command is global.
     pub guild: Option<u64>,
+    /// The application's public key: with it interactions are taken over HTTP too.
+    pub public_key: Option<[u8; 32]>,
+    /// Who may do what.
+    pub permissions: Permissions,
     /// Another place that speaks Discord's API.
     pub api_url: Option<Url>,
     /// Another gateway.
@@ -428,6 +433,19 @@ impl Reader<'_> {
         })
     }
 
+    /// Sixty-four hexadecimal digits, as Discord shows them.
+    fn public_key(&self, written: &str) -> Result<[u8; 32], Problem> {
+        let digits = written.trim().as_bytes();
+        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let bytes: Option<Vec<u8>> = digits.chunks(2).map(pair).collect();
+        let is_hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
+        let key = bytes.filter(|_| is_hexadecimal).and_then(|bytes| bytes.try_into().ok());
+        key.ok_or_else(|| {
+            let message = "the application's public key has 64 hexadecimal digits: Developer Portal, General Information";
+            self.problem("public_key", "public_key", message)
+        })
+    }
+
     fn checks(&self, written: file::ChecksSection) -> Result<Checks, Problem> {
         let resolver = |text: &String| {
             let with_port = text.parse::<SocketAddr>();
@@ -533,6 +551,30 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// Without a section those with the on-call role may probe and manage.
+fn permissions(written: Option<file::PermissionsSection>, on_call: Option<u64>) -> Permissions {
+    let Some(written) = written else { return Permissions::Usual { on_call: on_call.into_iter().collect() } };
+    let file::PermissionsSection { read, answer, start, check, manage } = written;
+    let given = [
+        (Verb::Read, read),
+        (Verb::Answer, answer),
+        (Verb::Start, start),
+        (Verb::Check, check),
+        (Verb::Manage, manage),
+    ];
+    let who = |who: file::WhoSection| match who {
+        file::WhoSection::Word(file::WhoWord::Everyone) => Who::Everyone,
+        file::WhoSection::Word(file::WhoWord::Nobody) => {
+            Who::Those { roles: BTreeSet::new(), users: BTreeSet::new() }
+        }
+        file::WhoSection::Those(those) => Who::Those {
+            roles: those.roles.iter().map(|id| id.0).collect(),
+            users: those.users.iter().map(|id| id.0).collect(),
+        },
+    };
+    Permissions::Given(given.into_iter().filter_map(|(verb, named)| Some((verb, who(named?)))).collect())
 }
 
 fn services(written: BTreeMap<String, ServiceProfile>) -> Vec<ServiceProfile> {

@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod question;
 pub mod alert;
 pub mod profile;
+pub mod permission;
 pub mod incident;
 pub mod routing;
 pub mod yaml;

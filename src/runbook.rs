@@ -9,6 +9,7 @@ mod compile;
 mod file;
 mod lint;
 mod own;
+mod page;
 mod schema;
 mod winnable;
 

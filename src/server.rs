@@ -33,6 +33,7 @@ mod guard;
 mod health;
 mod incidents;
 mod intake_body;
+mod interactions;
 mod login;
 pub mod oidc;
 mod problem;
@@ -54,6 +55,8 @@ pub struct Doors {
     pub api_token: Option<String>,
     /// Who else may use the API and the console.
     pub access: Access,
+    /// The public key of whoever sends Discord's interactions over HTTP, if they are taken.
+    pub interactions: Option<[u8; 32]>,
 }
 
 /// The ways into the API and the console besides the one token of the configuration.
@@ -191,6 +194,7 @@ fn router(shared: Shared) -> Router {
         .route("/changes", post(changes::receive))
         .route("/changes/", post(changes::receive))
         .route("/changes/{source}", post(changes::receive_of))
+        .route("/discord/interactions", post(interactions::receive))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/login", get(login::page).post(login::log_in))

@@ -37,6 +37,9 @@ pub use backend::{Beside, Store};
 /// How often a replica of a shared store renews its lease and looks for work that nobody does.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// How long a key under which something happens once is remembered: a chat delivers again within minutes.
+pub const ONCE: Duration = Duration::from_hours(24);
+
 /// Bytes of a kept body: the largest alerts seen are 256 KiB, and the first 64 KiB tell what is wrong with a bad one.
 pub const KEPT_BODY_BYTES: usize = 64 * 1024;
 
@@ -60,6 +63,9 @@ pub enum CommitError {
     /// There is an open incident with this key already.
     #[error("incident {0} is open under the same key")]
     KeyTaken(IncidentId),
+    /// Something was committed under its key before.
+    #[error("it was done before")]
+    Repeated,
     /// The action these events report on is not this replica's any more: another has done it, or is about to.
     #[error("another replica took the action over")]
     TakenOver,
@@ -144,6 +150,8 @@ pub struct Commit {
     pub actions: Vec<Planned>,
     /// What becomes of the action these events report on.
     pub settles: Option<Settled>,
+    /// Under this key the events happen once at most: a second commit with it, within [`ONCE`], is [`CommitError::Repeated`].
+    pub once: Option<String>,
 }
 
 /// What became of an action that was tried.
@@ -248,6 +256,9 @@ pub struct Summary {
     /// Until when nobody is asked.
     #[serde(default)]
     pub snoozed_until: Option<Timestamp>,
+    /// The chat's thread.
+    #[serde(default)]
+    pub thread: Option<String>,
 }
 
 impl Summary {
@@ -273,6 +284,7 @@ impl Summary {
             issue_url: incident.issue.as_ref().map(|issue| issue.url.clone()),
             assignee: incident.assignee.as_ref().map(|it| it.name.clone()),
             snoozed_until: incident.snoozed_until,
+            thread: incident.thread.clone(),
         }
     }
 }

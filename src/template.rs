@@ -43,6 +43,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("thread/concluded", include_str!("../templates/thread/concluded.hbs")),
     ("thread/head", include_str!("../templates/thread/head.hbs")),
     ("thread/note", include_str!("../templates/thread/note.hbs")),
+    ("thread/report", include_str!("../templates/thread/report.hbs")),
     ("thread/question", include_str!("../templates/thread/question.hbs")),
 ];
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::alert::Alert;
-use crate::app::{App, AppError, Filter};
+use crate::app::{App, AppError, asked};
 use crate::chat::{Inbound, Start, Which};
-use crate::incident::{Event, Incident, IncidentId, Person, Said};
+use crate::incident::{Event, IncidentId, Person, Said};
 use crate::question::{Answer, QuestionId};
 
 /// Replies that were no answer and are remembered; beyond it all are forgotten, and people are asked once more.
@@ -34,8 +34,24 @@ impl App {
         reply: &str,
         by: &str,
     ) -> Result<(), AppError> {
-        let answer = Answer::parse(question, reply).map_err(|error| AppError::Refused(error.to_string()))?;
-        self.happen(id, Event::AnswerGiven { question, answer, by: by.to_owned() }).await
+        self.answer_once(id, question, reply, by, None).await
+    }
+
+    /// As [`Self::answer`]; under this key it counts once. Words are redacted before they are stored.
+    async fn answer_once(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        question: QuestionId,
+        reply: &str,
+        by: &str,
+        once: Option<&str>,
+    ) -> Result<(), AppError> {
+        let answer = match Answer::parse(question, reply) {
+            Ok(Answer::Text(words)) => Answer::Text(self.gate(id).document(&words)),
+            Ok(picked) => picked,
+            Err(error) => return Err(AppError::Refused(error.to_string())),
+        };
+        self.happen(id, Event::AnswerGiven { question, answer, by: by.to_owned() }, once).await
     }
 
     /// Takes what a person says of the incident as a whole, and why. The reason and the names are redacted before they are
@@ -49,6 +65,18 @@ impl App {
         said: Said,
         by: &str,
         reason: Option<&str>,
+    ) -> Result<(), AppError> {
+        self.say_once(id, said, by, reason, None).await
+    }
+
+    /// As [`Self::say`]; under this key it counts once.
+    async fn say_once(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        said: Said,
+        by: &str,
+        reason: Option<&str>,
+        once: Option<&str>,
     ) -> Result<(), AppError> {
         let gate = self.gate(id);
         let fitting = |what: &str, text: &str, most: usize| -> Result<String, AppError> {
@@ -67,12 +95,17 @@ impl App {
         };
         let by = fitting("a name", by, NAME)?;
         let reason = reason.map(|reason| fitting("a reason", reason, REASON)).transpose()?;
-        self.happen(id, said.event(by, reason)).await
+        self.happen(id, said.event(by, reason), once).await
     }
 
-    async fn happen(self: &Arc<Self>, id: &IncidentId, event: Event) -> Result<(), AppError> {
-        let recorded =
-            self.advance(id, &[event], None).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
+    async fn happen(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        event: Event,
+        once: Option<&str>,
+    ) -> Result<(), AppError> {
+        let recorded = self.advance_once(id, &[event], None, once).await?;
+        let recorded = recorded.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
         let refused = recorded.into_iter().find_map(|recorded| match recorded.event {
             Event::Refused { reason } => Some(reason),
             _ => None,
@@ -83,30 +116,27 @@ impl App {
     async fn hear(self: &Arc<Self>, inbound: Inbound) {
         // Whoever no longer waits for the reply has gone away; what they said counts all the same.
         match inbound {
-            Inbound::Answer { incident, question, reply, by, respond } => {
-                let taken = self.reply(&incident, question, &reply, &by).await;
+            Inbound::Answer { incident, question, reply, by, once, respond } => {
+                let taken = self.reply(&incident, question, &reply, &by, once.as_deref()).await;
                 let _ = respond.send(taken);
             }
-            Inbound::Start { start, by, respond } => {
-                let started = self.start_by_hand(alert(&start, &by), &by).await;
+            Inbound::Start { start, by, once, respond } => {
+                let started = self.start_once(alert(&start, &by), &by, once.as_deref()).await;
                 let _ = respond.send(started.map_err(|error| for_people(&error)));
             }
-            Inbound::Say { which, said, by, reason, respond } => {
-                let _ = respond.send(self.take_word(&which, said, &by, reason.as_deref()).await);
-            }
             Inbound::Moved { incident, thread, respond } => {
-                let moved = self.happen(&incident, Event::ThreadOpened { thread }).await;
+                let moved = self.happen(&incident, Event::ThreadOpened { thread }, None).await;
                 if let Err(error) = &moved {
                     tracing::warn!(incident.id = %incident, %error, "the new thread could not be recorded");
                 }
                 let _ = moved.map(|()| respond.send(()));
             }
-            Inbound::Status { which, respond } => {
-                let _ = respond.send(self.find(&which).await);
+            Inbound::Say { which, said, by, reason, once, respond } => {
+                let said = self.take_word(&which, said, &by, reason.as_deref(), once.as_deref()).await;
+                let _ = respond.send(said);
             }
-            Inbound::List { respond } => {
-                let _ = respond.send(self.open_incidents().await);
-            }
+            // Whoever asks changes nothing, and may take a while: nobody waits behind them.
+            asked => asked::answer(self, asked).await,
         }
     }
 
@@ -118,11 +148,13 @@ impl App {
         question: QuestionId,
         reply: &str,
         by: &str,
+        once: Option<&str>,
     ) -> Result<(), String> {
         let key = (id.clone(), question);
         let Err(misread) = Answer::parse(question, reply) else {
             self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-            return self.answer(id, question, reply, by).await.map_err(|error| for_people(&error));
+            let taken = self.answer_once(id, question, reply, by, once).await;
+            return taken.map_err(|error| for_people(&error));
         };
         let is_first = {
             let mut all = self.misread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +167,8 @@ impl App {
             return Err(misread.to_string());
         }
         self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        self.answer(id, question, "unknown", by).await.map_err(|error| for_people(&error))
+        let taken = self.answer_once(id, question, "unknown", by, once).await;
+        taken.map_err(|error| for_people(&error))
     }
 
     /// Takes what somebody says of an incident in a chat; gives its name.
@@ -145,36 +178,11 @@ impl App {
         said: Said,
         by: &str,
         reason: Option<&str>,
+        once: Option<&str>,
     ) -> Result<IncidentId, String> {
-        let id = match which {
-            Which::Id(id) => id.clone(),
-            Which::Thread(_) => match self.find(which).await {
-                Some(incident) => incident.id.clone(),
-                None => return Err("This is no open incident's thread; say the incident's id.".to_owned()),
-            },
-        };
-        self.say(&id, said, by, reason).await.map_err(|error| for_people(&error))?;
+        let id = self.named(which).await.map_err(|error| for_people(&error))?;
+        self.say_once(&id, said, by, reason, once).await.map_err(|error| for_people(&error))?;
         Ok(id)
-    }
-
-    async fn find(&self, which: &Which) -> Option<Arc<Incident>> {
-        match which {
-            Which::Id(id) => self.incident(id).await.ok().flatten().map(Arc::new),
-            Which::Thread(thread) => {
-                let open = self.open_incidents().await;
-                open.into_iter().find(|incident| incident.thread.as_ref() == Some(thread))
-            }
-        }
-    }
-
-    async fn open_incidents(&self) -> Vec<Arc<Incident>> {
-        let mut open = Vec::new();
-        for summary in self.store.list(Filter::Open, 100).await.unwrap_or_default() {
-            if let Ok(Some(incident)) = self.incident(&summary.id).await {
-                open.push(Arc::new(incident));
-            }
-        }
-        open
     }
 }
 
@@ -210,7 +218,7 @@ fn alert(start: &Start, by: &str) -> Alert {
 }
 
 /// The reason without internals.
-fn for_people(error: &AppError) -> String {
+pub(super) fn for_people(error: &AppError) -> String {
     match error {
         AppError::Unavailable(_) => {
             "The bot cannot write to its store now, so this was not taken. Please try again in a minute."

@@ -104,7 +104,17 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Unavailable`] when it could not be made durable.
-    pub async fn start_by_hand(self: &Arc<Self>, mut alert: Alert, by: &str) -> Result<IncidentId, AppError> {
+    pub async fn start_by_hand(self: &Arc<Self>, alert: Alert, by: &str) -> Result<IncidentId, AppError> {
+        self.start_once(alert, by, None).await
+    }
+
+    /// As [`Self::start_by_hand`]; under this key it is started once at most.
+    pub(super) async fn start_once(
+        self: &Arc<Self>,
+        mut alert: Alert,
+        by: &str,
+        once: Option<&str>,
+    ) -> Result<IncidentId, AppError> {
         alert.status = AlertStatus::Firing;
         alert.labels.insert("reported_by".to_owned(), by.to_owned());
         if alert.fingerprint.is_empty() {
@@ -112,7 +122,7 @@ impl App {
         }
         let key = alert.incident_key();
         self.counters.add("firstcheck_alerts_total", "source=\"by_hand\"", 1);
-        Ok(self.open_or_join(&key, vec![alert]).await?)
+        self.open_or_join(&key, vec![alert], once).await
     }
 
     /// Sorts the alerts by where they belong and lets each incident take its own, side by side.
@@ -151,7 +161,7 @@ impl App {
         })
     }
 
-    async fn take(self: &Arc<Self>, place: Place, alerts: Vec<Alert>) -> Result<Option<Joined>, Unavailable> {
+    async fn take(self: &Arc<Self>, place: Place, alerts: Vec<Alert>) -> Result<Option<Joined>, AppError> {
         let count = alerts.len();
         let id = match place {
             Place::Join(id) => {
@@ -159,7 +169,7 @@ impl App {
                 self.advance(&id, &events, None).await?;
                 id
             }
-            Place::Open(key) => self.open_or_join(&key, alerts).await?,
+            Place::Open(key) => self.open_or_join(&key, alerts, None).await?,
             Place::Known(id) => id,
             Place::Nowhere(reason) => {
                 for alert in alerts {
@@ -177,11 +187,12 @@ impl App {
         self: &Arc<Self>,
         key: &IncidentKey,
         alerts: Vec<Alert>,
-    ) -> Result<IncidentId, Unavailable> {
+        once: Option<&str>,
+    ) -> Result<IncidentId, AppError> {
         loop {
             if let Some(id) = self.store.open_incident(key).await? {
                 let events = self.received(&id, alerts.clone());
-                self.advance(&id, &events, None).await?;
+                self.advance_once(&id, &events, None, once).await?;
                 return Ok(id);
             }
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
@@ -190,11 +201,14 @@ impl App {
             let mut events = vec![Event::Opened { key: key.clone(), profile }];
             events.extend(self.received(&id, alerts.clone()));
             let _in_order = self.stripe(&id).lock().await;
-            match self.decide_and_commit(Incident::new(id.clone()), &events, None).await {
+            match self.decide_and_commit(Incident::new(id.clone()), &events, None, once).await {
                 Ok(_) => return Ok(id),
+                Err(CommitError::Repeated) => {
+                    return Err(AppError::Refused("this was started before, and is over".to_owned()));
+                }
                 // An alert reports on no action: nothing of it can be taken over.
                 Err(CommitError::Conflict | CommitError::KeyTaken(_) | CommitError::TakenOver) => {}
-                Err(CommitError::Unavailable(error)) => return Err(error),
+                Err(CommitError::Unavailable(error)) => return Err(error.into()),
             }
         }
     }

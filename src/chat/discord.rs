@@ -22,11 +22,13 @@ use url::Url;
 
 use crate::chat::{ChatError, Inbound};
 use crate::incident::Incident;
+use crate::permission::Permissions;
 use crate::routing::{Place, Route, Routing};
 use crate::runbook::Question;
 use crate::template::Templates;
 use crate::triage::Note;
 
+mod attachment;
 mod board;
 mod command;
 mod components;
@@ -35,6 +37,7 @@ mod deliver;
 mod gateway;
 mod missed;
 mod pictures;
+mod interaction;
 mod said;
 mod split;
 mod thread;
@@ -63,7 +66,7 @@ const ARCHIVED: u32 = 50083;
 pub struct Config {
     /// The bot's token.
     pub token: String,
-    /// The server whose `/triage` command is registered and obeyed; without it the command is global.
+    /// The server whose slash commands are registered and obeyed; without it the command is global.
     pub guild: Option<u64>,
     /// The text, forum or media channel in which threads are opened, where no route says another.
     pub channel: u64,
@@ -75,6 +78,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Where people reach the console, for links to it.
     pub console: Option<Url>,
+    /// Who may do what.
+    pub permissions: Permissions,
     /// Another place that speaks Discord's API (a proxy, a test), without `/api/v10`.
     pub api_url: Option<Url>,
     /// Another gateway; without it the API is asked.
@@ -90,6 +95,7 @@ impl std::fmt::Debug for Config {
             guild,
             channel,
             on_call_role,
+            permissions,
             tags,
             routes,
             console,
@@ -104,6 +110,7 @@ impl std::fmt::Debug for Config {
             .field("tags", tags)
             .field("routes", routes)
             .field("console", &console.as_ref().map(Url::as_str))
+            .field("permissions", permissions)
             .field("api_url", &api_url.as_ref().map(Url::as_str))
             .field("gateway_url", &gateway_url.as_ref().map(Url::as_str))
             .finish_non_exhaustive()
@@ -153,7 +160,7 @@ struct Tally {
 }
 
 impl Discord {
-    /// Connects: learns who the bot is, registers `/triage` if it changed, and holds a gateway connection until
+    /// Connects: learns who the bot is, registers the slash commands if they changed, and holds a gateway connection until
     /// [`Self::close`].
     ///
     /// # Errors
@@ -179,7 +186,10 @@ impl Discord {
             let channel = ApiRoute::Channel { channel_id: ChannelId::new(channel) };
             let _: Value = wire.get(channel, &[]).await?;
         }
-        register(&wire, application.id, config.guild.map(GuildId::new)).await?;
+        // Without its commands the bot still opens threads, asks, and is answered.
+        if let Err(error) = register(&wire, application.id, config.guild.map(GuildId::new)).await {
+            tracing::warn!(reason = error.reason, "the slash commands could not be registered");
+        }
         let gateway = match &config.gateway_url {
             Some(url) => url.clone(),
             None => gateway::Gateway::ask(&wire).await?.url,
@@ -241,6 +251,10 @@ impl Discord {
         {
             holder.abort();
         }
+    }
+
+    pub(super) async fn interact(&self, body: &[u8]) -> Result<Vec<u8>, ChatError> {
+        interaction::posted(&self.session, body).await
     }
 
     pub(super) async fn open_thread(&self, incident: &Incident) -> Result<String, ChatError> {
@@ -339,11 +353,11 @@ async fn register(
         Some(guild_id) => ApiRoute::GuildCommands { application_id: application, guild_id },
         None => ApiRoute::Commands { application_id: application },
     };
-    let wanted = [command::definition()];
-    let registered: Vec<Value> = wire.get(route, &[]).await?;
+    let wanted = command::definitions();
+    let registered: Vec<Value> = wire.get(route, &[("with_localizations", "true".to_owned())]).await?;
     if !command::is_registered(&registered, &wanted) {
         wire.tell(LightMethod::Put, route, &wanted).await?;
-        tracing::info!("the slash command /triage is registered");
+        tracing::info!(commands = wanted.len(), "the slash commands are registered");
     }
     Ok(())
 }
@@ -402,6 +416,7 @@ mod tests {
             tags: Vec::new(),
             routes: Vec::new(),
             console: None,
+            permissions: Permissions::default(),
             api_url: None,
             gateway_url: None,
             turn: watch::Sender::new(true).subscribe(),

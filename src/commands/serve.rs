@@ -191,6 +191,10 @@ fn doors(settings: &Settings) -> Doors {
         sources: settings.sources.iter().map(|(source, it)| (source.clone(), credentials(it))).collect(),
         api_token: token(&settings.api_token),
         access: access(&settings.access),
+        interactions: match &settings.chat {
+            config::Chat::Discord(discord) => discord.public_key,
+            config::Chat::Console => None,
+        },
     }
 }
 
@@ -240,6 +244,7 @@ pub(super) fn discord_config(settings: &config::Discord, turn: watch::Receiver<b
         tags: settings.routing.usual.tags.clone(),
         routes: settings.routing.routes.clone(),
         console: settings.console.clone(),
+        permissions: settings.permissions.clone(),
         api_url: settings.api_url.clone(),
         gateway_url: settings.gateway_url.clone(),
         turn,

@@ -229,6 +229,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
 
 section_with_token!(DiscordSection {
     channel: Snowflake,
+    public_key: Option<String>,
+    permissions: Option<PermissionsSection>,
     guild: Option<Snowflake>,
     on_call_role: Option<Snowflake>,
     #[serde(default)]
@@ -238,6 +240,43 @@ section_with_token!(DiscordSection {
     api_url: Option<Url>,
     gateway_url: Option<Url>,
 });
+
+/// Who may do what; a verb that is not named is nobody's, except reading.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PermissionsSection {
+    pub(super) read: Option<WhoSection>,
+    pub(super) answer: Option<WhoSection>,
+    pub(super) start: Option<WhoSection>,
+    pub(super) check: Option<WhoSection>,
+    pub(super) manage: Option<WhoSection>,
+}
+
+/// `everyone`, `nobody`, or roles and people.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "`everyone`, `nobody`, or a section with `roles` and `users`")]
+pub(super) enum WhoSection {
+    /// In a word.
+    Word(WhoWord),
+    /// By id.
+    Those(ThoseSection),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WhoWord {
+    Everyone,
+    Nobody,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ThoseSection {
+    #[serde(default)]
+    pub(super) roles: Vec<Snowflake>,
+    #[serde(default)]
+    pub(super) users: Vec<Snowflake>,
+}
 
 section_with_token!(GitHubSection {
     repository: Option<String>,

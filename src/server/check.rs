@@ -9,16 +9,13 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 
-use crate::app::CheckRefused;
+use crate::app::{CheckRefused, reads_files_of_ours};
 use crate::outcome::{CheckKind, Report};
 use crate::server::Shared;
 use crate::server::problem::Problem;
 
 /// The longest a caller may let a check take: what a person still waits for.
 const LONGEST: Duration = Duration::from_mins(1);
-
-/// Keys whose value may be a file of the server.
-const FILE_KEYS: [&str; 3] = ["ca_file", "jwks", "spec"];
 
 pub(super) async fn run(
     State(shared): State<Shared>,
@@ -31,8 +28,10 @@ pub(super) async fn run(
     query.remove("token");
     let target = query.remove("target").ok_or_else(|| Problem::bad_request("`target` is missing"))?;
     let timeout = query.remove("timeout").map(|text| timeout(&text)).transpose()?;
-    if !shared.is_loopback {
-        guard_files(kind, &target, &query)?;
+    if !shared.is_loopback
+        && let Some(why) = reads_files_of_ours(kind, &target, &query)
+    {
+        return Err(Problem::bad_request(why));
     }
     match shared.app.check(kind, &target, query, timeout).await {
         Ok(report) => Ok(Json(report)),
@@ -48,22 +47,4 @@ fn timeout(text: &str) -> Result<Duration, Problem> {
             "`timeout` `{text}` is no span of time such as `5s`, at most one minute"
         ))
     })
-}
-
-fn guard_files(kind: CheckKind, target: &str, with: &BTreeMap<String, String>) -> Result<(), Problem> {
-    let is_url = |value: &str| value.starts_with("http://") || value.starts_with("https://");
-    let named = FILE_KEYS.iter().find(|key| with.get(**key).is_some_and(|value| !is_url(value)));
-    if let Some(key) = named {
-        return Err(Problem::bad_request(format!(
-            "`{key}` names a file of the server, which only its own users may do"
-        )));
-    }
-    let reads_target =
-        matches!(kind, CheckKind::Contract | CheckKind::Deploys | CheckKind::RateLimit | CheckKind::Token);
-    if reads_target && !is_url(target) {
-        return Err(Problem::bad_request(format!(
-            "a `{kind}` check reads its target from the server, which only its own users may do"
-        )));
-    }
-    Ok(())
 }

@@ -26,6 +26,7 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("/api/sources", &["get"]),
     ("/changes", &["post"]),
     ("/changes/{source}", &["post"]),
+    ("/discord/interactions", &["post"]),
     ("/healthz", &["get"]),
     ("/metrics", &["get"]),
     ("/readyz", &["get"]),

@@ -207,6 +207,7 @@ fn migrator() -> Migrator {
         (3, "doors", include_str!("migrations/postgres/0003_doors.sql").into_sql_str()),
         (4, "access", include_str!("migrations/postgres/0004_access.sql").into_sql_str()),
         (5, "earlier", include_str!("migrations/postgres/0005_earlier.sql").into_sql_str()),
+        (6, "once", include_str!("migrations/postgres/0006_once.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

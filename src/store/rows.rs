@@ -83,6 +83,15 @@ pub(super) const FORGET: [&str; 4] = [
     "DELETE FROM incidents WHERE id = $1",
 ];
 
+pub(super) const FORGET_ONCE: &str = "DELETE FROM once WHERE at_ms < $1";
+
+pub(super) const ONCE: &str = "INSERT INTO once (key, at_ms) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING";
+
+/// The time before which keys are forgotten.
+pub(super) fn once_before(now_ms: i64) -> i64 {
+    now_ms.saturating_sub(i64::try_from(super::ONCE.as_millis()).unwrap_or(i64::MAX))
+}
+
 pub(super) const FORGET_DELIVERIES: &str = "DELETE FROM deliveries WHERE at_ms < $1";
 
 /// `id, incident_id, lane, action, due_ms, attempts, last_error`.

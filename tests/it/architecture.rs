@@ -10,7 +10,7 @@ use regex::Regex;
 
 /// Pure modules: no async, no clock, no randomness, no I/O.
 const CORE: &[&str] = &[
-    "access", "alert", "bucket", "egress", "evidence", "incident", "outcome", "picture", "profile", "question",
+    "access", "alert", "bucket", "egress", "evidence", "incident", "outcome", "permission", "picture", "profile", "question",
     "request", "routing", "runbook", "scenario", "template", "triage", "yaml",
 ];
 

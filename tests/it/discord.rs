@@ -175,7 +175,7 @@ fn write_down(chat: &Chat, incident: &Mutex<Incident>, message: Inbound) {
             };
             respond.send(verdict).unwrap();
         }
-        Inbound::Start { start, by, respond } => {
+        Inbound::Start { start, by, respond, .. } => {
             assert_eq!(by, "Ada");
             assert_eq!(
                 start,
@@ -199,6 +199,7 @@ fn write_down(chat: &Chat, incident: &Mutex<Incident>, message: Inbound) {
             respond.send(()).unwrap();
         }
         Inbound::List { respond } => respond.send(vec![Arc::new(incident.clone())]).unwrap(),
+        other => panic!("these stories need no {other:?}"),
     }
     chat.show(&incident);
 }
@@ -217,7 +218,7 @@ fn id_ending(posted: &Posted, end: &str) -> String {
 async fn the_command_is_registered_once(discord: Discord) {
     connect(&discord).await.0.close().await;
     connect(&discord).await.0.close().await;
-    assert_eq!(discord.world().commands.len(), 1);
+    assert_eq!(discord.world().commands.len(), 4);
     let puts = discord.world().requests.iter().filter(|line| line.starts_with("PUT ")).count();
     assert_eq!(puts, 1);
     discord.finish();
@@ -242,7 +243,7 @@ async fn an_incident_gets_one_thread_and_calls_the_role_once(discord: Discord) {
 async fn a_click_answers_and_the_question_says_who(discord: Discord) {
     let table = Table::laid(discord).await;
     let asked = table.ask(QuestionId::EndpointScope).await;
-    assert_eq!(ids(&asked).len(), 4, "three answers and unknown");
+    assert_eq!(ids(&asked).len(), 5, "three answers, unknown, and somebody else");
     let click = table.discord.click(&asked, &id_ending(&asked, "|several"), &[]);
     table.answered(asked.id, "several · Ada").await;
     assert_eq!(table.answer(QuestionId::EndpointScope), Some(Answer::Picked(vec!["several".into()])));
@@ -368,7 +369,7 @@ async fn a_click_is_acknowledged_while_the_app_still_thinks(discord: Discord) {
     discord.until("an acknowledgement", |world| world.interactions[&click].callback.clone()).await;
     let Some(Inbound::Answer { respond, .. }) = inbound.recv().await else { panic!("an answer comes") };
     drop(respond);
-    assert!(discord.told(click).await.contains("the bot is stopping"));
+    assert!(discord.told(click).await.contains("The bot is stopping"));
     discord.finish();
 }
 

@@ -14,6 +14,7 @@ mod explain_command;
 mod fakes;
 mod github;
 mod help;
+mod interactions;
 mod name_servers;
 mod programs;
 mod prometheus;

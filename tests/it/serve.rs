@@ -291,7 +291,14 @@ async fn a_reply_in_a_chat_that_nobody_can_read_is_sent_back_once_and_then_count
         let (respond, verdict) = tokio::sync::oneshot::channel();
         let incident = serde_json::from_value(json!(id)).unwrap();
         let reply = words.to_owned();
-        let said = firstcheck::chat::Inbound::Answer { incident, question, reply, by: "ben".into(), respond };
+        let said = firstcheck::chat::Inbound::Answer {
+            incident,
+            question,
+            reply,
+            by: "ben".into(),
+            once: None,
+            respond,
+        };
         people.send(said).await.unwrap();
         verdict.await.unwrap()
     };

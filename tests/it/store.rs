@@ -52,6 +52,7 @@ stories! {
     a_decision_on_an_older_state_is_a_conflict_and_leaves_nothing,
     two_incidents_racing_for_one_key_meet_in_the_database,
     a_resolved_incident_frees_its_key_and_is_still_known_by_its_alert,
+    what_happens_under_a_key_happens_once,
     an_incident_that_is_opened_again_meets_the_one_that_took_its_place,
     an_action_stays_until_it_is_finished_and_a_given_up_one_stays_to_be_seen,
     the_incident_before_with_the_same_key_is_known_once_it_is_over,
@@ -93,13 +94,13 @@ fn opened(seed: u64, key: &str) -> Commit {
         incident.record(Event::AlertReceived { alert }, now()),
     ];
     let actions = vec![Planned { lane: "chat".into(), action: Action::OpenThread, due_at: now() }];
-    Commit { incident, expected_seq: 0, events, actions, settles: None }
+    Commit { incident, expected_seq: 0, events, actions, settles: None, once: None }
 }
 
 fn next(mut incident: Incident, event: Event) -> Commit {
     let expected_seq = incident.seq;
     let events = vec![incident.record(event, now())];
-    Commit { incident, expected_seq, events, actions: Vec::new(), settles: None }
+    Commit { incident, expected_seq, events, actions: Vec::new(), settles: None, once: None }
 }
 
 async fn a_commit_is_there_after_a_restart_with_its_actions(place: Place) {
@@ -153,6 +154,19 @@ async fn a_resolved_incident_frees_its_key_and_is_still_known_by_its_alert(place
     store.commit(opened(2, "k")).await.unwrap();
     assert_eq!(store.list(Filter::All, 10).await.unwrap().len(), 2);
     assert_eq!(store.list(Filter::Open, 10).await.unwrap().len(), 1);
+}
+
+async fn what_happens_under_a_key_happens_once(place: Place) {
+    let store = place.open().await;
+    let first = Commit { once: Some("discord 1".into()), ..opened(1, "k") };
+    store.commit(first.clone()).await.unwrap();
+    let noted = |reason: &str, once: &str| Commit {
+        once: Some(once.into()),
+        ..next(first.incident.clone(), Event::Refused { reason: reason.into() })
+    };
+    assert!(matches!(store.commit(noted("again", "discord 1")).await, Err(CommitError::Repeated)));
+    assert_eq!(store.load(&first.incident.id).await.unwrap(), first.events, "nothing of it is left");
+    store.commit(noted("another", "discord 2")).await.unwrap();
 }
 
 async fn an_incident_that_is_opened_again_meets_the_one_that_took_its_place(place: Place) {

@@ -24,45 +24,44 @@ const FORM_LABEL: usize = 45;
 /// Characters a form's field takes: a curl command with its headers fits.
 const FORM_VALUE: u16 = 4000;
 
-/// The rows below a question.
+/// The rows below a question: its answers, and below them what else can be done about it.
 pub(super) fn answers(incident: &IncidentId, question: &Question) -> Vec<CreateActionRow> {
     let id = |means| CustomId { incident: incident.clone(), question: question.id, means }.to_string();
     let choice = question.id.choice();
+    let button = |means, label: &str, style| CreateButton::new(id(means)).label(label).style(style);
+    let unknown = || button(Means::Click("unknown".into()), "unknown", ButtonStyle::Secondary);
     let mut rows = Vec::new();
-    let words = choice
-        .takes_text()
-        .then(|| CreateButton::new(id(Means::Words)).label("Answer in words").style(ButtonStyle::Primary));
-    let unknown = || {
-        CreateButton::new(id(Means::Click("unknown".into()))).label("unknown").style(ButtonStyle::Secondary)
-    };
-    let as_buttons = !choice.is_multiple() && question.answers.len() < BUTTONS;
-    if as_buttons {
+    let mut others: Vec<CreateButton> = Vec::new();
+    if choice.takes_text() {
+        others.push(button(Means::Words, "Answer in words", ButtonStyle::Primary));
+    }
+    if !choice.is_multiple() && question.answers.len() < BUTTONS {
         let mut row: Vec<CreateButton> = question
             .answers
             .iter()
             .map(|answer| {
                 let label = shortened(&answer.label, BUTTON_LABEL);
-                CreateButton::new(id(Means::Click(answer.id.clone())))
-                    .label(label)
-                    .style(ButtonStyle::Primary)
+                button(Means::Click(answer.id.clone()), &label, ButtonStyle::Primary)
             })
             .collect();
-        if row.len() + 1 + usize::from(words.is_some()) <= BUTTONS {
-            row.extend(words);
-            row.push(unknown());
-            rows.push(CreateActionRow::Buttons(row));
-        } else {
-            row.push(unknown());
-            rows.push(CreateActionRow::Buttons(row));
-            rows.extend(words.map(|button| CreateActionRow::Buttons(vec![button])));
-        }
-    } else {
-        rows.push(CreateActionRow::SelectMenu(menu(id(Means::Menu), question)));
-        let mut row: Vec<CreateButton> = words.into_iter().collect();
         row.push(unknown());
         rows.push(CreateActionRow::Buttons(row));
+    } else {
+        rows.push(CreateActionRow::SelectMenu(menu(id(Means::Menu), question)));
+        others.push(unknown());
     }
+    others.push(button(Means::PassOn, "Ask somebody else", ButtonStyle::Secondary));
+    rows.push(CreateActionRow::Buttons(others));
     rows
+}
+
+/// The menu of people behind "Ask somebody else": one of them.
+pub(super) fn people(incident: &IncidentId, question: QuestionId) -> CreateActionRow {
+    let id = CustomId { incident: incident.clone(), question, means: Means::PassTo }.to_string();
+    let kind = CreateSelectMenuKind::User { default_users: None };
+    CreateActionRow::SelectMenu(
+        CreateSelectMenu::new(id, kind).placeholder("Somebody who can answer it").min_values(1).max_values(1),
+    )
 }
 
 fn menu(id: String, question: &Question) -> CreateSelectMenu {
@@ -95,7 +94,7 @@ pub(super) fn form(incident: &IncidentId, question: QuestionId) -> CreateModal {
 }
 
 /// The text, or its start and an ellipsis when it has more characters than Discord takes.
-fn shortened(text: &str, most: usize) -> String {
+pub(super) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
@@ -134,6 +133,7 @@ mod tests {
             (&3.into(), &1.into(), &9.into())
         );
         assert_eq!(rows[1]["components"][0]["label"], "unknown");
+        assert_eq!(rows[1]["components"][1]["label"], "Ask somebody else");
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn words_are_behind_a_button() {
         let rows = rows(QuestionId::FailingRequest);
-        assert_eq!(rows[0]["components"][0]["label"], "Answer in words");
+        assert_eq!(rows[1]["components"][0]["label"], "Answer in words");
         let form = serde_json::to_value(form(&IncidentId::from_seed(7), QuestionId::FailingRequest)).unwrap();
         assert_eq!(form["title"], "failing request");
     }

@@ -14,6 +14,9 @@ const OURS: &str = "fc";
 const MENU: &str = "*";
 /// What the button that opens a form says, and the form itself.
 const WORDS: &str = "…";
+/// What the button that hands a question on says, and the menu of people behind it.
+const PASS_ON: &str = "@";
+const PASS_TO: &str = "@>";
 
 /// Which question is answered, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,10 @@ pub(super) enum Means {
     Menu,
     /// In words: the button opens a form, and the form brings them.
     Words,
+    /// By somebody else: the button shows a menu of people.
+    PassOn,
+    /// By whoever is picked from it.
+    PassTo,
 }
 
 impl CustomId {
@@ -46,6 +53,8 @@ impl CustomId {
         let means = match parts.next()? {
             MENU => Means::Menu,
             WORDS => Means::Words,
+            PASS_ON => Means::PassOn,
+            PASS_TO => Means::PassTo,
             answer => Means::Click(answer.to_owned()),
         };
         Some(Self { incident, question, means })
@@ -58,6 +67,8 @@ impl fmt::Display for CustomId {
             Means::Click(answer) => answer,
             Means::Menu => MENU,
             Means::Words => WORDS,
+            Means::PassOn => PASS_ON,
+            Means::PassTo => PASS_TO,
         };
         write!(f, "{OURS}|{}|{}|{means}", self.incident, self.question)
     }
@@ -71,7 +82,12 @@ mod tests {
     fn every_id_of_every_question_reads_back_and_fits_into_100_characters() {
         for question in QuestionId::ALL {
             let clicks = question.answers().iter().chain(["unknown"].iter());
-            let means = clicks.map(|it| Means::Click((*it).to_owned())).chain([Means::Menu, Means::Words]);
+            let means = clicks.map(|it| Means::Click((*it).to_owned())).chain([
+                Means::Menu,
+                Means::Words,
+                Means::PassOn,
+                Means::PassTo,
+            ]);
             for means in means {
                 let id = CustomId { incident: IncidentId::from_seed(7), question, means };
                 assert_eq!(CustomId::parse(&id.to_string()), Some(id.clone()));

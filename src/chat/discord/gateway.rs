@@ -19,7 +19,7 @@ use serenity::{Error, async_trait};
 use tokio::sync::watch;
 use url::Url;
 
-use super::{Session, board, said};
+use super::{Session, board, interaction, said};
 use crate::chat::ChatError;
 
 /// Before the first try to come back after a connection was lost.
@@ -90,13 +90,7 @@ impl EventHandler for Handler {
     }
 
     async fn interaction_create(&self, _: Context, interaction: Interaction) {
-        match interaction {
-            Interaction::Component(click) => said::clicked(&self.0, click).await,
-            Interaction::Modal(form) => said::filled_in(&self.0, form).await,
-            Interaction::Command(command) => said::commanded(&self.0, command).await,
-            // Nothing of ours completes itself, and pings come over HTTP only.
-            _ => {}
-        }
+        interaction::came(&self.0, interaction).await;
     }
 
     async fn message(&self, _: Context, message: Message) {

@@ -382,6 +382,7 @@ impl Stage {
             question: asked.question.id,
             reply: reply.clone(),
             by: BY.to_owned(),
+            once: None,
             respond,
         };
         // When the app is gone, the verdict's sender is too, and that is told when the verdict is read.

@@ -53,6 +53,9 @@ impl Postgres {
         if !nothing_else {
             // First the incident's row: its lock puts everything that follows in order.
             write_incident(&mut tx, &commit).await?;
+            if let Some(key) = &commit.once {
+                happens_once(&mut tx, key, &commit).await?;
+            }
             write_events(&mut tx, &commit).await?;
         }
         if let Some(settled) = commit.settles {
@@ -176,6 +179,13 @@ impl From<Unavailable> for TryError {
     fn from(error: Unavailable) -> Self {
         Self::Refused(error.into())
     }
+}
+
+async fn happens_once(tx: &mut Transaction<'_, Db>, key: &str, commit: &Commit) -> Result<(), TryError> {
+    let now = commit.events.last().map_or(0, |recorded| recorded.at.as_millisecond());
+    sqlx::query(rows::FORGET_ONCE).bind(rows::once_before(now)).execute(&mut **tx).await?;
+    let first = sqlx::query(rows::ONCE).bind(clean(key)).bind(now).execute(&mut **tx).await?;
+    if first.rows_affected() == 0 { Err(TryError::Refused(CommitError::Repeated)) } else { Ok(()) }
 }
 
 async fn write_incident(tx: &mut Transaction<'_, Db>, commit: &Commit) -> Result<(), TryError> {

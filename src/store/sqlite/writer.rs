@@ -199,6 +199,13 @@ async fn commit_one(tx: &mut Transaction<'_, Sqlite>, commit: Commit) -> Done {
     if commit.events.is_empty() && commit.actions.is_empty() {
         return Ok(Vec::new());
     }
+    if let Some(key) = &commit.once {
+        let now = commit.events.last().map_or(0, |recorded| recorded.at.as_millisecond());
+        sqlx::query(rows::FORGET_ONCE).bind(rows::once_before(now)).execute(&mut **tx).await?;
+        if sqlx::query(rows::ONCE).bind(key).bind(now).execute(&mut **tx).await?.rows_affected() == 0 {
+            return Err(CommitError::Repeated);
+        }
+    }
     write_incident(tx, &commit.incident, commit.expected_seq, &commit.events).await?;
     for recorded in &commit.events {
         write_event(tx, &commit.incident.id, recorded).await?;

@@ -21,6 +21,7 @@ use url::Url;
 
 use super::openapi::Description;
 use firstcheck::chat::discord::Config;
+use firstcheck::permission::Permissions;
 
 // By path, so that `benches/chat.rs` can take this Discord in too.
 #[path = "discord/form.rs"]
@@ -29,6 +30,8 @@ mod form;
 mod gateway;
 #[path = "discord/limits.rs"]
 mod limits;
+#[path = "discord/people.rs"]
+pub(crate) mod people;
 #[path = "discord/rest.rs"]
 mod rest;
 #[path = "discord/shapes.rs"]
@@ -47,6 +50,9 @@ pub(crate) const APPLICATION: u64 = 900_000_000_000_000_003;
 pub(crate) const BOT: u64 = 900_000_000_000_000_004;
 pub(crate) const PERSON: u64 = 900_000_000_000_000_005;
 pub(crate) const ROLE: u64 = 900_000_000_000_000_006;
+
+/// The channel of direct messages.
+pub(crate) const DIRECT: u64 = 900_000_000_000_000_016;
 
 /// Discord waits this long for the first answer to an interaction.
 const INTERACTION_WAITS: Duration = Duration::from_secs(3);
@@ -94,6 +100,10 @@ pub(crate) struct World {
     windows: BTreeMap<String, (Instant, usize)>,
     /// Requests answered with 429.
     pub(crate) limited: usize,
+    /// Files that people pasted, by path.
+    files: BTreeMap<String, String>,
+    /// People who take no direct messages.
+    pub(crate) shy: bool,
     faults: Vec<(String, Fault)>,
     /// Every request is answered with 503.
     down: bool,
@@ -189,6 +199,7 @@ impl Discord {
         let discord = Self { addr, inner };
         let router = Router::new()
             .route("/gateway", get(gateway::connect))
+            .route("/attachments/{id}", get(rest::file))
             .fallback(any(rest::answer))
             .with_state(discord.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -205,6 +216,7 @@ impl Discord {
             tags: Vec::new(),
             routes: Vec::new(),
             console: None,
+            permissions: Permissions::Usual { on_call: [ROLE].into() },
             api_url: Some(Url::parse(&format!("http://{}", self.addr)).unwrap()),
             gateway_url: None,
             turn: tokio::sync::watch::Sender::new(true).subscribe(),

@@ -121,11 +121,46 @@ pub(super) fn of_rows(rows: &[Value]) -> Option<String> {
     None
 }
 
+/// What is wrong with a list of commands.
+pub(super) fn of_commands(commands: &[Value]) -> Option<String> {
+    fn look(option: &Value, wrong: &mut Vec<String>) -> usize {
+        let of = |name: &str| option[name].as_str().unwrap_or_default().chars().count();
+        let inner = option["options"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let choices = option["choices"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_named = (1..=32).contains(&of("name")) && (1..=100).contains(&of("description"));
+        if !is_named || inner.len() > 25 || choices.len() > 25 {
+            wrong.push(format!("{} is over a limit", option["name"]));
+        }
+        if !inner.is_sorted_by_key(|it| it["required"] != true) {
+            wrong.push(format!("required options of {} come last", option["name"]));
+        }
+        of("name") + of("description") + inner.iter().map(|it| look(it, wrong)).sum::<usize>()
+    }
+    let mut wrong = Vec::new();
+    if commands.len() > 100 {
+        wrong.push("more than 100 commands".to_owned());
+    }
+    for command in commands {
+        if look(command, &mut wrong) > 8000 {
+            wrong.push(format!("{} has more than 8000 characters", command["name"]));
+        }
+    }
+    wrong.into_iter().next()
+}
+
 /// What is wrong with the first answer to an interaction.
 pub(super) fn of_callback(callback: &Value) -> Option<String> {
     match callback["type"].as_u64() {
-        Some(4) => of_message(&callback["data"], true).map(|(_, wrong)| wrong),
-        Some(5 | 6) => None,
+        Some(4 | 7) => of_message(&callback["data"], true).map(|(_, wrong)| wrong),
+        Some(1 | 5 | 6) => None,
+        Some(8) => {
+            let choices = callback["data"]["choices"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let fits =
+                |value: &Value| (1..=100).contains(&value.as_str().unwrap_or_default().chars().count());
+            let wrong =
+                choices.len() > 25 || !choices.iter().all(|it| fits(&it["name"]) && fits(&it["value"]));
+            wrong.then(|| format!("suggestions over a limit: {choices:?}"))
+        }
         Some(9) => {
             let title = callback["data"]["title"].as_str().unwrap_or_default().chars().count();
             if !(1..=45).contains(&title) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::form::FormFile;
 use super::{
-    APPLICATION, Attached, BOT, CHANNEL, Discord, Fault, GUILD, INTERACTION_WAITS, Posted, TOKEN, World,
+    APPLICATION, Attached, BOT, CHANNEL, DIRECT, Discord, Fault, GUILD, INTERACTION_WAITS, Posted, TOKEN, World,
 };
 use super::{form, limits, shapes, threads};
 
@@ -212,6 +212,8 @@ fn route(world: &mut World, asked: &Asked<'_>, gateway: &str) -> Answer {
         ("GET", ["channels", _, "threads", "archived", "public"]) => {
             threads::list(world, |thread| thread.archived && thread.parent == number(1))
         }
+        ("GET", ["guilds", _, "members", _]) if number(1) == GUILD => ok(shapes::full_member(number(3))),
+        ("POST", ["users", "@me", "channels"]) => direct(world, &asked.body),
         ("GET", ["applications", _, "guilds", _, "commands"]) if number(3) == GUILD => {
             ok(json!(world.commands))
         }
@@ -269,7 +271,10 @@ fn one(world: &World, channel: u64, id: u64) -> Answer {
 }
 
 fn post(world: &mut World, channel: u64, body: &Value, files: &[FormFile]) -> Answer {
-    if !threads::exists(world, channel) {
+    if channel == DIRECT && world.shy {
+        return refused(403, 50007, "Cannot send messages to this user");
+    }
+    if channel != DIRECT && !threads::exists(world, channel) {
         return refused(404, 10003, "Unknown Channel");
     }
     if threads::is_forum(channel) || world.threads.get(&channel).is_some_and(|thread| thread.locked) {
@@ -350,8 +355,28 @@ fn edit(world: &mut World, channel: u64, id: u64, body: &Value) -> Answer {
     ok(shapes::message(posted))
 }
 
+/// A direct channel with somebody.
+fn direct(world: &mut World, body: &Value) -> Answer {
+    match body["recipient_id"].as_str().and_then(|id| id.parse::<u64>().ok()) {
+        Some(person) => ok(shapes::direct(person)),
+        None => {
+            world.complaints.push(format!("a direct channel with nobody: {body}"));
+            refused(400, 50035, "Invalid Form Body")
+        }
+    }
+}
+
+/// A file that somebody pasted.
+pub(super) async fn file(State(discord): State<Discord>, uri: axum::http::Uri) -> Response {
+    let file = discord.world().files.get(uri.path()).cloned();
+    file.map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response)
+}
+
 fn register(world: &mut World, body: &Value) -> Answer {
     let sent = body.as_array().cloned().unwrap_or_default();
+    if let Some(wrong) = limits::of_commands(&sent) {
+        return refused(400, 50035, &wrong);
+    }
     let id = world.fresh_id();
     world.commands = sent.iter().map(|command| shapes::command(id, command)).collect();
     ok(json!(world.commands))

@@ -17,7 +17,11 @@ pub(crate) const TAGS: [(&str, &str, bool); 3] = [
 const TIME: &str = "2026-01-02T03:04:05.000000+00:00";
 
 pub(crate) fn user(id: u64) -> Value {
-    let (name, global) = if id == BOT { ("firstcheck", Value::Null) } else { ("ada", json!("Ada")) };
+    let (name, global) = match id {
+        BOT => ("firstcheck", Value::Null),
+        super::people::GUEST => ("grace", json!("Grace")),
+        _ => ("ada", json!("Ada")),
+    };
     json!({
         "id": id.to_string(), "username": name, "avatar": null, "discriminator": "0", "public_flags": 0, "flags": 0,
         "bot": id == BOT, "global_name": global, "primary_guild": null,
@@ -37,6 +41,24 @@ pub(crate) fn member() -> Value {
         "roles": [ROLE.to_string()], "joined_at": TIME, "deaf": false, "mute": false, "flags": 0, "nick": null, "avatar": null,
         "pending": false, "premium_since": null, "permissions": "2147483647", "communication_disabled_until": null,
     })
+}
+
+/// A member as they are asked for.
+pub(crate) fn full_member(id: u64) -> Value {
+    let mut member = member();
+    member["user"] = user(id);
+    if id == super::people::GUEST {
+        member["roles"] = json!([]);
+    }
+    member["mute"] = json!(false);
+    member["deaf"] = json!(false);
+    member.as_object_mut().unwrap().remove("permissions");
+    member
+}
+
+/// A channel of direct messages with somebody.
+pub(crate) fn direct(person: u64) -> Value {
+    json!({"id": super::DIRECT.to_string(), "type": 1, "flags": 0, "last_message_id": null, "recipients": [user(person)]})
 }
 
 pub(crate) fn application() -> Value {

@@ -61,7 +61,7 @@ impl App {
             Inbound::Suggest { what, typed, respond } => {
                 let _ = respond.send(self.suggestions(what, &typed).await);
             }
-            Inbound::Answer { .. } | Inbound::Start { .. } | Inbound::Say { .. } => {}
+            Inbound::Answer { .. } | Inbound::Start { .. } | Inbound::Say { .. } | Inbound::Moved { .. } => {}
         }
     }
 

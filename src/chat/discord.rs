@@ -34,6 +34,7 @@ mod command;
 mod components;
 mod custom_id;
 mod deliver;
+mod examine;
 mod gateway;
 mod missed;
 mod pictures;
@@ -43,6 +44,8 @@ mod split;
 mod thread;
 mod wire;
 mod words;
+
+pub use examine::Seen;
 
 use deliver::Letter;
 
@@ -343,18 +346,28 @@ impl Config {
     }
 }
 
+/// Where the commands are registered.
+fn commands_of(application: ApplicationId, guild: Option<GuildId>) -> ApiRoute<'static> {
+    match guild {
+        Some(guild_id) => ApiRoute::GuildCommands { application_id: application, guild_id },
+        None => ApiRoute::Commands { application_id: application },
+    }
+}
+
+/// Without it Discord's copy says nothing in other languages, and would always differ.
+fn with_localizations() -> [(&'static str, String); 1] {
+    [("with_localizations", "true".to_owned())]
+}
+
 /// Registers the commands with one request, and only when Discord's copy differs: creations are counted per day.
 async fn register(
     wire: &wire::Wire,
     application: ApplicationId,
     guild: Option<GuildId>,
 ) -> Result<(), ChatError> {
-    let route = match guild {
-        Some(guild_id) => ApiRoute::GuildCommands { application_id: application, guild_id },
-        None => ApiRoute::Commands { application_id: application },
-    };
+    let route = commands_of(application, guild);
     let wanted = command::definitions();
-    let registered: Vec<Value> = wire.get(route, &[("with_localizations", "true".to_owned())]).await?;
+    let registered: Vec<Value> = wire.get(route, &with_localizations()).await?;
     if !command::is_registered(&registered, &wanted) {
         wire.tell(LightMethod::Put, route, &wanted).await?;
         tracing::info!(commands = wanted.len(), "the slash commands are registered");
@@ -376,7 +389,11 @@ fn thread_of(incident: &Incident) -> Result<ChannelId, ChatError> {
 
 /// Twenty hexadecimal digits of the key's hash: Discord takes at most 25 characters.
 fn nonce(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().take(10).fold(String::new(), |mut text, byte| {
+    hexadecimal(&Sha256::digest(key.as_bytes())[..10])
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::serve::discord_config;
 use super::{WRONG_USAGE, parts, print_json, say};
-use crate::chat::discord::Discord;
+use crate::chat::discord::{Discord, Seen};
 use crate::checks::{self, Environment, With};
 use crate::clock;
 use crate::config::{self, Place, Settings};
@@ -104,7 +104,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         resolvers(&settings),
     )
     .await;
-    findings.extend([store, chat]);
+    findings.push(store);
+    findings.extend(chat);
     findings.extend(tracker);
     findings.extend(sources(&settings));
     findings.extend(resolvers);
@@ -166,33 +167,47 @@ async fn store(place: &Place) -> Finding {
     }
 }
 
-async fn chat(settings: &Settings) -> Finding {
+async fn chat(settings: &Settings) -> Vec<Finding> {
     let part = "chat";
     let config::Chat::Discord(discord) = &settings.chat else {
-        return Finding::works(part, "the console, which is the bot's own page");
+        return vec![Finding::works(part, "the console, which is the bot's own page")];
     };
     let templates = match parts::templates(settings) {
         Ok(templates) => Arc::new(templates),
-        Err(broken) => return Finding::broken(part, broken.to_string(), "mend the template"),
+        Err(broken) => return vec![Finding::broken(part, broken.to_string(), "mend the template")],
     };
     let (inbound, _unread) = mpsc::channel(1);
     // Never our turn: the gateway is left to the bot.
     let config = discord_config(discord, watch::Sender::new(false).subscribe());
-    match tokio::time::timeout(PATIENCE, Discord::connect(config, templates, inbound)).await {
-        Ok(Ok(discord)) => {
-            discord.close().await;
-            Finding::works(part, "Discord takes the token, the channel can be seen, /triage is registered")
+    let look = async {
+        let chat = Discord::connect(config, templates, inbound).await?;
+        let seen = chat.examine(discord.public_key.as_ref()).await;
+        chat.close().await;
+        Ok::<_, crate::chat::ChatError>(seen)
+    };
+    match tokio::time::timeout(PATIENCE, look).await {
+        Ok(Ok(seen)) => {
+            let first = Finding::works(part, "Discord takes the token, and the channel can be seen");
+            std::iter::once(first).chain(seen.into_iter().map(|seen| found(part, seen))).collect()
         }
-        Ok(Err(error)) => Finding::broken(
+        Ok(Err(error)) => vec![Finding::broken(
             part,
             format!("Discord: {error}"),
             "check the token, the channel's id, and that the bot was invited",
-        ),
-        Err(_) => Finding::broken(
+        )],
+        Err(_) => vec![Finding::broken(
             part,
             "Discord did not answer within 10 s",
             "check the way out to discord.com:443",
-        ),
+        )],
+    }
+}
+
+fn found(part: &'static str, seen: Seen) -> Finding {
+    match seen {
+        Seen::Works(says) => Finding::works(part, says),
+        Seen::Lacks(says, remedy) => Finding::note(part, says, &remedy),
+        Seen::Broken(says, remedy) => Finding::broken(part, says, remedy),
     }
 }
 

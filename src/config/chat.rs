@@ -72,6 +72,8 @@ impl Reader<'_> {
             token: self.needed_secret("discord", &discord.secret())?,
             routing: self.routing(&discord)?,
             console,
+            public_key: discord.public_key.as_deref().map(|key| self.public_key(key)).transpose()?,
+            permissions: super::permissions(discord.permissions.clone(), discord.on_call_role.map(|id| id.0)),
             guild: discord.guild.map(|id| id.0),
             api_url: discord.api_url,
             gateway_url: discord.gateway_url,

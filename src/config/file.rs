@@ -242,7 +242,7 @@ section_with_token!(DiscordSection {
 });
 
 /// Who may do what; a verb that is not named is nobody's, except reading.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PermissionsSection {
     pub(super) read: Option<WhoSection>,

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on ends there, at the line that says why")]
 
 mod desk;
+mod doctor;
 mod doors;
 mod people;
 

@@ -71,7 +71,12 @@ async fn fetch(session: &Session, url: &str) -> Result<String, String> {
         .redirect(serenity_reqwest::redirect::Policy::none())
         .build()
         .map_err(failed)?;
-    let mut answer = client.get(url).send().await.and_then(|it| it.error_for_status()).map_err(failed)?;
+    let mut answer = client
+        .get(url)
+        .send()
+        .await
+        .and_then(serenity_reqwest::Response::error_for_status)
+        .map_err(failed)?;
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(failed)? {
         bytes.extend_from_slice(&chunk);

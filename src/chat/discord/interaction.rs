@@ -262,7 +262,8 @@ pub(super) fn display(user: &User) -> String {
 impl Session {
     /// Why this person may not do this, in words for them.
     fn refuses(&self, person: &Somebody<'_>, verb: Verb) -> Option<String> {
-        if !self.config.guild.is_none_or(|ours| person.guild.is_some_and(|guild| guild.get() == ours)) {
+        let is_elsewhere = |ours: u64| person.guild.is_none_or(|guild| guild.get() != ours);
+        if self.config.guild.is_some_and(is_elsewhere) {
             return Some(ELSEWHERE.to_owned());
         }
         let asker = Asker { user: person.user.id.get(), roles: &person.roles, moderates: person.moderates };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 use serenity::all::{
-    ChannelId, CreateMessage, Member, Message, MessageReference, UserId,
+    ChannelId, CreateMessage, GuildId, Member, Message, MessageReference, UserId,
 };
 use serenity::http::{LightMethod, Route};
 
@@ -79,7 +79,7 @@ async fn may_answer(session: &Session, message: &Message) -> bool {
     if let Some(member) = &message.member {
         return allows(member.roles.iter().map(|role| role.get()).collect());
     }
-    let guild = message.guild_id.map(|guild| guild.get()).or(session.config.guild);
+    let guild = message.guild_id.map(GuildId::get).or(session.config.guild);
     let Some(guild) = guild else { return allows(Vec::new()) };
     let route = Route::GuildMember { guild_id: guild.into(), user_id: message.author.id };
     match session.wire.get::<Member>(route, &[]).await {

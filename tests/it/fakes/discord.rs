@@ -101,7 +101,13 @@ pub(crate) struct World {
     /// Requests answered with 429.
     pub(crate) limited: usize,
     /// Files that people pasted, by path.
-    files: BTreeMap<String, String>,
+    pastes: BTreeMap<String, String>,
+    /// What the bot's role allows it.
+    pub(crate) bot_rights: u64,
+    /// The application's flags: its privileged intents among them.
+    pub(crate) flags: u64,
+    /// Where the application wants its interactions.
+    pub(crate) endpoint: Option<String>,
     /// People who take no direct messages.
     pub(crate) shy: bool,
     faults: Vec<(String, Fault)>,
@@ -190,7 +196,7 @@ impl Discord {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
-            world: Mutex::new(World::default()),
+            world: Mutex::new(World { bot_rights: shapes::ENOUGH, flags: 1 << 19, ..World::default() }),
             changed: watch::Sender::new(0),
             happened: watch::Sender::new(0),
             orders: broadcast::Sender::new(4),

@@ -285,7 +285,7 @@ async fn another_bot_is_not_listened_to(discord: Discord) {
     message["components"] = json!([]);
     message["author"]["id"] = json!("900000000000000099");
     message["author"]["bot"] = json!(true);
-    desk.discord.dispatch("MESSAGE_CREATE", message);
+    desk.discord.dispatch("MESSAGE_CREATE", &message);
     desk.discord.replies(&ada(), thread, asked.id, "unknown");
     let document = desk.until(&id, "Ada's answer", |it| !it["answers"].as_array().unwrap().is_empty()).await;
     assert_eq!(document["answers"][0]["answer"], "unknown", "{document:#}");

@@ -108,7 +108,7 @@ impl Discord {
     /// This person types a command, and sends it.
     pub(crate) fn types(&self, who: &Who, channel: u64, name: &str, options: &Value) -> u64 {
         let (id, interaction) = self.begin(who, 2, channel, &command(name, options), None);
-        self.dispatch("INTERACTION_CREATE", interaction);
+        self.dispatch("INTERACTION_CREATE", &interaction);
         id
     }
 
@@ -121,7 +121,7 @@ impl Discord {
         options: &Value,
     ) -> Vec<String> {
         let (id, interaction) = self.begin(who, 4, channel, &command(name, options), None);
-        self.dispatch("INTERACTION_CREATE", interaction);
+        self.dispatch("INTERACTION_CREATE", &interaction);
         let callback = self.until("suggestions", |world| world.interactions[&id].callback.clone()).await;
         assert_eq!(callback["type"], 8);
         let choices = callback["data"]["choices"].as_array().unwrap();
@@ -132,7 +132,7 @@ impl Discord {
     pub(crate) fn clicks(&self, who: &Who, message: &Posted, custom_id: &str) -> u64 {
         let data = json!({"custom_id": custom_id, "component_type": 2});
         let (id, interaction) = self.begin(who, 3, message.channel, &data, Some(shapes::message(message)));
-        self.dispatch("INTERACTION_CREATE", interaction);
+        self.dispatch("INTERACTION_CREATE", &interaction);
         id
     }
 
@@ -141,7 +141,7 @@ impl Discord {
         let resolved = json!({"users": {whom.to_string(): shapes::user(whom)}});
         let data = json!({"custom_id": custom_id, "component_type": 5, "values": [whom.to_string()], "resolved": resolved});
         let (id, interaction) = self.begin(who, 3, message.channel, &data, Some(shapes::message(message)));
-        self.dispatch("INTERACTION_CREATE", interaction);
+        self.dispatch("INTERACTION_CREATE", &interaction);
         id
     }
 
@@ -178,7 +178,7 @@ impl Discord {
         let (id, url) = {
             let mut world = self.world();
             let id = world.fresh_id();
-            world.files.insert(format!("/attachments/{id}"), text.to_owned());
+            world.pastes.insert(format!("/attachments/{id}"), text.to_owned());
             (id, format!("http://{}/attachments/{id}", self.addr))
         };
         let mut message = json!({
@@ -195,7 +195,7 @@ impl Discord {
         let mut member = who.member();
         member.as_object_mut().unwrap().remove("user");
         message["member"] = member;
-        self.dispatch("MESSAGE_CREATE", message);
+        self.dispatch("MESSAGE_CREATE", &message);
         id
     }
 
@@ -211,7 +211,7 @@ impl Discord {
             "attachments": [], "guild_id": GUILD.to_string(), "member": member,
             "message_reference": {"type": 0, "message_id": replies_to.to_string(), "channel_id": channel.to_string()},
         });
-        self.dispatch("MESSAGE_CREATE", message);
+        self.dispatch("MESSAGE_CREATE", &message);
     }
 }
 

@@ -194,7 +194,13 @@ fn route(world: &mut World, asked: &Asked<'_>, gateway: &str) -> Answer {
     let number = |place: usize| asked.path.get(place).and_then(|part| part.parse::<u64>().ok()).unwrap_or(0);
     match (asked.method, asked.path.as_slice()) {
         ("GET", ["users", "@me"]) => ok(shapes::me()),
-        ("GET", ["oauth2", "applications", "@me"]) => ok(shapes::application()),
+        ("GET", ["oauth2", "applications", "@me"]) => {
+            let mut application = shapes::application();
+            application["flags"] = json!(world.flags);
+            application["verify_key"] = json!(super::people::PUBLIC_KEY);
+            application["interactions_endpoint_url"] = json!(world.endpoint);
+            ok(application)
+        }
         // serenity asks for itself, and is then told another address.
         ("GET", ["gateway"]) => ok(json!({"url": gateway})),
         ("GET", ["gateway", "bot"]) => ok(shapes::gateway(gateway, world.desk.sessions_left)),
@@ -213,10 +219,14 @@ fn route(world: &mut World, asked: &Asked<'_>, gateway: &str) -> Answer {
             threads::list(world, |thread| thread.archived && thread.parent == number(1))
         }
         ("GET", ["guilds", _, "members", _]) if number(1) == GUILD => ok(shapes::full_member(number(3))),
+        ("GET", ["guilds", _, "roles"]) if number(1) == GUILD => ok(shapes::roles(world.bot_rights)),
+        ("POST", ["channels", _, "typing"]) => (204, None),
         ("POST", ["users", "@me", "channels"]) => direct(world, &asked.body),
         ("GET", ["applications", _, "guilds", _, "commands"]) if number(3) == GUILD => {
             ok(json!(world.commands))
         }
+        ("GET", ["applications", _, "commands"]) => ok(json!(world.commands)),
+        ("PUT", ["applications", _, "commands"]) if number(1) == APPLICATION => register(world, &asked.body),
         ("PUT", ["applications", _, "guilds", _, "commands"]) if number(1) == APPLICATION => {
             register(world, &asked.body)
         }
@@ -313,6 +323,7 @@ fn post(world: &mut World, channel: u64, body: &Value, files: &[FormFile]) -> An
 pub(super) fn written(id: u64, channel: u64, body: &Value) -> Posted {
     let content = body["content"].as_str().unwrap_or_default().to_owned();
     let allowed = body["allowed_mentions"]["roles"].as_array().cloned().unwrap_or_default();
+    let people = body["allowed_mentions"]["users"].as_array().cloned().unwrap_or_default();
     let role = |id: &Value| id.as_str()?.parse::<u64>().ok();
     Posted {
         id,
@@ -324,6 +335,7 @@ pub(super) fn written(id: u64, channel: u64, body: &Value) -> Posted {
             .iter()
             .filter_map(role)
             .filter(|role| content.contains(&format!("<@&{role}>")))
+            .chain(people.iter().filter_map(role).filter(|id| content.contains(&format!("<@{id}>"))))
             .collect(),
         content,
         edits: 0,
@@ -368,7 +380,7 @@ fn direct(world: &mut World, body: &Value) -> Answer {
 
 /// A file that somebody pasted.
 pub(super) async fn file(State(discord): State<Discord>, uri: axum::http::Uri) -> Response {
-    let file = discord.world().files.get(uri.path()).cloned();
+    let file = discord.world().pastes.get(uri.path()).cloned();
     file.map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response)
 }
 

@@ -43,6 +43,21 @@ pub(crate) fn member() -> Value {
     })
 }
 
+/// `VIEW_CHANNEL`, `SEND_MESSAGES`, `ATTACH_FILES`, `READ_MESSAGE_HISTORY`, `CREATE_PUBLIC_THREADS`, `SEND_MESSAGES_IN_THREADS`.
+pub(crate) const ENOUGH: u64 = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 16 | 1 << 35 | 1 << 38;
+
+/// The server's roles: everybody's, and one that the bot has with these rights.
+pub(crate) fn roles(bot: u64) -> Value {
+    let role = |id: u64, name: &str, permissions: u64| {
+        json!({
+            "id": id.to_string(), "name": name, "permissions": permissions.to_string(), "color": 0, "position": 0, "hoist": false,
+            "colors": {"primary_color": 0, "secondary_color": null, "tertiary_color": null}, "managed": false,
+            "mentionable": false, "icon": null, "unicode_emoji": null, "description": null, "flags": 0,
+        })
+    };
+    json!([role(GUILD, "@everyone", 0), role(ROLE, "on call", bot)])
+}
+
 /// A member as they are asked for.
 pub(crate) fn full_member(id: u64) -> Value {
     let mut member = member();

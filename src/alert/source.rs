@@ -29,9 +29,9 @@ macro_rules! shipped {
 }
 
 shipped! {
-    "aws_sns" "azure_monitor" "betterstack" "bugsnag" "checkly" "cloudevents" "cloudflare" "datadog" "dynatrace" "gatus"
-    "gcp_monitoring" "github" "grafana" "healthchecks" "honeycomb" "kibana" "newrelic" "opsgenie" "pagerduty" "pingdom"
-    "rollbar" "sentry" "splunk" "statuscake" "uptimekuma" "uptimerobot" "zabbix"
+    "airbrake" "aws_sns" "azure_monitor" "betterstack" "bugsnag" "checkly" "cloudevents" "cloudflare" "datadog" "dynatrace" "flux" "freshping" "gatus"
+    "gcp_monitoring" "github" "grafana" "graylog" "healthchecks" "honeycomb" "kibana" "netdata" "newrelic" "opsgenie" "pagerduty" "pingdom"
+    "raygun" "rollbar" "sentry" "site24x7" "splunk" "splunk_observability" "standard_webhooks" "statuscake" "statuspage" "thousandeyes" "uptimekuma" "uptimerobot" "zabbix"
 }
 
 type Parse = fn(&Value) -> Result<Understood, NotThisSource>;

@@ -111,6 +111,9 @@ fn test(name: &str, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         Ok(understood) => understood,
         Err(why) => {
             say(format_args!("firstcheck: {}: {why}", file.display()));
+            say(format_args!(
+                "The door answers 400 and keeps its beginning; GET /api/deliveries?state=refused shows it."
+            ));
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
@@ -129,6 +132,7 @@ fn test(name: &str, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     }
     if let Some(why) = &understood.ignored {
         writeln!(out, "no alert: {why}")?;
+        writeln!(out, "  The door answers 202 and keeps it; GET /api/deliveries?state=unmapped shows it.")?;
     }
     for alert in &understood.alerts {
         let status = serde_json::to_value(alert.status)?;

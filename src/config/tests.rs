@@ -114,7 +114,10 @@ fn a_misspelt_key_is_named_with_the_likely_one() {
 
 #[test]
 fn beyond_loopback_every_door_needs_a_key() {
-    refused("listen: 0.0.0.0:80\n", "needs a credential for the source `alertmanager`");
+    refused(
+        "listen: 0.0.0.0:80\n",
+        "needs a credential for the source `airbrake`: `sources: {airbrake: {token_env: NAME}}`",
+    );
     refused("listen: '[::]:80'\nsources: {generic: {token_env: SET}}\n", "the API and the console");
     assert!(read("listen: '[::1]:80'\n").is_ok());
     let all = "listen: 0.0.0.0:80\nsources: {generic: {token_env: SET}}\napi: {token_env: SET}\n";
@@ -196,4 +199,40 @@ fn the_readmes_example_is_read() {
     let settings = Settings::read(Path::new("firstcheck.yaml"), example, &set).unwrap();
     assert_eq!(settings.services.len(), 1);
     assert!(matches!(settings.tracker, Tracker::GitHub(_)));
+}
+
+#[test]
+fn a_source_says_what_its_sender_must_show() {
+    let settings = read(
+        "sources:
+  github: {secret_env: [SET, SET], heartbeat: 26h}
+  generic: {token_env: SET, header: X-Api-Key, secret_env: SET, signed_like: standard_webhooks}
+  aws_sns: {topics: ['arn:aws:sns:eu-west-1:1:t']}
+  alertmanager: {poll: {url: 'http://am.test:9093', every: 30s}}
+incidents: {group_by: [service], window: 6h, resolve_after: never, recheck: 1m}
+",
+    )
+    .unwrap();
+    let of = |name: &str| &settings.sources[&Source::named(name).unwrap()];
+    assert_eq!((of("github").secrets.len(), of("github").heartbeat), (2, Some(Duration::from_hours(26))));
+    assert_eq!(of("generic").header.as_deref(), Some("x-api-key"));
+    assert_eq!(of("generic").signature.as_ref().unwrap().header, "webhook-signature");
+    assert!(!of("aws_sns").is_open() && of("alertmanager").is_open());
+    assert_eq!(of("alertmanager").poll.as_ref().unwrap().gone_after, Duration::from_mins(5));
+    assert_eq!(settings.incidents.resolve_after, Some(None));
+    assert_eq!(settings.incidents.recheck, Some(Some(Duration::from_mins(1))));
+    assert!(!format!("{settings:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_source_that_cannot_be_so_is_told_with_what_to_write() {
+    refused("sources:\n  pingdom: {secret_env: SET}\n", "`pingdom` signs nothing");
+    refused("sources:\n  github: {secret: abc}\n", "does not belong in this file");
+    refused("sources:\n  generic: {secret_env: SET, signed_like: gatus}\n", "signs nothing");
+    refused("sources:\n  generic: {secret_env: SET, signed_like: githbu}\n", "did you mean `github`?");
+    refused("sources:\n  generic: {header: x}\n", "needs the token");
+    refused("sources:\n  github: {topics: [x]}\n", "only `aws_sns`");
+    refused("sources:\n  grafana: {poll: {url: 'http://x.test'}}\n", "only `alertmanager`");
+    refused("sources:\n  github: {heartbeat: soon}\n", "no span of time");
+    refused("incidents: {group_by: [colour]}\n", "colour");
 }

@@ -27,7 +27,7 @@ fn json(output: &Output) -> Value {
 fn the_list_names_every_source_and_its_path() {
     let listed = json(&run(&["list", "--json"], ""));
     let sources = listed["sources"].as_array().unwrap();
-    assert!(sources.len() >= 29, "{listed}");
+    assert!(sources.len() >= 40, "{listed}");
     assert!(sources.iter().any(|it| it["name"] == "pagerduty" && it["path"] == "/alerts/pagerduty"));
     assert!(String::from_utf8(run(&["list"], "").stdout).unwrap().contains("/alerts/zabbix"));
 }
@@ -48,6 +48,9 @@ fn a_delivery_that_is_no_alert_says_why() {
         json(&run(&["test", "uptime-kuma", "-", "--json"], r#"{"heartbeat":null,"monitor":null,"msg":"x"}"#));
     assert_eq!(document["alerts"], serde_json::json!([]));
     assert_eq!(document["ignored"], "test_notification");
+    let words = run(&["test", "uptime-kuma", "-"], r#"{"heartbeat":null,"monitor":null,"msg":"x"}"#);
+    let words = String::from_utf8(words.stdout).unwrap();
+    assert!(words.contains("no alert: test_notification") && words.contains("answers 202"), "{words}");
 }
 
 #[test]
@@ -58,5 +61,6 @@ fn a_wrong_name_a_wrong_body_and_a_missing_file_are_told_apart() {
     let strange = run(&["test", "pingdom", "-"], "{}");
     assert_eq!(strange.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&strange.stderr).contains("this is no pingdom delivery"));
+    assert!(String::from_utf8_lossy(&strange.stderr).contains("answers 400"));
     assert_eq!(run(&["test", "pingdom", "/nowhere/x.json"], "").status.code(), Some(3));
 }

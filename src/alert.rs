@@ -208,16 +208,44 @@ impl Alert {
     /// else the sender's own fingerprint.
     #[must_use]
     pub fn incident_key(&self) -> IncidentKey {
-        match (&self.service, &self.endpoint) {
-            (None, None) => IncidentKey(format!("{}#{}", self.source, self.fingerprint)),
-            (service, endpoint) => IncidentKey(format!(
-                "{}|{}|{}",
-                service.as_deref().unwrap_or("-"),
-                self.environment.as_deref().unwrap_or("-"),
-                endpoint.as_deref().unwrap_or("-"),
-            )),
-        }
+        self.incident_key_by(&KeyPart::USUAL)
     }
+
+    /// As [`Self::incident_key`], by other parts. An alert that says none of them but where it is stands for itself.
+    #[must_use]
+    pub fn incident_key_by(&self, parts: &[KeyPart]) -> IncidentKey {
+        let says = |part: &KeyPart| match part {
+            KeyPart::Service => self.service.as_deref(),
+            KeyPart::Environment => self.environment.as_deref(),
+            KeyPart::Region => self.region.as_deref(),
+            KeyPart::Endpoint => self.endpoint.as_deref(),
+        };
+        let names = [KeyPart::Service, KeyPart::Endpoint];
+        if !parts.iter().any(|part| names.contains(part) && says(part).is_some()) {
+            return IncidentKey(format!("{}#{}", self.source, self.fingerprint));
+        }
+        let said: Vec<&str> = parts.iter().map(|part| says(part).unwrap_or("-")).collect();
+        IncidentKey(said.join("|"))
+    }
+}
+
+/// A part of the key by which alerts are the same incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPart {
+    /// The service.
+    Service,
+    /// The environment.
+    Environment,
+    /// The region.
+    Region,
+    /// The endpoint.
+    Endpoint,
+}
+
+impl KeyPart {
+    /// What is used unless the configuration says otherwise.
+    pub const USUAL: [Self; 3] = [Self::Service, Self::Environment, Self::Endpoint];
 }
 
 /// Two alerts with the same key belong to the same open incident.

@@ -35,11 +35,13 @@ mod changes;
 mod counters;
 mod deliveries;
 mod doors;
+mod endings;
 mod filing;
 mod inbound;
 mod intake;
 mod lanes;
 mod perform;
+mod reconcile;
 mod replicas;
 mod rules;
 mod silences;
@@ -58,7 +60,7 @@ pub use deliveries::{Delivery, Replayed, Shown as ShownDelivery};
 pub use doors::{Beat, Health, Heartbeat};
 pub use intake::{Accepted, Joined};
 pub use perform::CheckRefused;
-pub use rules::Rules;
+pub use rules::{Poll, Rules};
 pub use silences::ShownSilence;
 pub use sns::SnsRefused;
 
@@ -176,10 +178,10 @@ impl App {
     pub async fn start(parts: Parts) -> Result<Arc<Self>, Unavailable> {
         let pending = parts.store.pending().await?;
         let app = Arc::new(Self {
+            environment: parts.environment.with_told(Arc::new(changes::Told(parts.store.clone()))),
             store: parts.store,
             knowledge: RwLock::new(parts.knowledge),
             runbooks_broken: RwLock::default(),
-            environment: parts.environment,
             chat: RwLock::new(Arc::new(parts.chat)),
             tracker: parts.tracker,
             templates: parts.templates,
@@ -197,6 +199,7 @@ impl App {
             misread: Mutex::default(),
         });
         app.read_silences().await?;
+        app.learn_of_changes().await?;
         app.show_open_incidents().await?;
         if !pending.is_empty() {
             tracing::info!(actions = pending.len(), "carrying on with what was pending");
@@ -469,10 +472,11 @@ fn planned(incident: &Incident, action: Action, now: jiff::Timestamp) -> Planned
         Action::RunCheck { step } => format!("check {id} {}", step.key()),
         Action::FileIssue => format!("issue {id}"),
         Action::StopWaiting { question, .. } => format!("wait {id} {question}"),
+        Action::Settle { at } => format!("settle {id} {at}"),
         Action::Wake { at } => format!("wake {id} {at}"),
     };
     let due_at = match &action {
-        Action::StopWaiting { at, .. } | Action::Wake { at } => *at,
+        Action::StopWaiting { at, .. } | Action::Settle { at } | Action::Wake { at } => *at,
         _ => now,
     };
     Planned { lane, action, due_at }

@@ -45,6 +45,7 @@ pub mod exchange;
 pub mod fetch;
 pub mod foreign;
 pub mod resolve;
+pub mod told;
 pub mod with;
 
 pub use budget::Budget;
@@ -73,6 +74,8 @@ pub struct Environment {
     pub manners: Arc<Manners>,
     /// The GitHub whose repositories can be read, and as whom.
     pub github: Option<Arc<GitHubAccess>>,
+    /// Whoever remembers the changes that were told.
+    pub told: Option<Arc<dyn told::ToldChanges>>,
     /// What the name servers of zones said a moment ago.
     zones: Arc<dns::Recent>,
 }
@@ -102,8 +105,16 @@ impl Environment {
             budget: Arc::default(),
             manners: Arc::default(),
             github: None,
+            told: None,
             zones: Arc::default(),
         }
+    }
+
+    /// Knows of the changes that were told.
+    #[must_use]
+    pub fn with_told(mut self, told: Arc<dyn told::ToldChanges>) -> Self {
+        self.told = Some(told);
+        self
     }
 
     /// Asks these name servers instead of the system's.

@@ -26,7 +26,7 @@ mod file;
 mod sources;
 mod tracker;
 
-pub use sources::SourceSettings;
+pub use sources::{Incidents, Poll, SourceSettings};
 pub use tracker::{GITHUB_API, GitHub, GitHubCredential, Tracker};
 
 /// The file that is read when none is named.
@@ -62,6 +62,8 @@ pub struct Settings {
     pub store: Store,
     /// Sources whose deliveries are taken, each with what its sender must show.
     pub sources: BTreeMap<Source, SourceSettings>,
+    /// How alerts are sorted into incidents, and what ends them.
+    pub incidents: Incidents,
     /// The credential of the API and the console.
     pub api_token: Option<Secret>,
     /// Who else may use the API and the console.
@@ -272,6 +274,7 @@ impl Reader<'_> {
             listen: written.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
             store: self.store(written.store)?,
             sources: self.sources(written.sources, &mapped)?,
+            incidents: written.incidents.into(),
             api_token: self.secret("api", &written.api.secret())?,
             access: self.access(written.api)?,
             chat: self.chat(written.chat, self.public_url(written.public_url)?)?,

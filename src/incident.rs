@@ -15,11 +15,13 @@ use crate::outcome::Report;
 use crate::profile::ServiceProfile;
 use crate::question::{Answer, QuestionId};
 
+pub mod arrival;
 mod conclusion;
 mod event;
 mod id;
 mod said;
 
+pub use arrival::{Earlier, FlappingNumbers, Turn};
 pub use conclusion::{Conclusion, Hypothesis, Reason, Stopped};
 pub use event::{Event, NOBODY, Recorded, Step};
 pub use id::{IncidentId, NotAnIncidentId};
@@ -179,6 +181,12 @@ pub struct Incident {
     pub alerts: Vec<Alert>,
     /// How many alert deliveries were folded in.
     pub alert_count: u64,
+    /// Starts of episodes that a newer one has followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
+    /// When all of its alerts were over, and when one came back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Turn>,
     /// Questions asked or answered, in order.
     pub questions: Vec<QuestionRecord>,
     /// Checks, in order of planning.
@@ -209,6 +217,9 @@ pub struct Incident {
     pub timeline: Vec<TimelineEntry>,
     /// When the first alert arrived.
     pub alerted_at: Option<Timestamp>,
+    /// When the last delivery of an alert arrived, whatever it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_alert_at: Option<Timestamp>,
     /// When triage stopped.
     pub concluded_at: Option<Timestamp>,
     /// When the problem ended.
@@ -227,6 +238,8 @@ impl Incident {
             profile: ServiceProfile::default(),
             alerts: Vec::new(),
             alert_count: 0,
+            earlier: Vec::new(),
+            turns: Vec::new(),
             questions: Vec::new(),
             steps: Vec::new(),
             buckets: BTreeMap::new(),
@@ -240,6 +253,7 @@ impl Incident {
             troubles: Vec::new(),
             timeline: Vec::new(),
             alerted_at: None,
+            last_alert_at: None,
             concluded_at: None,
             resolved_at: None,
         }
@@ -377,14 +391,26 @@ impl Incident {
 
     fn fold_alert(&mut self, alert: &Alert, at: Timestamp) {
         self.alert_count += 1;
+        self.last_alert_at = self.last_alert_at.max(Some(at));
         if alert.status == AlertStatus::Firing {
             self.alerted_at.get_or_insert(at);
         }
         let same = |it: &&mut Alert| it.source == alert.source && it.fingerprint == alert.fingerprint;
         match self.alerts.iter_mut().find(same) {
-            Some(known) => *known = alert.clone(),
+            Some(known) => {
+                arrival::remember(&mut self.earlier, known, alert);
+                *known = alert.clone();
+            }
             None => self.alerts.push(alert.clone()),
         }
+        let over = self.alerts.iter().all(|alert| alert.status == AlertStatus::Resolved);
+        arrival::turn(&mut self.turns, at, over);
+    }
+
+    /// What is known of this alert: its latest word.
+    #[must_use]
+    pub fn known(&self, alert: &Alert) -> Option<&Alert> {
+        self.alerts.iter().find(|it| it.source == alert.source && it.fingerprint == alert.fingerprint)
     }
 
     fn set_step(&mut self, key: &str, state: &StepState) {

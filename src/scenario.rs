@@ -178,6 +178,7 @@ pub fn replay(knowledge: &Knowledge, scenario: &Scenario) -> Replay {
                 }
                 Action::OpenThread
                 | Action::StopWaiting { .. }
+                | Action::Settle { .. }
                 | Action::Wake { .. }
                 | Action::Say { .. }
                 | Action::FileIssue => {}

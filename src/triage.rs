@@ -22,7 +22,7 @@ mod tests;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::alert::{Alert, AlertStatus};
-use crate::incident::{Event, Incident, NOBODY, Recorded, Stage, Step, StepRecord, Stopped};
+use crate::incident::{Event, Incident, NOBODY, Recorded, Stage, Step, StepRecord, Stopped, arrival};
 use crate::outcome::{CheckKind, Report, Role};
 use crate::question::QuestionId;
 use crate::runbook::{Knowledge, Moment};
@@ -133,6 +133,9 @@ impl Turn<'_> {
             Event::Snoozed { until, .. } => incident.snoozed_until == Some(*until),
             Event::Woke { until } => incident.snoozed_until != Some(*until),
             Event::Assigned { to, .. } => incident.assignee.as_ref() == Some(to),
+            Event::AlertReceived { alert } => incident
+                .known(alert)
+                .is_some_and(|known| arrival::is_overtaken(known, &incident.earlier, alert)),
             _ => false,
         }
     }
@@ -198,12 +201,29 @@ impl Turn<'_> {
             self.actions.push(Action::OpenThread);
         }
         let over = self.incident.alerts.iter().all(|alert| alert.status == AlertStatus::Resolved);
-        if over && self.incident.is_open() {
+        let flapping = arrival::is_flapping(&self.incident.turns, &self.knowledge.stop.flapping, self.now);
+        if over && self.incident.is_open() && flapping {
+            let at = arrival::steady_at(&self.incident.turns, &self.knowledge.stop.flapping);
+            self.actions.extend(at.map(|at| Action::Settle { at }));
+        } else if firing && self.incident.stage == Stage::Resolved {
+            self.come_back(source, flapping);
+        } else if over && self.incident.is_open() {
             self.record(Event::Resolved { by: source.clone(), reason: None });
             self.end_with(Note::Resolved { by: source, reason: None });
         } else if firing && !known {
             self.think();
         }
+    }
+
+    /// The problem is there again. Whoever is told of each return of one that goes on and off stops reading.
+    fn come_back(&mut self, source: String, quietly: bool) {
+        let reason = Some("it fires again".to_owned());
+        self.record(Event::Reopened { by: source.clone(), reason: reason.clone() });
+        if !quietly {
+            self.actions.push(Action::Say { note: Note::Reopened { by: source, reason } });
+        }
+        self.actions.push(Action::FileIssue);
+        self.go_on();
     }
 
     fn record(&mut self, event: Event) {

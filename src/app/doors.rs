@@ -2,6 +2,7 @@
 //! of other replicas are read, old ids are forgotten, and a source that went silent is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(super) struct State {
     /// Sources that are silent now, and since when.
     silent: Mutex<BTreeMap<String, Timestamp>>,
     pub(super) certificates: Certificates,
+    /// Whether anybody ever told us of a change.
+    pub(super) is_told: AtomicBool,
     turns: [tokio::sync::Mutex<()>; TURNS],
     started_at: Timestamp,
 }
@@ -63,6 +66,7 @@ impl Default for State {
             rules: RwLock::default(),
             silent: Mutex::default(),
             certificates: Certificates::default(),
+            is_told: AtomicBool::new(false),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             started_at: clock::now(),
         }
@@ -254,6 +258,7 @@ async fn round(app: &App, pruned_at: &mut Timestamp) -> Result<(), Unavailable> 
     if app.store.is_shared() {
         app.read_silences().await?;
     }
+    app.learn_of_changes().await?;
     app.watch_sources().await?;
     let now = clock::now();
     if now.duration_since(*pruned_at) >= PRUNING {

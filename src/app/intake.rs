@@ -15,6 +15,7 @@ use crate::alert::{Alert, AlertStatus, IncidentKey, NotThisSource, Source, Under
 use crate::app::deliveries::Unread;
 use crate::app::{App, AppError};
 use crate::clock;
+use crate::incident::arrival::{self, Again};
 use crate::incident::{Event, Incident, IncidentId};
 use crate::profile::ServiceProfile;
 use crate::store::{CommitError, Tally, Unavailable, Verdict};
@@ -48,6 +49,8 @@ enum Place {
     Join(IncidentId),
     /// This incident had it, and is over: a repeat that comes late.
     Known(IncidentId),
+    /// This incident is over, and begins again.
+    Reopen(IncidentId, IncidentKey),
     /// The open incident with this key, or a new one.
     Open(IncidentKey),
     /// Nowhere; kept, with the reason.
@@ -120,7 +123,7 @@ impl App {
         if alert.fingerprint.is_empty() {
             alert.fingerprint = crate::alert::reading::fingerprint([alert.title.as_str()]);
         }
-        let key = alert.incident_key();
+        let key = alert.incident_key_by(&self.rules().group_by);
         self.counters.add("firstcheck_alerts_total", "source=\"by_hand\"", 1);
         self.open_or_join(&key, vec![alert], once).await
     }
@@ -154,10 +157,20 @@ impl App {
             (_, Some(seen)) if seen.is_open => Place::Join(seen.incident),
             (AlertStatus::Resolved, Some(seen)) => Place::Known(seen.incident),
             (AlertStatus::Resolved, None) => Place::Nowhere(UNKNOWN_END),
-            (AlertStatus::Firing, Some(seen)) if is_late(alert.started_at, seen.started_at) => {
-                Place::Known(seen.incident)
-            }
-            (AlertStatus::Firing, _) => Place::Open(alert.incident_key()),
+            (AlertStatus::Firing, Some(seen)) => self.again(alert, seen.incident).await?,
+            (AlertStatus::Firing, None) => Place::Open(alert.incident_key_by(&self.rules().group_by)),
+        })
+    }
+
+    /// Where an alert belongs that was part of an incident that is over.
+    async fn again(&self, alert: &Alert, id: IncidentId) -> Result<Place, Unavailable> {
+        let rules = self.rules();
+        let incident = Incident::fold(id.clone(), &self.store.load(&id).await?);
+        let key = alert.incident_key_by(&rules.group_by);
+        Ok(match arrival::again(&incident, alert, rules.reopen_within, clock::now()) {
+            Again::Late => Place::Known(id),
+            Again::Reopens => Place::Reopen(id, key),
+            Again::IsNew => Place::Open(key),
         })
     }
 
@@ -169,6 +182,10 @@ impl App {
                 self.advance(&id, &events, None).await?;
                 id
             }
+            Place::Reopen(id, key) => match self.reopen(&id, &alerts).await? {
+                true => id,
+                false => self.open_or_join(&key, alerts, None).await?,
+            },
             Place::Open(key) => self.open_or_join(&key, alerts, None).await?,
             Place::Known(id) => id,
             Place::Nowhere(reason) => {
@@ -190,7 +207,9 @@ impl App {
         once: Option<&str>,
     ) -> Result<IncidentId, AppError> {
         loop {
-            if let Some(id) = self.store.open_incident(key).await? {
+            if let Some(id) = self.store.open_incident(key).await?
+                && !self.is_too_old(&id).await?
+            {
                 let events = self.received(&id, alerts.clone());
                 self.advance_once(&id, &events, None, once).await?;
                 return Ok(id);
@@ -198,6 +217,7 @@ impl App {
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
             let profile =
                 alerts.first().map(|alert| ServiceProfile::of(&self.services, alert)).unwrap_or_default();
+            let profile = self.with_told(profile).await;
             let mut events = vec![Event::Opened { key: key.clone(), profile }];
             events.extend(self.received(&id, alerts.clone()));
             let _in_order = self.stripe(&id).lock().await;
@@ -211,6 +231,35 @@ impl App {
                 Err(CommitError::Unavailable(error)) => return Err(error.into()),
             }
         }
+    }
+
+    /// Lets an incident that is over take the alerts and begin again; false when another has taken its place.
+    async fn reopen(self: &Arc<Self>, id: &IncidentId, alerts: &[Alert]) -> Result<bool, Unavailable> {
+        let events = self.received(id, alerts.to_vec());
+        let _in_order = self.stripe(id).lock().await;
+        loop {
+            let before = Incident::fold(id.clone(), &self.store.load(id).await?);
+            match self.decide_and_commit(before, &events, None).await {
+                Ok(_) => return Ok(true),
+                Err(CommitError::KeyTaken(_)) => return Ok(false),
+                Err(CommitError::Conflict | CommitError::TakenOver) => {}
+                Err(CommitError::Unavailable(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether an open incident was not heard of for longer than the window in which it takes other alerts in. Then it is ended by
+    /// time, so that a new one can have its key.
+    async fn is_too_old(self: &Arc<Self>, id: &IncidentId) -> Result<bool, Unavailable> {
+        let Some(window) = self.rules().window else { return Ok(false) };
+        let incident = Incident::fold(id.clone(), &self.store.load(id).await?);
+        let quiet = incident.last_alert_at.map(|last| clock::now().duration_since(last));
+        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
+        if quiet.is_none_or(|quiet| quiet <= window) {
+            return Ok(false);
+        }
+        self.end_by_time(id, "other alerts come after its window").await?;
+        Ok(true)
     }
 
     /// The alerts as events of this incident, their raw elements redacted before they are stored.
@@ -241,11 +290,6 @@ async fn understand(
     })
 }
 
-/// A firing whose problem began no later than the one that is over.
-fn is_late(started_at: Option<Timestamp>, over: Option<Timestamp>) -> bool {
-    matches!((started_at, over), (Some(started), Some(over)) if started <= over)
-}
-
 /// A start that lies ahead of us is a wrong clock: the problem began when we heard of it.
 fn cap_start(alert: &mut Alert, now: Timestamp) {
     let latest = now.checked_add(CLOCK_SKEW).unwrap_or(now);
@@ -270,14 +314,5 @@ mod tests {
         alert.started_at = soon;
         cap_start(&mut alert, now);
         assert_eq!(alert.started_at, soon);
-    }
-
-    #[test]
-    fn only_a_newer_start_opens_again() {
-        let at = |second| Timestamp::from_second(second).ok();
-        assert!(is_late(at(5), at(5)));
-        assert!(is_late(at(4), at(5)));
-        assert!(!is_late(at(6), at(5)));
-        assert!(!is_late(None, at(5)));
     }
 }

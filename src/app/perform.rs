@@ -16,7 +16,7 @@ use crate::app::{App, filing};
 use crate::chat::ChatError;
 use crate::checks::{self, NotRun, With};
 use crate::clock;
-use crate::incident::{Event, Incident, IncidentId, NOBODY, Retry, Step};
+use crate::incident::{Event, Incident, IncidentId, NOBODY, Retry, Step, arrival};
 use crate::outcome::{CheckKind, Report};
 use crate::question::{Answer, QuestionId};
 use crate::store::{Pending, Settled, Unavailable};
@@ -143,6 +143,7 @@ async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
         }
         Action::RunCheck { step } => vec![run_check(app, id, step).await?],
         Action::StopWaiting { question, .. } => Vec::from_iter(stop_waiting(&incident, *question)),
+        Action::Settle { .. } => Vec::from_iter(settle(app, &incident)),
         Action::Wake { at } => vec![Event::Woke { until: *at }],
         Action::FileIssue => Box::pin(filing::file(app, &incident)).await?,
     };
@@ -187,6 +188,16 @@ async fn ask(
 fn stop_waiting(incident: &Incident, question: QuestionId) -> Option<Event> {
     let unknown = || Event::AnswerGiven { question, answer: Answer::Unknown, by: NOBODY.to_owned() };
     triage::waits_for(incident, question).then(unknown)
+}
+
+/// The end of alerts that went on and off, once they stayed over for long enough; a later turn waits for itself.
+fn settle(app: &App, incident: &Incident) -> Option<Event> {
+    let numbers = &app.knowledge().stop.flapping;
+    let last = incident.turns.last().filter(|last| last.over && incident.is_open())?;
+    let steady = arrival::steady_at(&incident.turns, numbers).unwrap_or(last.at);
+    let by = incident.alerts.last().map_or_else(|| "its source".to_owned(), |alert| alert.source.clone());
+    let reason = Some("the alerts stayed quiet after going on and off".to_owned());
+    (clock::now() >= steady).then_some(Event::Resolved { by, reason })
 }
 
 async fn say(app: &App, incident: &Incident, note: &Note, pending: &Pending) -> Result<(), Failed> {
@@ -276,6 +287,7 @@ fn kind(action: &Action) -> &'static str {
         Action::RunCheck { .. } => "run_check",
         Action::Ask { .. } => "ask",
         Action::StopWaiting { .. } => "stop_waiting",
+        Action::Settle { .. } => "settle",
         Action::Wake { .. } => "wake",
         Action::Say { .. } => "say",
         Action::FileIssue => "file_issue",
@@ -289,6 +301,7 @@ pub(super) fn what(action: &Action) -> &'static str {
         Action::RunCheck { .. } => "running a check",
         Action::Ask { .. } => "asking a question",
         Action::StopWaiting { .. } => "going on without an answer",
+        Action::Settle { .. } => "waiting for a calm end",
         Action::Wake { .. } => "ending the snooze",
         Action::Say { .. } => "saying it in the thread",
         Action::FileIssue => "filing the issue",

@@ -485,7 +485,10 @@ impl App {
                 let undone = self.store.pending_of(id).await?;
                 // A deadline has nothing left to do once triage has stopped.
                 let is_idle = |pending: &Pending| {
-                    matches!(pending.action, Action::StopWaiting { .. } | Action::Wake { .. })
+                    matches!(
+                        pending.action,
+                        Action::StopWaiting { .. } | Action::Settle { .. } | Action::Wake { .. }
+                    )
                 };
                 if undone.iter().all(|(pending, given_up)| *given_up || is_idle(pending)) {
                     // Read again: the last action's event may have come in between.

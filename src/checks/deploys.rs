@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Environment, NotRun, Request, document};
+use super::{Environment, NotRun, Request, document, told};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 use crate::profile::changes::{self, Change, ChangeKind};
 
@@ -92,6 +92,9 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
 
 /// The record's text.
 async fn probe(env: &Environment, target: &str, deadline: Instant) -> Result<String, document::Unreadable> {
+    if let Some(record) = told::record(env, target).await {
+        return record;
+    }
     document::read(env, "the release record", target, RECORD_MAX_BYTES, deadline).await
 }
 

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::{NOT_RUN, WRONG_USAGE, parts, say};
-use crate::app::{App, Parts, Rules};
+use crate::app::{App, Parts, Poll, Rules};
 use crate::chat::discord::{self, Discord};
 use crate::chat::{Chat, ChatError, Inbound};
 use crate::checks::Environment;
@@ -37,6 +37,7 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
     github: {secret_env: [HOOK_SECRET, OLD_HOOK_SECRET]}      # signed; two secrets are live while one is replaced
     aws_sns: {topics: ['arn:aws:sns:eu-west-1:111122223333:oncall']}   # signed; subscriptions are confirmed
     generic: {token_env: TOKEN, header: X-Api-Key}   # bearer, basic, ?token=, last path segment, or a header
+  incidents: {group_by: [service, endpoint], window: 6h, resolve_after: 72h, recheck: 5m}   # or `never`
   tracker:                                           # or {folder: issues}
     reopen_within: 24h                               # the same problem again so soon: its issue is opened again
     github:
@@ -129,6 +130,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let app = App::start(parts).await?;
     app.follow(rules(&settings));
+    app.watch_over(turn.clone());
     if let Some(days) = settings.store.keep_days {
         app.forget_after(days);
     }
@@ -230,9 +232,22 @@ fn credentials(settings: &config::SourceSettings) -> Credentials {
 
 /// The rules by which alerts are sorted and incidents end.
 fn rules(settings: &Settings) -> Rules {
-    let beats =
-        settings.sources.iter().filter_map(|(source, it)| Some((source.id().to_owned(), it.heartbeat?)));
-    Rules { heartbeats: beats.collect() }
+    let named = settings.sources.iter().map(|(source, it)| (source.id().to_owned(), it));
+    let heartbeats = named.clone().filter_map(|(name, it)| Some((name, it.heartbeat?))).collect();
+    let poll = |(source, it): (String, &config::SourceSettings)| {
+        let config::Poll { url, every, gone_after } = it.poll.clone()?;
+        Some(Poll { source, url, every, gone_after })
+    };
+    let (usual, wanted) = (Rules::default(), &settings.incidents);
+    Rules {
+        heartbeats,
+        group_by: if wanted.group_by.is_empty() { usual.group_by } else { wanted.group_by.clone() },
+        window: wanted.window,
+        reopen_within: wanted.reopen_within.unwrap_or(usual.reopen_within),
+        resolve_after: wanted.resolve_after.unwrap_or(usual.resolve_after),
+        recheck: wanted.recheck.unwrap_or(usual.recheck),
+        polls: named.filter_map(poll).collect(),
+    }
 }
 
 pub(super) fn discord_config(settings: &config::Discord, turn: watch::Receiver<bool>) -> discord::Config {

@@ -13,6 +13,7 @@ use serde::de::{self, Deserializer, IgnoredAny, Visitor};
 use url::Url;
 
 use crate::access::{Roles, Scope};
+use crate::alert::KeyPart;
 use crate::profile::ServiceProfile;
 use crate::profile::routing::{OwnerRule, Rule};
 
@@ -26,6 +27,8 @@ pub(super) struct File {
     pub(super) api: ApiSection,
     pub(super) public_url: Option<Url>,
     pub(super) sources: Option<BTreeMap<String, SourceSection>>,
+    #[serde(default)]
+    pub(super) incidents: IncidentsSection,
     #[serde(default)]
     pub(super) chat: ChatSection,
     #[serde(default)]
@@ -181,10 +184,50 @@ pub(super) struct SourceSection {
     #[serde(default)]
     pub(super) topics: Vec<String>,
     pub(super) heartbeat: Option<LongSpan>,
+    pub(super) poll: Option<PollSection>,
     #[serde(default, rename = "token")]
     _token: Option<Inline>,
     #[serde(default, rename = "secret")]
     _secret: Option<Inline>,
+}
+
+/// Where an Alertmanager is asked for what its webhooks missed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PollSection {
+    pub(super) url: Url,
+    pub(super) every: Option<LongSpan>,
+    pub(super) gone_after: Option<LongSpan>,
+}
+
+/// How alerts are sorted into incidents, and what ends those that nobody ends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IncidentsSection {
+    #[serde(default)]
+    pub(super) group_by: Vec<KeyPart>,
+    pub(super) window: Option<LongSpan>,
+    pub(super) reopen_within: Option<LongSpan>,
+    pub(super) resolve_after: Option<SpanOrNever>,
+    pub(super) recheck: Option<SpanOrNever>,
+}
+
+/// A long span of time, or `never`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SpanOrNever(pub(super) Option<Duration>);
+
+impl<'de> Deserialize<'de> for SpanOrNever {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "never" { Ok(Self(None)) } else { long_span(&text).map(|span| Self(Some(span))) }
+    }
+}
+
+fn long_span<E: de::Error>(text: &str) -> Result<Duration, E> {
+    let span = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    span.filter(|span| !span.is_zero() && *span <= Duration::from_hours(24 * 30)).ok_or_else(|| {
+        E::custom(format!("`{text}` is no span of time; write one such as `15m` or `26h`, at most `720h`"))
+    })
 }
 
 /// A value, or a list of them.
@@ -377,13 +420,7 @@ pub(super) struct LongSpan(pub(super) Duration);
 impl<'de> Deserialize<'de> for LongSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let span = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-        let good = span.filter(|span| !span.is_zero() && *span <= Duration::from_hours(24 * 30));
-        good.map(Self).ok_or_else(|| {
-            de::Error::custom(format!(
-                "`{text}` is no span of time; write one such as `15m` or `26h`, at most `720h`"
-            ))
-        })
+        long_span(&text).map(Self)
     }
 }
 

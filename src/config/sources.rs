@@ -4,10 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use super::{Reader, Secret, file};
-use crate::alert::Source;
 use crate::alert::signature::SignatureRule;
+use crate::alert::{KeyPart, Source};
 use crate::yaml::Problem;
+
+/// How often an Alertmanager is asked: its own group interval is five minutes.
+const POLL_EVERY: Duration = Duration::from_mins(1);
+
+/// Prometheus tells an Alertmanager that was restarted what fires within a minute or two.
+const GONE_AFTER: Duration = Duration::from_mins(5);
 
 /// What the sender of a source must show, and how often it is heard of.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +32,46 @@ pub struct SourceSettings {
     pub topics: Vec<String>,
     /// At least one delivery is expected in this time.
     pub heartbeat: Option<Duration>,
+    /// Where its Alertmanager is asked for what was missed.
+    pub poll: Option<Poll>,
+}
+
+/// An Alertmanager that is asked for what its webhooks missed.
+#[derive(Debug, Clone)]
+pub struct Poll {
+    /// Its base, as people open it.
+    pub url: Url,
+    /// How often.
+    pub every: Duration,
+    /// For how long it must lack an alert before that is over.
+    pub gone_after: Duration,
+}
+
+/// How alerts are sorted into incidents, and what ends those that nobody ends. `None`: as the app does by itself.
+#[derive(Debug, Clone, Default)]
+pub struct Incidents {
+    /// What makes two alerts the same incident; empty: as usual.
+    pub group_by: Vec<KeyPart>,
+    /// For how long after its last alert an open incident takes others in.
+    pub window: Option<Duration>,
+    /// For how long after its end an incident is opened again by the same alert.
+    pub reopen_within: Option<Duration>,
+    /// How long nothing is heard of an incident before time ends it; `Some(None)`: never.
+    pub resolve_after: Option<Option<Duration>>,
+    /// How often the checks that found the fault are run again; `Some(None)`: never.
+    pub recheck: Option<Option<Duration>>,
+}
+
+impl From<file::IncidentsSection> for Incidents {
+    fn from(written: file::IncidentsSection) -> Self {
+        Self {
+            group_by: written.group_by,
+            window: written.window.map(|span| span.0),
+            reopen_within: written.reopen_within.map(|span| span.0),
+            resolve_after: written.resolve_after.map(|span| span.0),
+            recheck: written.recheck.map(|span| span.0),
+        }
+    }
 }
 
 impl SourceSettings {
@@ -93,7 +141,15 @@ impl Reader<'_> {
             signature: like.and_then(|like| like.door().signature.clone()),
             topics: written.topics,
             heartbeat: written.heartbeat.map(|span| span.0),
+            poll: written.poll.map(|poll| Poll {
+                url: poll.url,
+                every: poll.every.map_or(POLL_EVERY, |span| span.0),
+                gone_after: poll.gone_after.map_or(GONE_AFTER, |span| span.0),
+            }),
         };
+        if settings.poll.is_some() && source.id() != "alertmanager" {
+            return Err(self.problem(name, "poll", "only `alertmanager` can be asked for what was missed"));
+        }
         let door = source.door();
         let can_prove = [
             settings.signature.is_some(),

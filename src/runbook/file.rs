@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::bucket::Bucket;
+use crate::incident::FlappingNumbers;
 use crate::outcome::{CheckKind, Role};
 use crate::runbook::Question;
 use crate::runbook::own::OwnFile;
@@ -128,6 +129,8 @@ pub struct StopNumbers {
     pub at_once: usize,
     /// How long a question waits for a person, in seconds.
     pub patience_s: u32,
+    /// When the alerts go on and off too often to believe their latest word.
+    pub flapping: FlappingNumbers,
 }
 
 /// How far the best boundary must stand out.

@@ -158,6 +158,11 @@ fn about(counter: &str) -> &'static str {
         }
         "firstcheck_deliveries_unauthorized_total" => "Deliveries since the start without valid credentials.",
         "firstcheck_alerts_silenced_total" => "Alerts since the start that a silence held back.",
+        "firstcheck_incidents_ended_total" => {
+            "Incidents ended by neither a person nor their source, by what ended them."
+        }
+        "firstcheck_polls_total" => "Times an Alertmanager was asked for what its webhooks missed.",
+        "firstcheck_alerts_reconciled_total" => "Alerts that an Alertmanager told of when it was asked.",
         "firstcheck_changes_total" => "Changes told since the start.",
         "firstcheck_conclusions_total" => {
             "Incidents concluded since the start, by bucket and by why triage stopped."

@@ -39,6 +39,12 @@ pub enum Action {
     },
     /// Create the issue, or bring it up to date; comes back as [`Event::IssueFiled`](crate::incident::Event::IssueFiled).
     FileIssue,
+    /// Believe the end of alerts that went on and off, at this time; comes back as
+    /// [`Event::Resolved`](crate::incident::Event::Resolved) when they stayed over.
+    Settle {
+        /// When; a shell must keep it over a restart.
+        at: Timestamp,
+    },
     /// End a snooze, at this time; comes back as [`Event::Woke`](crate::incident::Event::Woke).
     Wake {
         /// When; a shell must keep it over a restart.

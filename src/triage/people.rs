@@ -65,7 +65,7 @@ impl Turn<'_> {
     }
 
     /// What was held back is asked now, and what is open has its whole patience again.
-    fn go_on(&mut self) {
+    pub(super) fn go_on(&mut self) {
         if self.incident.stage != Stage::Triaging {
             return;
         }

@@ -115,7 +115,9 @@ impl Desk {
                 self.filed += 1;
                 None
             }
-            Action::OpenThread | Action::StopWaiting { .. } | Action::Wake { .. } => None,
+            Action::OpenThread | Action::StopWaiting { .. } | Action::Settle { .. } | Action::Wake { .. } => {
+                None
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 pub(crate) mod bot;
 mod credentials;
 mod doors;
+mod endings;
 mod patience;
 mod process;
 mod words;

@@ -28,6 +28,9 @@ pub(super) fn incident(from: &Incident, gate: &Gate) -> Incident {
         profile: profile(&from.profile, gate),
         alerts: from.alerts.iter().map(|it| alert(it, gate)).collect(),
         alert_count: from.alert_count,
+        // For triage, inside: a shown incident shows its timeline.
+        earlier: Vec::new(),
+        turns: from.turns.clone(),
         questions: from.questions.iter().map(|it| question(it, gate)).collect(),
         steps: from.steps.iter().map(|it| step_record(it, gate)).collect(),
         buckets: from.buckets.clone(),
@@ -49,6 +52,7 @@ pub(super) fn incident(from: &Incident, gate: &Gate) -> Incident {
             .map(|it| TimelineEntry { at: it.at, what: gate.text(&it.what) })
             .collect(),
         alerted_at: from.alerted_at,
+        last_alert_at: from.last_alert_at,
         concluded_at: from.concluded_at,
         resolved_at: from.resolved_at,
     }

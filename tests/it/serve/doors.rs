@@ -258,9 +258,9 @@ async fn a_source_that_goes_silent_is_reported() {
     bot.is_described(&listed, "Source").await;
     assert_eq!((&listed["heartbeat"], &listed["counts"]["alerts"]), (&Value::Null, &json!(1)));
     let heartbeats = |seconds| [("generic".to_owned(), Duration::from_secs(seconds))].into();
-    bot.app.follow(Rules { heartbeats: heartbeats(3600) });
+    bot.app.follow(Rules { heartbeats: heartbeats(3600), ..Rules::default() });
     assert_eq!(source(&bot, "generic").await["heartbeat"]["state"], "alive");
-    bot.app.follow(Rules { heartbeats: heartbeats(0) });
+    bot.app.follow(Rules { heartbeats: heartbeats(0), ..Rules::default() });
     let silent = source(&bot, "generic").await;
     assert_eq!(silent["heartbeat"]["state"], "silent", "{silent}");
     assert!(bot.get("/metrics").await.text().contains("firstcheck_source_silent{source=\"generic\"} 1"));
@@ -296,5 +296,32 @@ async fn a_change_is_recorded_once_and_listed() {
     assert_eq!(nothing.status, 202);
     assert!(nothing.json()["ignored"].as_str().unwrap().contains("`push`"));
     assert_eq!(bot.post("/changes/pagerduty", &told).await.status, 404);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn a_told_change_is_found_by_the_deploys_check_of_its_service_alone() {
+    let bot = Bot::start(Setup::default()).await;
+    let minutes_ago = |minutes: i64| {
+        let span = jiff::SignedDuration::from_mins(minutes);
+        firstcheck::clock::now().checked_sub(span).unwrap().to_string()
+    };
+    let told = json!([
+        {"what": "orders-api 2.14.0", "service": "orders-api", "at": minutes_ago(5)},
+        {"what": "billing 1.0.0", "service": "billing", "at": minutes_ago(2)},
+    ]);
+    assert_eq!(bot.post("/changes", &told).await.status, 202);
+    let alert = |service: &str| json!({"title": "502s", "service": service, "http_status": 502});
+    let deploys = async |service: &str| {
+        let opened = bot.post("/alerts/generic", &alert(service)).await.json();
+        let id = opened["incidents"][0]["id"].as_str().unwrap().to_owned();
+        let document = bot.answer_everything_with_unknown(&id).await;
+        document["checks"].as_array().unwrap().iter().find(|it| it["check"] == "deploys").cloned()
+    };
+    let found = deploys("orders-api").await.expect("it is planned");
+    assert_eq!(found["outcome"], "deploy_near", "{found:#}");
+    assert!(found.to_string().contains("2.14.0") && !found.to_string().contains("billing"), "{found:#}");
+    // Of a service nobody tells of, nothing is claimed.
+    assert_eq!(deploys("search-api").await, None);
     bot.finish().await;
 }

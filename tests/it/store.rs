@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use firstcheck::alert::silence::Silence;
 use firstcheck::alert::{Alert, IncidentKey};
 use firstcheck::incident::{Event, Incident, IncidentId};
 use firstcheck::profile::ServiceProfile;
+use firstcheck::profile::changes::{Change, ChangeKind};
 use firstcheck::store::{
-    Commit, CommitError, Filter, KEPT_BODY_BYTES, Kept, Pending, Planned, Settled, Store, Verdict,
+    ChangeFilter, Commit, CommitError, Filter, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, KeptFilter, Note,
+    Pending, Planned, RecordedChange, Settled, Store, Tally, Verdict,
 };
 use firstcheck::triage::Action;
 use jiff::{SignedDuration, Timestamp};
@@ -58,6 +61,8 @@ stories! {
     the_incident_before_with_the_same_key_is_known_once_it_is_over,
     a_filing_that_is_done_takes_those_that_were_given_up_with_it,
     kept_bodies_are_bounded,
+    what_the_doors_remember_is_there_after_a_restart,
+    a_sender_gone_wild_pushes_out_its_own_deliveries_alone,
     what_is_over_for_long_is_forgotten_and_what_is_open_stays,
     text_that_no_database_likes_is_kept_all_the_same,
 }
@@ -298,4 +303,107 @@ async fn text_that_no_database_likes_is_kept_all_the_same(place: Place) {
     assert_eq!(sighting.incident, commit.incident.id);
     let log = store.load(&commit.incident.id).await.unwrap();
     assert_eq!(Incident::fold(commit.incident.id.clone(), &log), commit.incident);
+}
+
+async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {
+    let store = place.open().await;
+    let seen = |answer: &str| Note::Seen {
+        source: "github".into(),
+        id: "d\01".into(),
+        at: now(),
+        answer: answer.into(),
+    };
+    store.note(seen("first")).await.unwrap();
+    store.note(seen("second")).await.unwrap();
+    let silence = Silence {
+        id: "s1".into(),
+        matchers: Vec::new(),
+        starts_at: now(),
+        ends_at: now() + SignedDuration::from_hours(1),
+        reason: "move".into(),
+        by: "ada".into(),
+        created_at: now(),
+    };
+    store.note(Note::Silence(silence.clone())).await.unwrap();
+    store.note(Note::HeldBack([("s1".to_owned(), 2), ("gone".to_owned(), 1)].into())).await.unwrap();
+    store.note(Note::HeldBack([("s1".to_owned(), 3)].into())).await.unwrap();
+    let change = |key: &str, what: &str, minutes: i64, service: Option<&str>| Note::Change {
+        key: key.into(),
+        change: Box::new(RecordedChange {
+            change: Change {
+                at: now() - SignedDuration::from_mins(minutes),
+                kind: ChangeKind::Deploy,
+                what: what.into(),
+                by: None,
+                service: service.map(str::to_owned),
+                version: None,
+            },
+            source: "generic".into(),
+            repository: Some("Acme/Shop".into()),
+            url: None,
+        }),
+    };
+    store.note(change("k1", "begun", 9, Some("Shop"))).await.unwrap();
+    store.note(change("k1", "done", 5, Some("Shop"))).await.unwrap();
+    store.note(change("k2", "other", 1, Some("mail"))).await.unwrap();
+    let tally = |last_ms, accepted| Tally { last_ms, accepted, ..Tally::default() };
+    store.note(Note::Tallies([("generic".to_owned(), tally(Some(20), 2))].into())).await.unwrap();
+    store.note(Note::Tallies([("generic".to_owned(), tally(Some(10), 1))].into())).await.unwrap();
+    store.note(Note::Tallies([("generic".to_owned(), tally(None, 0))].into())).await.unwrap();
+    drop(store);
+
+    let store = place.open().await;
+    assert_eq!(
+        store.answered("github", "d\01").await.unwrap().as_deref(),
+        Some("first"),
+        "what was answered stays"
+    );
+    assert_eq!(store.answered("github", "d2").await.unwrap(), None);
+    assert_eq!(store.silences().await.unwrap(), [(silence, 5)]);
+    let wanted = ChangeFilter { service: Some("shop".into()), limit: 10, ..ChangeFilter::default() };
+    let changes = store.changes(&wanted).await.unwrap();
+    assert_eq!(changes.iter().map(|it| it.change.what.as_str()).collect::<Vec<_>>(), ["done"]);
+    let all = ChangeFilter {
+        repository: Some("acme/shop".into()),
+        from: Some(now() - SignedDuration::from_mins(5)),
+        to: Some(now()),
+        limit: 10,
+        ..ChangeFilter::default()
+    };
+    assert_eq!(store.changes(&all).await.unwrap().len(), 2);
+    assert_eq!(store.tallies().await.unwrap()["generic"], tally(Some(20), 3));
+
+    let later = now() + SignedDuration::from_hours(2);
+    store.note(Note::Prune { seen: later, silences: later, changes: later }).await.unwrap();
+    assert_eq!(store.answered("github", "d\01").await.unwrap(), None);
+    assert_eq!((store.silences().await.unwrap().len(), store.changes(&all).await.unwrap().len()), (0, 0));
+}
+
+async fn a_sender_gone_wild_pushes_out_its_own_deliveries_alone(place: Place) {
+    let store = place.open().await;
+    let delivery = |source: &str, number: i64| Kept {
+        at: now(),
+        source: source.into(),
+        verdict: Verdict::Silenced,
+        reason: number.to_string(),
+        size_bytes: 2,
+        body: "{}".into(),
+        headers: [("x-github-event".to_owned(), "push".to_owned())].into(),
+    };
+    store.keep(delivery("calm", 0)).await.unwrap();
+    for number in 0..KEPT_DELIVERIES + 5 {
+        store.keep(delivery("wild", number)).await.unwrap();
+    }
+    let of = async |source: &str, before| {
+        let filter =
+            KeptFilter { verdict: Some(Verdict::Silenced), source: Some(source.into()), before, limit: 1000 };
+        store.deliveries(&filter).await.unwrap()
+    };
+    let (calm, wild) = (of("calm", None).await, of("wild", None).await);
+    assert_eq!((calm.len(), i64::try_from(wild.len()).unwrap()), (1, KEPT_DELIVERIES));
+    assert_eq!((wild[0].kept.reason.as_str(), wild.last().unwrap().kept.reason.as_str()), ("104", "5"));
+    assert_eq!(calm[0].kept.headers["x-github-event"], "push");
+    assert_eq!(of("wild", Some(wild[9].id)).await[0].id, wild[10].id);
+    store.note(Note::Replayed { id: calm[0].id, at: now() }).await.unwrap();
+    assert_eq!(of("calm", None).await[0].replayed_at, Some(now()));
 }

@@ -16,6 +16,12 @@ use crate::alert::reading::{self, StatusWord};
 use crate::alert::{Alert, NotThisSource, TransportError, Understood};
 use crate::yaml::{self, Problem};
 
+/// Bytes that the raw elements of one delivery may take together: where a mapping names none, each alert has the whole body.
+const RAW_BYTES: usize = 1024 * 1024;
+
+/// What stands for a raw element that is larger.
+const LEFT_OUT: &str = "left out: it is too large to be kept with each alert";
+
 /// The fields a mapping may fill.
 const FIELDS: [&str; 18] = [
     "fingerprint",
@@ -174,8 +180,9 @@ impl Mapping {
         let mut understood = Understood::default();
         match self.alerts.run(body, &headers) {
             Ok(outputs) => {
+                let room = RAW_BYTES / outputs.len().max(1);
                 for output in &outputs {
-                    self.take(output, body, &mut understood);
+                    self.take(output, body, room, &mut understood);
                 }
                 if outputs.is_empty() {
                     understood.ignored = Some("the mapping finds no alert in it".to_owned());
@@ -202,13 +209,13 @@ impl Mapping {
         NotThisSource { source_name: self.name.clone(), why: why.to_owned() }
     }
 
-    fn take(&self, output: &Value, body: &Value, understood: &mut Understood) {
+    fn take(&self, output: &Value, body: &Value, room: usize, understood: &mut Understood) {
         match output {
             Value::Object(fields) => {
                 if let Some(note) = fields.get("note").and_then(reading::text) {
                     understood.notes.push(note);
                 }
-                match interpret(&self.name, fields, body) {
+                match interpret(&self.name, fields, body, room) {
                     Ok(alert) => understood.alerts.push(alert),
                     Err(why) => understood.ignored = Some(why),
                 }
@@ -232,7 +239,7 @@ fn placed(file: &str, (line, column): (usize, usize), code: &str, refused: Refus
 }
 
 /// The sender's words as an alert.
-fn interpret(source: &str, fields: &Map<String, Value>, body: &Value) -> Result<Alert, String> {
+fn interpret(source: &str, fields: &Map<String, Value>, body: &Value, room: usize) -> Result<Alert, String> {
     if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         return Err(format!("the mapping fills `{unknown}`, which no alert has"));
     }
@@ -277,8 +284,25 @@ fn interpret(source: &str, fields: &Map<String, Value>, body: &Value) -> Result<
     alert.links =
         links.filter(|(_, url)| url.starts_with("http://") || url.starts_with("https://")).collect();
     alert.labels = labels;
-    alert.raw = without_secrets(fields.get("raw").unwrap_or(body));
+    let raw = fields.get("raw").unwrap_or(body);
+    alert.raw = if fits(raw, room) { without_secrets(raw) } else { LEFT_OUT.into() };
     Ok(alert)
+}
+
+/// Whether a value takes at most so many bytes as JSON.
+fn fits(value: &Value, room: usize) -> bool {
+    struct Room(usize);
+    impl std::io::Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::FileTooLarge)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    serde_json::to_writer(Room(room), value).is_ok()
 }
 
 /// A scalar, or the first of a list that says something.

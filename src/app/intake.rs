@@ -182,10 +182,9 @@ impl App {
                 self.advance(&id, &events, None).await?;
                 id
             }
-            Place::Reopen(id, key) => match self.reopen(&id, &alerts).await? {
-                true => id,
-                false => self.open_or_join(&key, alerts, None).await?,
-            },
+            Place::Reopen(id, key) => {
+                if self.reopen(&id, &alerts).await? { id } else { self.open_or_join(&key, alerts, None).await? }
+            }
             Place::Open(key) => self.open_or_join(&key, alerts, None).await?,
             Place::Known(id) => id,
             Place::Nowhere(reason) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::alert::door::{self, DoorRule};
 use crate::alert::{Source, body};
-use crate::app::{Delivery, SnsRefused};
+use crate::app::{AppError, Delivery, SnsRefused};
 use crate::server::credentials::Credentials;
 use crate::server::problem::Problem;
 use crate::server::{BODY_BYTES, Shared, guard, intake_body};
@@ -96,6 +96,13 @@ pub(super) async fn receive(
     let _turn = shared.deliveries.try_acquire().map_err(|_| Problem::overloaded())?;
     let named = named(&headers);
     let id = rule.delivery_name(&named, &body);
+    if source.id() == "github" {
+        // One webhook at GitHub is enough: its deployments are alerts when they fail, and changes in any case.
+        match shared.app.record_changes(source.id(), &body, &named).await {
+            Ok(_) | Err(AppError::Malformed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let delivery = Delivery { body, headers: named, id };
     match tokio::time::timeout(PATIENCE, shared.app.deliver(source, delivery)).await {
         Ok(accepted) => Ok((StatusCode::ACCEPTED, Json(accepted?)).into_response()),

@@ -14,6 +14,7 @@ use crate::app::{
     ChangeFilter, Health, KeptFilter, RecordedChange, Replayed, ShownDelivery, ShownSilence, Tally, Verdict,
 };
 use crate::server::Shared;
+use crate::server::guard::Who;
 use crate::server::incidents::json_body;
 use crate::server::problem::Problem;
 
@@ -113,8 +114,13 @@ pub(super) async fn silences(State(shared): State<Shared>) -> Result<Json<Silenc
     Ok(Json(Silences { silences: shared.app.silences().await? }))
 }
 
-pub(super) async fn silence(State(shared): State<Shared>, body: Body) -> Result<Response, Problem> {
-    let wanted: WantedSilence = json_body(body).await?;
+pub(super) async fn silence(
+    State(shared): State<Shared>,
+    Who(who): Who,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut wanted: WantedSilence = json_body(body).await?;
+    wanted.by = who.by(Some(&wanted.by), "api").to_owned();
     let shown = shared.app.silence(wanted).await?;
     let place = HeaderValue::from_str(&format!("/api/silences/{}", shown.silence.id));
     let place = place.map_err(|_| Problem::bad_request("the silence has no name"))?;

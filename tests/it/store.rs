@@ -309,7 +309,7 @@ async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {
     let store = place.open().await;
     let seen = |answer: &str| Note::Seen {
         source: "github".into(),
-        id: "d\01".into(),
+        id: "d\u{0}1".into(),
         at: now(),
         answer: answer.into(),
     };
@@ -354,7 +354,7 @@ async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {
 
     let store = place.open().await;
     assert_eq!(
-        store.answered("github", "d\01").await.unwrap().as_deref(),
+        store.answered("github", "d\u{0}1").await.unwrap().as_deref(),
         Some("first"),
         "what was answered stays"
     );
@@ -375,7 +375,7 @@ async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {
 
     let later = now() + SignedDuration::from_hours(2);
     store.note(Note::Prune { seen: later, silences: later, changes: later }).await.unwrap();
-    assert_eq!(store.answered("github", "d\01").await.unwrap(), None);
+    assert_eq!(store.answered("github", "d\u{0}1").await.unwrap(), None);
     assert_eq!((store.silences().await.unwrap().len(), store.changes(&all).await.unwrap().len()), (0, 0));
 }
 

@@ -171,3 +171,19 @@ fn the_collected_payloads_become_what_is_expected_of_them() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
     assert!(compared >= 37, "only {compared} cases were found");
 }
+
+#[test]
+fn a_body_that_would_be_kept_with_each_of_its_alerts_is_left_out_when_it_is_large() {
+    let text = mapping("range_is_refused")
+        .replace("range_is_refused", ".list[] | {status: \"firing\", title: \"x\", fingerprint: .}");
+    let text = text.replace("body: '{\"id\": 1}'", "body: '{\"id\": 1, \"list\": [1]}'");
+    let source = read(&text).unwrap().remove(0);
+    let body = |count: usize| json!({"id": 1, "list": (0..count).collect::<Vec<_>>(), "padding": "x".repeat(20_000)});
+    let few = source.read(&body(10)).unwrap();
+    assert!(few.alerts.iter().all(|alert| alert.raw["id"] == 1));
+    let many = source.read(&body(100)).unwrap();
+    assert_eq!(many.alerts.len(), 100);
+    assert!(
+        many.alerts.iter().all(|alert| alert.raw.as_str().is_some_and(|raw| raw.starts_with("left out")))
+    );
+}

@@ -59,6 +59,12 @@ async fn a_signed_delivery_is_taken_under_either_secret_and_a_forged_one_has_no_
     assert_eq!((&github["counts"]["unauthorized"], &github["counts"]["accepted"]), (&json!(3), &json!(2)));
     let metrics = bot.get("/metrics").await.text();
     assert!(metrics.contains("firstcheck_deliveries_unauthorized_total{source=\"github\"} 3"), "{metrics}");
+    let changes = bot.get("/api/changes").await.json();
+    assert_eq!(
+        changes["changes"].as_array().unwrap().len(),
+        1,
+        "a deployment that fails is a change too: {changes}"
+    );
     // The changes of the same sender need the same signature.
     let unsigned = bot.send("POST", "/changes", &[("x-github-event", "deployment_status")], PUSH).await;
     assert_eq!(unsigned.status, 401);

@@ -49,11 +49,11 @@ mod sns;
 mod suggest;
 pub mod view;
 
-pub use asked::reads_files_of_ours;
 pub use crate::store::{
     ChangeFilter, Figures, Filter, Kept, KeptFilter, RecordedChange, Summary, Tally, Unavailable, Verdict,
 };
 pub use access::random;
+pub use asked::reads_files_of_ours;
 pub use changes::Recorded as RecordedChanges;
 pub use counters::{LIMITS_S, Spans};
 pub use deliveries::{Delivery, Replayed, Shown as ShownDelivery};

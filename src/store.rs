@@ -30,9 +30,9 @@ mod postgres;
 mod rows;
 mod sqlite;
 
-pub use doors::{ChangeFilter, KeptDelivery, KeptFilter, Note, RecordedChange, Tally};
 pub use access::{AUDIT_PAGE, AccessChange};
 pub use backend::{Beside, Store};
+pub use doors::{ChangeFilter, KeptDelivery, KeptFilter, Note, RecordedChange, Tally};
 
 /// How often a replica of a shared store renews its lease and looks for work that nobody does.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -62,7 +62,8 @@ impl App {
         match Told(self.store.clone()).told(&service, repository.as_deref()).await {
             Ok(told) if !told.is_empty() => {
                 let record = told::target(&service, repository.as_deref());
-                profile.releases = Some(ReleaseProfile { record, window: None });
+                profile.releases =
+                    Some(ReleaseProfile { record, repository: None, environment: None, window: None });
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(error, "what was told of changes cannot be looked up"),

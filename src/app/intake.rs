@@ -125,7 +125,7 @@ impl App {
         }
         let key = alert.incident_key_by(&self.rules().group_by);
         self.counters.add("firstcheck_alerts_total", "source=\"by_hand\"", 1);
-        self.open_or_join(&key, vec![alert], once).await
+        Box::pin(self.open_or_join(&key, vec![alert], once)).await
     }
 
     /// Sorts the alerts by where they belong and lets each incident take its own, side by side.
@@ -183,7 +183,11 @@ impl App {
                 id
             }
             Place::Reopen(id, key) => {
-                if self.reopen(&id, &alerts).await? { id } else { self.open_or_join(&key, alerts, None).await? }
+                if self.reopen(&id, &alerts).await? {
+                    id
+                } else {
+                    self.open_or_join(&key, alerts, None).await?
+                }
             }
             Place::Open(key) => self.open_or_join(&key, alerts, None).await?,
             Place::Known(id) => id,
@@ -238,8 +242,8 @@ impl App {
         let _in_order = self.stripe(id).lock().await;
         loop {
             let before = Incident::fold(id.clone(), &self.store.load(id).await?);
-            match self.decide_and_commit(before, &events, None).await {
-                Ok(_) => return Ok(true),
+            match self.decide_and_commit(before, &events, None, None).await {
+                Ok(_) | Err(CommitError::Repeated) => return Ok(true),
                 Err(CommitError::KeyTaken(_)) => return Ok(false),
                 Err(CommitError::Conflict | CommitError::TakenOver) => {}
                 Err(CommitError::Unavailable(error)) => return Err(error),

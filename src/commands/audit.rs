@@ -87,7 +87,13 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
             }
             let word = |key: &str| read[key].as_str().unwrap_or_default();
             let from = read["from"].as_str().map(|from| format!(" from {from}")).unwrap_or_default();
-            super::print_line(&format!("{}  {} ({}{from})  {}", word("at"), word("who"), word("via"), word("action")))?;
+            super::print_line(&format!(
+                "{}  {} ({}{from})  {}",
+                word("at"),
+                word("who"),
+                word("via"),
+                word("action")
+            ))?;
         }
     }
     if json {
@@ -110,7 +116,8 @@ async fn check(place: &Place, head: Option<&str>, json: bool) -> anyhow::Result<
         }
         is_in_it |= page.iter().any(|entry| Some(entry.hash.as_str()) == head);
     };
-    let cut = format!("no entry has the hash {}: the log was cut, or is another one", head.unwrap_or_default());
+    let cut =
+        format!("no entry has the hash {}: the log was cut, or is another one", head.unwrap_or_default());
     let broken = broken.or_else(|| (!is_in_it).then_some(cut));
     if json {
         print_json(&json!({"entries": chain.entries, "head": chain.head, "broken": broken}))?;

@@ -95,7 +95,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Job::Revoke { name } => revoke(place, name).await,
     };
     if matches!(&done, Ok(status) if *status == ExitCode::SUCCESS) && !settings.access.tokens {
-        say(format_args!("note: tokens count for nothing until the configuration says `api: {{tokens: true}}`"));
+        say(format_args!(
+            "note: tokens count for nothing until the configuration says `api: {{tokens: true}}`"
+        ));
     }
     done.or_else(|error| {
         say(format_args!("firstcheck: {error:#}"));
@@ -127,10 +129,14 @@ async fn create(
     let now = clock::now();
     let expires_at = expires.map(|span| now.saturating_add(span).unwrap_or(Timestamp::MAX));
     let token = Token { name: name.clone(), scope, hash: hash(&text), created_at: now, expires_at };
-    let changes =
-        [AccessChange::AddToken(token), AccessChange::Audit(note(format!("token create {name} --scope {scope}")))];
+    let changes = [
+        AccessChange::AddToken(token),
+        AccessChange::Audit(note(format!("token create {name} --scope {scope}"))),
+    ];
     if !Store::change_beside(&beside(place), &changes).await? {
-        say(format_args!("there is a token called `{name}` already; revoke it first, or choose another name"));
+        say(format_args!(
+            "there is a token called `{name}` already; revoke it first, or choose another name"
+        ));
         return Ok(ExitCode::from(WRONG_USAGE));
     }
     super::print_line(&text)?;
@@ -158,7 +164,9 @@ async fn revoke(place: &Place, name: String) -> anyhow::Result<ExitCode> {
         say(format_args!("there is no token called `{name}`"));
         return Ok(ExitCode::from(WRONG_USAGE));
     }
-    say(format_args!("`{name}` counts for nothing any more; sessions that began with it last for at most 12 hours"));
+    say(format_args!(
+        "`{name}` counts for nothing any more; sessions that began with it last for at most 12 hours"
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

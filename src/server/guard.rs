@@ -109,7 +109,12 @@ pub(super) async fn owner(shared: &Shared, shown: &str) -> Result<Option<Princip
 }
 
 /// Who sends this request; `None` when nobody is known by it. What is shown counts before what a cookie says.
-async fn sender(shared: &Shared, from: From, headers: &HeaderMap, uri: &Uri) -> Result<Option<Principal>, Problem> {
+async fn sender(
+    shared: &Shared,
+    from: From,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Option<Principal>, Problem> {
     let access = &shared.doors.access;
     if shared.doors.is_open() {
         if shared.is_loopback && !is_this_machine(host(headers)) {
@@ -145,7 +150,8 @@ pub(super) async fn private(State(shared): State<Shared>, request: Request, next
     let path = parts.uri.path();
     let needed = Scope::needed(parts.method.as_str(), path);
     if principal.scope < needed {
-        let detail = format!("this needs the scope `{needed}`, and {} has `{}`", principal.name, principal.scope);
+        let detail =
+            format!("this needs the scope `{needed}`, and {} has `{}`", principal.name, principal.scope);
         return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     }
     if !parts.method.is_safe() {
@@ -166,7 +172,8 @@ pub(super) async fn private(State(shared): State<Shared>, request: Request, next
 /// The answer to somebody who is not known: people are asked who they are, programs are told what is missing.
 async fn nobody(shared: &Shared, parts: &Parts, body: Body) -> Response {
     let text = |name: HeaderName| parts.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let is_person = text(header::ACCEPT).contains("text/html") && !parts.headers.contains_key(header::AUTHORIZATION);
+    let is_person =
+        text(header::ACCEPT).contains("text/html") && !parts.headers.contains_key(header::AUTHORIZATION);
     if !is_person {
         return unauthorized().into_response();
     }

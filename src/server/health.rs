@@ -148,7 +148,9 @@ fn about(counter: &str) -> &'static str {
         "firstcheck_runbook_reloads_total" => {
             "Times the folder of runbooks had changed and was read again, by what came of it."
         }
-        "firstcheck_audit_entries_total" => "Entries of the audit log since the start, by how people came in.",
+        "firstcheck_audit_entries_total" => {
+            "Entries of the audit log since the start, by how people came in."
+        }
         "firstcheck_alerts_total" => "Alerts understood since the start, by source.",
         "firstcheck_actions_total" => "Tries to perform an action since the start.",
         "firstcheck_checks_total" => "Checks run since the start, by what they found.",

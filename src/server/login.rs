@@ -115,7 +115,8 @@ pub(super) async fn log_in(
     let form = console::form(body).await?;
     let field = |wanted: &str| form.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim());
     let mut page = Page::of(&shared, field("to").unwrap_or_default());
-    let kept = form.iter().filter_map(|(name, value)| Some((name.strip_prefix(KEPT)?.to_owned(), value.clone())));
+    let kept =
+        form.iter().filter_map(|(name, value)| Some((name.strip_prefix(KEPT)?.to_owned(), value.clone())));
     page.kept = kept.take(MAX_KEPT).collect();
     if let Some(seconds) = shared.wait_s(from.address) {
         page.refused = Some(format!("Too many attempts failed. Please wait {seconds} seconds."));
@@ -125,7 +126,8 @@ pub(super) async fn log_in(
     }
     let Some(principal) = guard::owner(&shared, field("token").unwrap_or_default()).await? else {
         shared.failed(from.address);
-        let nobody = Principal { name: "nobody".to_owned(), via: Via::Token, scope: crate::access::Scope::Read };
+        let nobody =
+            Principal { name: "nobody".to_owned(), via: Via::Token, scope: crate::access::Scope::Read };
         shared.app.audit(&nobody, from.told(), "log_in_failed".to_owned()).await?;
         page.refused = Some("This token is not known, or is over.".to_owned());
         return Ok(page.answer(&shared, StatusCode::UNAUTHORIZED));

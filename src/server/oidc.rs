@@ -66,7 +66,9 @@ pub(super) struct Begun {
 /// Why nobody was let in, for the person.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoginError {
-    #[error("the log-in provider cannot be reached or did not answer as one; please try again, or use a token")]
+    #[error(
+        "the log-in provider cannot be reached or did not answer as one; please try again, or use a token"
+    )]
     Provider(String),
     #[error("this log-in was not begun here, or too long ago; please begin again")]
     NotOurs,
@@ -77,7 +79,11 @@ pub(super) enum LoginError {
 }
 
 /// Begins a log-in: where to send the browser, and what to remember.
-pub(super) async fn begin(settings: &Settings, base: &Url, to: String) -> Result<(String, Begun), LoginError> {
+pub(super) async fn begin(
+    settings: &Settings,
+    base: &Url,
+    to: String,
+) -> Result<(String, Begun), LoginError> {
     let http = http()?;
     let client = client(settings, base, &http).await?;
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -122,8 +128,8 @@ pub(super) async fn end(
     // Verified: now every claim may be read, those that OpenID does not name too.
     let claims = claims(&token.to_string())
         .ok_or_else(|| LoginError::NotValid("its claims are not JSON".to_owned()))?;
-    let name = name_of(&claims)
-        .ok_or_else(|| LoginError::NotValid("it does not say who it is about".to_owned()))?;
+    let name =
+        name_of(&claims).ok_or_else(|| LoginError::NotValid("it does not say who it is about".to_owned()))?;
     let scope = settings.roles.scope(&claims).ok_or_else(|| LoginError::NoRole(name.clone()))?;
     Ok(Principal { name, via: Via::Oidc, scope })
 }

@@ -24,36 +24,71 @@ const API: &str = "api";
 
 type Answer = Result<Json<Document>, Problem>;
 
-pub(super) async fn reclassify(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+pub(super) async fn reclassify(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Who(who): Who,
+    body: Body,
+) -> Answer {
     let mut word = Word::read(who, body).await?;
     let bucket = word.text("bucket")?.unwrap_or_default();
     let bucket: Bucket = bucket.parse().map_err(|error: UnknownBucket| unprocessable(error.to_string()))?;
     word.say(&shared, &name, Said::Reclassify(bucket)).await
 }
 
-pub(super) async fn resolve(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+pub(super) async fn resolve(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Who(who): Who,
+    body: Body,
+) -> Answer {
     Word::read(who, body).await?.say(&shared, &name, Said::Resolve).await
 }
 
-pub(super) async fn close(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+pub(super) async fn close(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Who(who): Who,
+    body: Body,
+) -> Answer {
     Word::read(who, body).await?.say(&shared, &name, Said::Close).await
 }
 
-pub(super) async fn reopen(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+pub(super) async fn reopen(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Who(who): Who,
+    body: Body,
+) -> Answer {
     Word::read(who, body).await?.say(&shared, &name, Said::Reopen).await
 }
 
-pub(super) async fn file(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+pub(super) async fn file(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Who(who): Who,
+    body: Body,
+) -> Answer {
     Word::read(who, body).await?.say(&shared, &name, Said::File).await
 }
 
-pub(super) async fn assign(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+pub(super) async fn assign(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Who(who): Who,
+    body: Body,
+) -> Answer {
     let mut word = Word::read(who, body).await?;
     let to = word.text("to")?.ok_or_else(|| unprocessable("`to` says whose the incident is now"))?;
     word.say(&shared, &name, Said::Assign(Person::named(to))).await
 }
 
-pub(super) async fn snooze(State(shared): State<Shared>, Path(name): Path<String>, Who(who): Who, body: Body) -> Answer {
+pub(super) async fn snooze(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Who(who): Who,
+    body: Body,
+) -> Answer {
     let mut word = Word::read(who, body).await?;
     let until = match (word.text("until")?, word.text("for")?) {
         (Some(until), None) => until.parse().map_err(|_| {

@@ -44,8 +44,7 @@ pub(super) const ADD_TOKEN: &str = "INSERT INTO tokens (name, scope, hash, creat
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 pub(super) const REVOKE_TOKEN: &str = "DELETE FROM tokens WHERE name = $1";
 pub(super) const TOKENS: &str = "SELECT name, scope, hash, created_ms, expires_ms FROM tokens ORDER BY name";
-pub(super) const TOKEN: &str =
-    "SELECT name, scope, hash, created_ms, expires_ms FROM tokens WHERE hash = $1";
+pub(super) const TOKEN: &str = "SELECT name, scope, hash, created_ms, expires_ms FROM tokens WHERE hash = $1";
 pub(super) const FORGET_SESSIONS: &str = "DELETE FROM sessions WHERE expires_ms <= $1";
 pub(super) const OPEN_SESSION: &str =
     "INSERT INTO sessions (hash, expires_ms, content) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
@@ -107,10 +106,7 @@ macro_rules! carry_out {
                 sqlx::query(it::REVOKE_TOKEN).bind(name).execute(&mut *connection).await?
             }
             AccessChange::OpenSession { hash, expires_at, content, now } => {
-                sqlx::query(it::FORGET_SESSIONS)
-                    .bind(now.as_millisecond())
-                    .execute(&mut *connection)
-                    .await?;
+                sqlx::query(it::FORGET_SESSIONS).bind(now.as_millisecond()).execute(&mut *connection).await?;
                 sqlx::query(it::OPEN_SESSION)
                     .bind(hash)
                     .bind(expires_at.as_millisecond())

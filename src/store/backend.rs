@@ -10,14 +10,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::alert::silence::Silence;
 use crate::access::Token;
 use crate::access::audit::Entry;
+use crate::alert::silence::Silence;
 use crate::alert::{Alert, IncidentKey};
 use crate::incident::{IncidentId, Recorded};
+use crate::store::access::AccessChange;
 use crate::store::postgres::{Leader, Postgres};
 use crate::store::sqlite::{self, Sqlite};
-use crate::store::access::AccessChange;
 use crate::store::{
     ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Kept, KeptDelivery, KeptFilter, Note,
     OpenError, Pending, RecordedChange, Settled, Sighting, Summary, Tally, Unavailable, doors, rows,

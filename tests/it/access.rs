@@ -51,7 +51,8 @@ fn session(answer: &Answer) -> String {
 }
 
 async fn start(bot: &Bot, headers: &[(&str, &str)]) -> Answer {
-    bot.send("POST", "/api/incidents", headers, &json!({"title": "504s", "service": "shop"}).to_string()).await
+    bot.send("POST", "/api/incidents", headers, &json!({"title": "504s", "service": "shop"}).to_string())
+        .await
 }
 
 #[tokio::test]
@@ -66,7 +67,11 @@ async fn a_token_of_the_store_opens_what_its_scope_says_until_it_is_revoked() {
     assert_eq!(bot.get("/api/incidents").await.status, 401);
     assert_eq!(get("/api/incidents", "Bearer fck_guessed".to_owned()).await, 401);
     assert_eq!(get("/api/incidents", reads.clone()).await, 200);
-    assert_eq!(get("/api/check/dns?target=localhost", reads.clone()).await, 403, "a probe is more than reading");
+    assert_eq!(
+        get("/api/check/dns?target=localhost", reads.clone()).await,
+        403,
+        "a probe is more than reading"
+    );
     let refused = start(&bot, &[("authorization", &reads)]).await;
     assert_eq!(refused.status, 403);
     assert!(refused.text().contains("needs the scope `answer`"), "{}", refused.text());
@@ -175,11 +180,17 @@ async fn a_trusted_proxy_says_who_it_is_and_nobody_else_may() {
     let access = Access { proxy: Some(proxy("loopback")), ..Access::default() };
     let (bot, folder) = guarded(access, None).await;
     assert_eq!(bot.get("/api/incidents").await.status, 401, "the proxy names nobody");
-    let headers =
-        [("x-forwarded-user", "ada"), ("x-forwarded-for", "6.6.6.6, 192.0.2.7"), ("sec-fetch-site", "same-origin")];
+    let headers = [
+        ("x-forwarded-user", "ada"),
+        ("x-forwarded-for", "6.6.6.6, 192.0.2.7"),
+        ("sec-fetch-site", "same-origin"),
+    ];
     assert_eq!(start(&bot, &headers).await.status, 201);
     let entry = audit(&folder).remove(0);
-    assert_eq!((&entry["who"], &entry["via"], &entry["from"]), (&json!("ada"), &json!("proxy"), &json!("192.0.2.7")));
+    assert_eq!(
+        (&entry["who"], &entry["via"], &entry["from"]),
+        (&json!("ada"), &json!("proxy"), &json!("192.0.2.7"))
+    );
     bot.finish().await;
 
     let access = Access { proxy: Some(proxy("10.0.0.0/8")), ..Access::default() };
@@ -222,7 +233,12 @@ async fn somebody_logs_in_at_the_provider() {
     let (bot, folder) = guarded(at_provider(&provider, "sre"), None).await;
     let (cookie, back) = go(&bot, &provider).await;
     let inside = bot.send("GET", &back, &[("cookie", &cookie)], "").await;
-    assert_eq!((inside.status, inside.header("location")), (303, Some("/incidents/abc")), "{}", inside.text());
+    assert_eq!(
+        (inside.status, inside.header("location")),
+        (303, Some("/incidents/abc")),
+        "{}",
+        inside.text()
+    );
     let cookie = session(&inside);
     assert_eq!(bot.send("GET", "/api/incidents", &[("cookie", &cookie)], "").await.status, 200);
     let from_our_page = [("cookie", cookie.as_str()), ("origin", "http://bot.example:8080")];

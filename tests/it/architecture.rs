@@ -10,8 +10,24 @@ use regex::Regex;
 
 /// Pure modules: no async, no clock, no randomness, no I/O.
 const CORE: &[&str] = &[
-    "access", "alert", "bucket", "egress", "evidence", "incident", "outcome", "permission", "picture", "profile", "question",
-    "request", "routing", "runbook", "scenario", "template", "triage", "yaml",
+    "access",
+    "alert",
+    "bucket",
+    "egress",
+    "evidence",
+    "incident",
+    "outcome",
+    "permission",
+    "picture",
+    "profile",
+    "question",
+    "request",
+    "routing",
+    "runbook",
+    "scenario",
+    "template",
+    "triage",
+    "yaml",
 ];
 
 /// What each shell module may name besides the core. `app` introduces the others to each other.

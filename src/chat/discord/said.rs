@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
-use serenity::all::{
-    ChannelId, CreateMessage, GuildId, Member, Message, MessageReference, UserId,
-};
+use serenity::all::{ChannelId, CreateMessage, GuildId, Member, Message, MessageReference, UserId};
 use serenity::http::{LightMethod, Route};
 
 use super::interaction::{self, display};

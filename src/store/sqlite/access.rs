@@ -35,7 +35,8 @@ pub(in crate::store) async fn beside(
         file: file.display().to_string(),
         reason: error.to_string(),
     };
-    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true).busy_timeout(BUSY_TIMEOUT);
+    let options =
+        SqliteConnectOptions::new().filename(file).create_if_missing(true).busy_timeout(BUSY_TIMEOUT);
     let mut connection = options.connect().await.map_err(unusable)?;
     // A bot that uses the file has brought it up to date, and would be in the way of doing it again.
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'audit'")
@@ -45,7 +46,7 @@ pub(in crate::store) async fn beside(
     if tables == 0 {
         migrator().run(&mut connection).await.map_err(|error| unusable(error.into()))?;
     }
-    let changed = async {
+    let carried = async {
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         for change in changes {
             if !carry_out(&mut tx, change).await? {
@@ -55,7 +56,7 @@ pub(in crate::store) async fn beside(
         tx.commit().await?;
         Ok(true)
     };
-    let changed = changed.await.map_err(unusable)?;
+    let done = carried.await.map_err(unusable)?;
     connection.close().await.map_err(unusable)?;
-    Ok(changed)
+    Ok(done)
 }

@@ -9,8 +9,8 @@ use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection};
 use sqlx::{Acquire as _, ConnectOptions as _, Connection as _, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::incident::{Event, Incident, IncidentId, Recorded};
 use super::access::carry_out;
+use crate::incident::{Event, Incident, IncidentId, Recorded};
 use crate::store::access::AccessChange;
 use crate::store::{
     ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Note, Pending, Settled, Summary,

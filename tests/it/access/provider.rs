@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use axum::body::Bytes;
 use axum::http::Request;
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use firstcheck::drill::http_server::{HttpServer, Reply};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
@@ -114,5 +114,8 @@ fn token(seen: &Request<Bytes>, issuer: &str, key: &KeyPair, codes: &Codes, clai
     }
     let header = Header { kid: Some("1".to_owned()), ..Header::new(Algorithm::ES256) };
     let signed = encode(&header, &said, &EncodingKey::from_ec_der(&key.serialize_der())).unwrap();
-    Reply::json(200, &json!({"access_token": "a", "token_type": "bearer", "expires_in": 300, "id_token": signed}))
+    Reply::json(
+        200,
+        &json!({"access_token": "a", "token_type": "bearer", "expires_in": 300, "id_token": signed}),
+    )
 }

@@ -71,7 +71,8 @@ pub(crate) fn signed(body: &Value, seconds: i64) -> Signed {
     let key = EncodingKey::from_ed_der(&bytes(PRIVATE_KEY));
     let signed = crypto::sign(format!("{timestamp}{body}").as_bytes(), &key, Algorithm::EdDSA).unwrap();
     let signature = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, signed).unwrap();
-    let signature = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = |text: String, byte: &u8| format!("{text}{byte:02x}");
+    let signature = signature.iter().fold(String::new(), hex);
     Signed { body, timestamp, signature }
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::form::FormFile;
 use super::{
-    APPLICATION, Attached, BOT, CHANNEL, DIRECT, Discord, Fault, GUILD, INTERACTION_WAITS, Posted, TOKEN, World,
+    APPLICATION, Attached, BOT, CHANNEL, DIRECT, Discord, Fault, GUILD, INTERACTION_WAITS, Posted, TOKEN,
+    World,
 };
 use super::{form, limits, shapes, threads};
 
@@ -369,12 +370,11 @@ fn edit(world: &mut World, channel: u64, id: u64, body: &Value) -> Answer {
 
 /// A direct channel with somebody.
 fn direct(world: &mut World, body: &Value) -> Answer {
-    match body["recipient_id"].as_str().and_then(|id| id.parse::<u64>().ok()) {
-        Some(person) => ok(shapes::direct(person)),
-        None => {
-            world.complaints.push(format!("a direct channel with nobody: {body}"));
-            refused(400, 50035, "Invalid Form Body")
-        }
+    if let Some(person) = body["recipient_id"].as_str().and_then(|id| id.parse::<u64>().ok()) {
+        ok(shapes::direct(person))
+    } else {
+        world.complaints.push(format!("a direct channel with nobody: {body}"));
+        refused(400, 50035, "Invalid Form Body")
     }
 }
 

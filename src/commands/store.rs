@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{NOT_RUN, WRONG_USAGE, parts, print_json, say};
 use crate::config::{Place, Settings};
 use crate::incident::{Incident, IncidentId};
-use crate::store::{Store, Unavailable};
+use crate::store::{OpenError, Store, Unavailable};
 
 const MORE: &str = "\
 Examples:
@@ -132,7 +132,14 @@ async fn restore(settings: &Settings, from: &std::path::Path, replace: bool) -> 
 }
 
 async fn check(place: Place, json: bool) -> anyhow::Result<ExitCode> {
-    let checked = read_all(&parts::look(&place).await?, &place).await?;
+    let checked = match parts::look(&place).await {
+        Ok(store) => read_all(&store, &place).await?,
+        // It is there and is a database, and its first pages cannot be read: that is what was asked.
+        Err(OpenError::Unusable { reason, .. }) if reason.contains("malformed") => {
+            Checked { store: place.to_string(), damage: vec![reason], ..Checked::default() }
+        }
+        Err(error) => return Err(error.into()),
+    };
     if json {
         print_json(&checked)?;
     }

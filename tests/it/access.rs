@@ -85,7 +85,8 @@ async fn a_token_of_the_store_opens_what_its_scope_says_until_it_is_revoked() {
     let revoked = command(&folder, &["token", "revoke", "ada"]);
     assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
     assert_eq!(get("/api/incidents", answers).await, 401, "the running bot knows it at once");
-    assert_eq!(command(&folder, &["token", "revoke", "ada"]).status.code(), Some(2));
+    let unknown = command(&folder, &["token", "revoke", "ada"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", String::from_utf8_lossy(&unknown.stderr));
 
     let said: Vec<String> = audit(&folder)
         .iter()

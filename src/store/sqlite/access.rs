@@ -50,6 +50,7 @@ pub(in crate::store) async fn beside(
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         for change in changes {
             if !carry_out(&mut tx, change).await? {
+                tx.rollback().await?;
                 return Ok(false);
             }
         }
@@ -57,6 +58,7 @@ pub(in crate::store) async fn beside(
         Ok(true)
     };
     let done = carried.await.map_err(unusable)?;
-    connection.close().await.map_err(unusable)?;
+    // What was done is done: a bot that holds the file may keep its log from being tidied up.
+    drop(connection.close().await);
     Ok(done)
 }

@@ -38,7 +38,7 @@ pub(crate) fn me() -> Value {
 
 pub(crate) fn member() -> Value {
     json!({
-        "roles": [ROLE.to_string()], "joined_at": TIME, "deaf": false, "mute": false, "flags": 0, "nick": null, "avatar": null,
+        "roles": [ROLE.to_string()], "joined_at": TIME, "deaf": false, "mute": false, "flags": 0, "nick": null, "avatar": null, "banner": null,
         "pending": false, "premium_since": null, "permissions": "2147483647", "communication_disabled_until": null,
     })
 }

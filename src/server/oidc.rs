@@ -2,7 +2,7 @@
 //!
 //! The provider's description and keys are fetched when somebody logs in, so a rotated key is known at once and a provider that is
 //! down keeps nobody from starting. What an attempt must remember until the browser comes back is given to the caller to keep
-//! ([`Begun`]). The surprise: nothing of the provider's tokens is kept; who it is goes into our own session, and how long that
+//! (`Begun`). The surprise: nothing of the provider's tokens is kept; who it is goes into our own session, and how long that
 //! lasts is ours to say.
 
 use std::fmt;

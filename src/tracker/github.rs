@@ -2,13 +2,13 @@
 //!
 //! GitHub has no idempotency key: a create that ends in a 502, a time-out or a cut connection may have happened. So nothing is
 //! created before the incident's marker has been looked for among all issues, open and closed, by *list* (search lags by
-//! minutes); that it is about to happen is recorded by the caller first ([`GitHub::create`]); and where a creation was begun and nobody
+//! minutes); that it is about to happen is recorded by the caller first (`GitHub::create`); and where a creation was begun and nobody
 //! knows its end, none is begun again before the list had time to catch up ([`Settings::list_lag`]). octocrab's own retries, which
 //! repeat POSTs, are not compiled in. Only our marked section of a body is rewritten, and labels that are not ours stay. What
 //! surprises: labels are dropped in silence for accounts without push access; that is noticed and said.
 //!
 //! # Why there is no fence at GitHub itself
-//! Two replicas cannot both win the record that precedes a creation, and whoever won sends its request within [`FENCE`] of it or
+//! Two replicas cannot both win the record that precedes a creation, and whoever won sends its request within `FENCE` of it or
 //! not at all. Together with the time-out of a request this bounds when a creation can still happen; [`Settings::list_lag`] is
 //! longer, so whoever comes later sees it.
 

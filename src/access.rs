@@ -26,7 +26,7 @@ pub enum Scope {
     Read,
     /// What a person on call does: answer, start, check, reclassify, snooze, close, silence.
     Answer,
-    /// Also replay deliveries and read the audit log.
+    /// Also replay deliveries.
     Admin,
 }
 
@@ -47,16 +47,12 @@ impl Scope {
     /// What a request needs, by its method and its path.
     #[must_use]
     pub fn needed(method: &str, path: &str) -> Self {
-        if path.starts_with("/api/audit") || path.starts_with("/api/tokens") {
-            return Self::Admin;
-        }
-        let is_safe = matches!(method, "GET" | "HEAD" | "OPTIONS");
-        let is_probe = path.starts_with("/api/check/");
-        let replays = path.ends_with("/replay");
-        match (is_safe, is_probe || !is_safe) {
-            (false, _) if replays => Self::Admin,
-            (_, true) => Self::Answer,
-            _ => Self::Read,
+        if matches!(method, "GET" | "HEAD" | "OPTIONS") {
+            if path.starts_with("/api/check/") { Self::Answer } else { Self::Read }
+        } else if path.ends_with("/replay") {
+            Self::Admin
+        } else {
+            Self::Answer
         }
     }
 }
@@ -90,8 +86,6 @@ pub enum Via {
     Oidc,
     /// A trusted proxy said so.
     Proxy,
-    /// A member of the chat.
-    Chat,
     /// Whoever runs commands on the bot's machine.
     CommandLine,
 }
@@ -106,7 +100,6 @@ impl Via {
             Self::TokenSession => "token_session",
             Self::Oidc => "oidc",
             Self::Proxy => "proxy",
-            Self::Chat => "chat",
             Self::CommandLine => "command_line",
         }
     }
@@ -135,7 +128,7 @@ impl Principal {
     #[must_use]
     pub fn by<'a>(&'a self, named: Option<&'a str>, door: &'a str) -> &'a str {
         match self.via {
-            Via::Oidc | Via::Proxy | Via::Chat => &self.name,
+            Via::Oidc | Via::Proxy => &self.name,
             Via::Token | Via::TokenSession | Via::CommandLine => named.unwrap_or(&self.name),
             Via::Loopback => named.unwrap_or(door),
         }

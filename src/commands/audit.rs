@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{NOT_RUN, WRONG_USAGE, parts, print_json, say};
+use super::{NOT_RUN, parts, print_json, say};
 use crate::access::audit::{Chain, verify};
-use crate::config::{Place, Settings};
+use crate::config::Place;
 
 const MORE: &str = "\
 Examples:
@@ -55,12 +55,9 @@ enum Job {
 /// # Errors
 /// When standard output cannot be written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = match Settings::load(args.config.as_deref()) {
+    let settings = match parts::settings(args.config.as_deref()) {
         Ok(settings) => settings,
-        Err(problem) => {
-            say(format_args!("{problem}"));
-            return Ok(ExitCode::from(WRONG_USAGE));
-        }
+        Err(status) => return Ok(status),
     };
     let done = match args.job {
         Job::List { json } => list(&settings.store.place, json).await,

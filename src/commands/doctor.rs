@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
 use super::serve::discord_config;
-use super::{WRONG_USAGE, parts, print_json, say};
+use super::{parts, print_json, say};
 use crate::chat::discord::{Discord, Seen};
 use crate::checks::{self, Environment, With};
 use crate::clock;
@@ -89,12 +89,9 @@ impl Finding {
 /// # Errors
 /// When standard output cannot be written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = match Settings::load(args.config.as_deref()) {
+    let settings = match parts::settings(args.config.as_deref()) {
         Ok(settings) => settings,
-        Err(problem) => {
-            say(format_args!("{problem}"));
-            return Ok(ExitCode::from(WRONG_USAGE));
-        }
+        Err(status) => return Ok(status),
     };
     let mut findings = vec![knowledge(&settings)];
     let (store, chat, tracker, resolvers) = futures_util::future::join4(

@@ -1,10 +1,12 @@
 //! From checked settings to the parts of a running bot: what `serve`, `triage` and `doctor` build alike.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::{WRONG_USAGE, say};
 use crate::checks::{self, BadAuthorities, Budget, Catalogues, Environment, GitHubAccess};
 use crate::config::{self, GitHubCredential, Settings};
 use crate::egress::Policy;
@@ -26,6 +28,17 @@ pub(super) enum Broken {
     /// A template that does not compile, or that replaces nothing.
     #[error(transparent)]
     Template(#[from] TemplateError),
+}
+
+/// The settings; what is wrong with them is said, and the status to end with given.
+///
+/// # Errors
+/// The status of wrong configuration.
+pub(super) fn settings(file: Option<&Path>) -> Result<Settings, ExitCode> {
+    Settings::load(file).map_err(|problem| {
+        say(format_args!("{problem}"));
+        ExitCode::from(WRONG_USAGE)
+    })
 }
 
 /// What triage knows: the shipped runbooks with the user's own.

@@ -44,12 +44,9 @@ pub struct Args {
 /// # Errors
 /// When the store cannot be read, and when there is no such incident or its triage goes on.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = match Settings::load(args.config.as_deref()) {
+    let settings = match parts::settings(args.config.as_deref()) {
         Ok(settings) => settings,
-        Err(problem) => {
-            say(format_args!("{problem}"));
-            return Ok(ExitCode::from(WRONG_USAGE));
-        }
+        Err(status) => return Ok(status),
     };
     let knowledge = match parts::knowledge(&settings) {
         Ok(knowledge) => knowledge,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{NOT_RUN, WRONG_USAGE, parts, print_json, say};
+use super::{NOT_RUN, parts, print_json, say};
 use crate::config::{Place, Settings};
 use crate::incident::{Incident, IncidentId};
 use crate::store::{OpenError, Store, Unavailable};
@@ -81,12 +81,9 @@ struct Checked {
 /// # Errors
 /// When standard output cannot be written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = match Settings::load(args.config.as_deref()) {
+    let settings = match parts::settings(args.config.as_deref()) {
         Ok(settings) => settings,
-        Err(problem) => {
-            say(format_args!("{problem}"));
-            return Ok(ExitCode::from(WRONG_USAGE));
-        }
+        Err(status) => return Ok(status),
     };
     let done = match args.job {
         Job::Backup { to } => backup(&settings, &to).await,

@@ -14,7 +14,7 @@ use crate::access::audit::Note;
 use crate::access::{Scope, Token, Via, hash, token_text};
 use crate::app::random;
 use crate::clock;
-use crate::config::{Place, Settings};
+use crate::config::Place;
 use crate::store::{AccessChange, Beside, Store};
 
 const MORE: &str = "\
@@ -45,7 +45,7 @@ enum Job {
     Create {
         /// What it is called in the audit log.
         name: String,
-        /// read: see; answer: also answer, start, check, close; admin: also replay deliveries and read the audit log.
+        /// read: see; answer: also answer, start, check, close; admin: also replay deliveries.
         #[arg(long, value_name = "SCOPE")]
         scope: Scope,
         /// For how long it counts, such as 90d or 12h; without it until it is revoked.
@@ -81,12 +81,9 @@ fn span(text: &str) -> Result<SignedDuration, String> {
 /// # Errors
 /// When standard output cannot be written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = match Settings::load(args.config.as_deref()) {
+    let settings = match parts::settings(args.config.as_deref()) {
         Ok(settings) => settings,
-        Err(problem) => {
-            say(format_args!("{problem}"));
-            return Ok(ExitCode::from(WRONG_USAGE));
-        }
+        Err(status) => return Ok(status),
     };
     let place = &settings.store.place;
     let done = match args.job {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use serenity::all::{ApplicationId, ChannelId, GuildId, Permissions as Rights};
 use serenity::http::{LightMethod, Route};
 
@@ -120,8 +120,7 @@ impl Session {
         let mut missing: Vec<&str> =
             NEEDED.iter().filter(|(right, _)| !rights.contains(*right)).map(|(_, name)| *name).collect();
         // Whatever the lists say: "is typing" is refused to whoever may not post, and gone in ten seconds.
-        let tried =
-            self.wire.tell(LightMethod::Post, Route::ChannelTyping { channel_id: id }, &json!({})).await;
+        let tried = self.wire.knock(LightMethod::Post, Route::ChannelTyping { channel_id: id }).await;
         if tried.is_err() && missing.is_empty() {
             missing.push("Send Messages");
         }

@@ -123,6 +123,11 @@ impl Wire {
         self.send(route, method, None, Some(body)).await.map(drop)
     }
 
+    /// Sends a request that takes no document and whose answer is empty.
+    pub(super) async fn knock(&self, method: LightMethod, route: Route<'_>) -> Result<(), Failure> {
+        self.send(route, method, None, None).await.map(drop)
+    }
+
     /// A message with files was forbidden in this channel; one without may not be.
     pub(super) fn believe_in(&self, channel: ChannelId) {
         self.gate.forgive(LightMethod::Post, Route::ChannelMessages { channel_id: channel });

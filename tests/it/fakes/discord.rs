@@ -299,21 +299,24 @@ impl Discord {
         self.interact(2, channel, &data, None)
     }
 
-    fn interact(&self, kind: u8, channel: u64, data: &Value, message: Option<Value>) -> u64 {
-        let (id, token) = {
-            let mut world = self.world();
-            let id = world.fresh_id();
-            let token = format!("interaction-token-{id}");
-            let interaction = Interaction {
-                token: token.clone(),
-                begun: Instant::now(),
-                callback: None,
-                original: None,
-                followups: Vec::new(),
-            };
-            world.interactions.insert(id, interaction);
-            (id, token)
+    /// A new interaction that nobody has acknowledged: its id and its token.
+    fn begin_interaction(&self) -> (u64, String) {
+        let mut world = self.world();
+        let id = world.fresh_id();
+        let token = format!("interaction-token-{id}");
+        let interaction = Interaction {
+            token: token.clone(),
+            begun: Instant::now(),
+            callback: None,
+            original: None,
+            followups: Vec::new(),
         };
+        world.interactions.insert(id, interaction);
+        (id, token)
+    }
+
+    fn interact(&self, kind: u8, channel: u64, data: &Value, message: Option<Value>) -> u64 {
+        let (id, token) = self.begin_interaction();
         self.dispatch("INTERACTION_CREATE", &shapes::interaction(id, &token, kind, channel, data, message));
         id
     }

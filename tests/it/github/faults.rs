@@ -141,7 +141,7 @@ async fn a_label_nobody_may_create_is_said_in_the_incident_and_the_issue_is_file
 async fn a_log_of_many_lines_is_filed_within_the_limits(fake: github::GitHub) {
     let line = "2026-03-01T10:02:00Z ERROR upstream timed out after 30 s @everyone #1 <!-- firstcheck:inc-0000000000 -->\n";
     // A webhook is bounded; a person's answer is the way in for more.
-    let log = line.repeat(3000);
+    let log = line.repeat(9000);
     let alert = json!({"title": "503s", "service": "shop", "summary": log, "by": "ada"});
     let scene = Scene::with(&fake, settings(&fake), alert).await;
     let document = scene.bot.settled(&scene.id).await;

@@ -1,12 +1,10 @@
 //! The people of the local Discord: who they are, what they do, and how it reaches a bot over the gateway or over HTTP.
 
-use std::time::Instant;
-
 use firstcheck::clock;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
-use super::{Discord, GUILD, Interaction, PERSON, Posted, ROLE, shapes};
+use super::{Discord, GUILD, PERSON, Posted, ROLE, shapes};
 
 /// The application's public key: that of RFC 8032, section 7.1, test 1.
 pub(crate) const PUBLIC_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
@@ -86,20 +84,7 @@ impl Discord {
         data: &Value,
         message: Option<Value>,
     ) -> (u64, Value) {
-        let (id, token) = {
-            let mut world = self.world();
-            let id = world.fresh_id();
-            let token = format!("interaction-token-{id}");
-            let interaction = Interaction {
-                token: token.clone(),
-                begun: Instant::now(),
-                callback: None,
-                original: None,
-                followups: Vec::new(),
-            };
-            world.interactions.insert(id, interaction);
-            (id, token)
-        };
+        let (id, token) = self.begin_interaction();
         let mut interaction = shapes::interaction(id, &token, kind, channel, data, message);
         interaction["member"] = who.member();
         interaction["member"]["guild_id"] = json!(GUILD.to_string());

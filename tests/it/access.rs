@@ -22,7 +22,8 @@ async fn guarded(access: Access, api_token: Option<&str>) -> (Bot, Folder) {
     (Bot::start(setup).await, folder)
 }
 
-/// Runs a command beside the bot, on the bot's own store.
+/// Runs a command beside the bot, on the bot's own store. It blocks the story's thread and must not block the bot's, which may be in the
+/// middle of a transaction: so these stories have threads to spare.
 fn command(folder: &Folder, args: &[&str]) -> Output {
     let file = folder.0.join("firstcheck.yaml");
     std::fs::write(&file, "store: firstcheck.db\napi: {tokens: true}\n").unwrap();
@@ -55,7 +56,7 @@ async fn start(bot: &Bot, headers: &[(&str, &str)]) -> Answer {
         .await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_the_store_opens_what_its_scope_says_until_it_is_revoked() {
     let (bot, folder) = guarded(Access { tokens: true, ..Access::default() }, None).await;
     let reads = format!("Bearer {}", token(&folder, "grafana", "read"));
@@ -78,7 +79,12 @@ async fn a_token_of_the_store_opens_what_its_scope_says_until_it_is_revoked() {
     assert_eq!(start(&bot, &[("authorization", &answers)]).await.status, 201);
 
     let again = command(&folder, &["token", "create", "ada", "--scope", "admin"]);
-    assert_eq!(again.status.code(), Some(2), "a name is given once");
+    assert_eq!(
+        again.status.code(),
+        Some(2),
+        "a name is given once: {}",
+        String::from_utf8_lossy(&again.stderr)
+    );
     let listed = command(&folder, &["token", "list", "--json"]);
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains("\"ada\"") && !listed.contains("hash"), "{listed}");
@@ -104,7 +110,7 @@ async fn a_token_of_the_store_opens_what_its_scope_says_until_it_is_revoked() {
     bot.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_browser_logs_in_with_a_token_works_and_logs_out() {
     let (bot, folder) = guarded(Access { tokens: true, ..Access::default() }, None).await;
     let secret = token(&folder, "ada", "answer");
@@ -137,7 +143,7 @@ async fn a_browser_logs_in_with_a_token_works_and_logs_out() {
     bot.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_typed_into_a_form_outlives_its_session() {
     let (bot, _folder) = guarded(Access::default(), Some("s3cret")).await;
     let typed = "question=endpoint_scope&words=only+%3Cb%3Eorders%3C%2Fb%3E";
@@ -157,7 +163,7 @@ async fn what_was_typed_into_a_form_outlives_its_session() {
     bot.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down_and_does_not_keep_the_rightful_token_out() {
     let (bot, _folder) = guarded(Access::default(), Some("s3cret")).await;
     for _ in 0..firstcheck::access::Attempts::OF_ONE {
@@ -171,7 +177,7 @@ async fn guessing_is_slowed_down_and_does_not_keep_the_rightful_token_out() {
     bot.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_proxy_says_who_it_is_and_nobody_else_may() {
     let proxy = |from: &str| Proxy {
         header: "x-forwarded-user".to_owned(),
@@ -228,7 +234,7 @@ async fn go(bot: &Bot, provider: &Provider) -> (String, String) {
     (cookie, provider.authorize(sent.header("location").unwrap()))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_logs_in_at_the_provider() {
     let provider = Provider::start(json!({"groups": ["sre"]})).await;
     let (bot, folder) = guarded(at_provider(&provider, "sre"), None).await;
@@ -249,7 +255,7 @@ async fn somebody_logs_in_at_the_provider() {
     bot.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_in_that_was_not_begun_here_or_was_used_already_is_refused() {
     let provider = Provider::start(json!({"groups": ["sre"]})).await;
     let (bot, _folder) = guarded(at_provider(&provider, "sre"), None).await;
@@ -263,7 +269,7 @@ async fn a_log_in_that_was_not_begun_here_or_was_used_already_is_refused() {
     bot.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_does_not_hold_and_a_person_without_a_role_are_refused_with_the_reason() {
     for (claims, admin, expected) in [
         (json!({"groups": ["sales"]}), "sre", "may not come in"),
@@ -283,7 +289,7 @@ async fn a_token_that_does_not_hold_and_a_person_without_a_role_are_refused_with
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_down_is_said_and_leaves_tokens_working() {
     let provider = Provider::start(json!({})).await;
     let mut access = at_provider(&provider, "sre");
@@ -296,7 +302,7 @@ async fn a_provider_that_is_down_is_said_and_leaves_tokens_working() {
     bot.finish().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_touched_is_found_out() {
     let (bot, folder) = guarded(Access::default(), None).await;
     for _ in 0..3 {

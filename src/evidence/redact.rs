@@ -5,6 +5,7 @@
 //! twice is redacting once. What surprises: a host name, a path, a status, a time, a trace id must survive, since an evidence
 //! pack that is all stars helps nobody; the tests hold both directions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -14,14 +15,20 @@ use serde_json::Value;
 use crate::evidence::shape;
 use crate::incident::Incident;
 
+mod commands;
 mod detect;
 mod document;
 mod encoded;
+mod looks;
+mod markup;
 mod named;
 mod names;
 mod personal;
+mod prose;
 mod structure;
 mod target;
+mod urls;
+mod view;
 mod walk;
 
 /// Passes of the scanner until nothing more is found. Two do nearly always: the second sees what the first one's shapes laid
@@ -56,23 +63,33 @@ impl Gate {
     /// Free text, without the secrets in it.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for _ in 0..PASSES {
-            let spans = detect::find(&text);
+        let mut spans = detect::find(text);
+        let mut text = Cow::Borrowed(text);
+        for _ in 1..PASSES {
             if spans.is_empty() {
-                break;
+                return text.into_owned();
             }
-            let mut out = String::with_capacity(text.len());
-            let mut at = 0;
-            for span in spans {
-                out.push_str(&text[at..span.start]);
-                out.push_str(&self.mark(span.kind, &text[span.start..span.end]));
-                at = span.end;
-            }
-            out.push_str(&text[at..]);
-            text = out;
+            let (redacted, marks) = self.replace(&text, &spans);
+            spans = again(&redacted, &marks);
+            text = Cow::Owned(redacted);
         }
-        withhold(&text).0
+        if spans.is_empty() { text.into_owned() } else { withhold(&text).0 }
+    }
+
+    /// The text with a shape for each span, and where the shapes stand.
+    fn replace(&self, text: &str, spans: &[detect::Span]) -> (String, Vec<(usize, usize)>) {
+        let mut out = String::with_capacity(text.len() + spans.len() * 8);
+        let mut marks = Vec::with_capacity(spans.len());
+        let mut at = 0;
+        for span in spans {
+            out.push_str(&text[at..span.start]);
+            let start = out.len();
+            out.push_str(&self.mark(span.kind, &text[span.start..span.end]));
+            marks.push((start, out.len()));
+            at = span.end;
+        }
+        out.push_str(&text[at..]);
+        (out, marks)
     }
 
     /// A JSON document: known-safe fields keep their values, everything else becomes its shape.
@@ -133,6 +150,47 @@ impl Gate {
     }
 }
 
+/// What is seen now around the shapes that were just set: in their lines and the ones beside. The rest is as it was.
+fn again(text: &str, marks: &[(usize, usize)]) -> Vec<detect::Span> {
+    let mut spans = Vec::new();
+    let mut window: Option<(usize, usize)> = None;
+    for (start, end) in marks {
+        let (start, end) = (line_start(text, *start), line_end(text, *end));
+        window = match window {
+            Some((first, last)) if start <= last => Some((first, end.max(last))),
+            before => {
+                spans.extend(before.into_iter().flat_map(|it| seen(text, it)));
+                Some((start, end))
+            }
+        };
+    }
+    spans.extend(window.into_iter().flat_map(|it| seen(text, it)));
+    spans
+}
+
+fn seen(text: &str, (start, end): (usize, usize)) -> Vec<detect::Span> {
+    let mut spans = detect::find(&text[start..end]);
+    for span in &mut spans {
+        span.start += start;
+        span.end += start;
+    }
+    spans
+}
+
+/// How far a shape may change what stands beside it, in bytes.
+const REACH: usize = 2048;
+
+fn line_start(text: &str, at: usize) -> usize {
+    let from = text.floor_char_boundary(at.saturating_sub(REACH));
+    let mut lines = text[from..at].rmatch_indices('\n');
+    lines.nth(1).map_or(from, |(line, _)| from + line + 1)
+}
+
+fn line_end(text: &str, at: usize) -> usize {
+    let to = text.ceil_char_boundary(at.saturating_add(REACH).min(text.len()));
+    text[at..to].match_indices('\n').nth(1).map_or(to, |(line, _)| at + line)
+}
+
 /// Whether the whole text is one shape.
 fn is_mark(text: &str) -> bool {
     shape::MARK.find(text).is_some_and(|mark| mark.start() == 0 && mark.end() == text.len())
@@ -154,7 +212,7 @@ pub fn withhold(text: &str) -> (String, Vec<Leak>) {
     let mut at = 0;
     for leak in &leaks {
         out.push_str(&text[at..leak.start]);
-        out.push_str("(withheld)");
+        out.push_str(detect::WITHHELD);
         at = leak.end;
     }
     out.push_str(&text[at..]);
@@ -167,5 +225,7 @@ pub fn incident(incident: &Incident, gate: &Gate) -> Incident {
     walk::incident(incident, gate)
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

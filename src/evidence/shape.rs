@@ -17,6 +17,31 @@ pub(super) static MARK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\\?\[[a-z][a-z0-9-]{1,23}:[0-9]{1,5}\\?~[0-9a-f]{8}\\?\]").expect("a constant pattern")
 });
 
+/// How long the shape is that begins with this text's first byte, a `[`; Markdown's back-slashes count.
+pub(super) fn mark_length(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let run = |from: usize, most: usize, test: fn(&u8) -> bool| {
+        bytes.get(from..)?.iter().take(most).position(|b| !test(b)).or(Some(most)).map(|length| from + length)
+    };
+    let slash = |at: usize| at + usize::from(bytes.get(at) == Some(&b'\\'));
+    let is = |at: usize, byte: u8| bytes.get(at) == Some(&byte);
+    if !is(0, b'[') || !bytes.get(1)?.is_ascii_lowercase() {
+        return None;
+    }
+    let kind = run(1, 24, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')?;
+    if kind < 3 || !is(kind, b':') {
+        return None;
+    }
+    let class = run(kind + 1, 5, u8::is_ascii_digit)?;
+    let tilde = slash(class);
+    if class == kind + 1 || !is(tilde, b'~') {
+        return None;
+    }
+    let token = run(tilde + 1, 8, |b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))?;
+    let close = slash(token);
+    (token == tilde + 9 && is(close, b']')).then_some(close + 1)
+}
+
 /// The mark of this value.
 pub(super) fn mark(key: &[u8; 32], kind: &str, value: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");

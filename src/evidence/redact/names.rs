@@ -3,7 +3,7 @@
 //! The first two lists are allow-lists: a name that is on neither is unsafe by default. The third only matters in free text,
 //! where there is no structure to allow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use crate::outcome::Outcome;
@@ -40,7 +40,7 @@ const HEADERS: &str = "\
     x-frame-options x-github-api-version x-github-request-id x-http-method-override x-ms-request-id \
     x-nf-request-id x-powered-by x-proxy-cache x-request-id x-requestid x-runtime x-served-by x-timer \
     x-trace-id x-varnish x-vercel-error x-vercel-id fly-request-id cf-ray cf-cache-status cf-mitigated \
-    x-upstream x-datadog-trace-id x-error-code x-api-version api-version";
+    x-upstream x-amz-date content-security-policy x-datadog-trace-id x-error-code x-api-version api-version";
 /// Header families by prefix.
 const HEADER_FAMILIES: &str = "\
     access-control- ratelimit x-ratelimit x-rate-limit x-b3- x-cache x-envoy- x-kong- sec-fetch- \
@@ -72,7 +72,7 @@ const FIELDS: &str = "\
     exception exp expected expires finding fingerprint flag function group host hostname http_version \
     iat image impact incident indicator instance iss issuer job kid kind label latency latency_ms level \
     limit limiter line logger max mean message method metric mime_type min mode monitor namespace nbf \
-    node not_after not_before observed operation origin outcome path percent phase platform pod policy \
+    node not_after not_before observed openapi operation operation_id origin outcome path percent phase platform pod policy \
     port priority probability product protocol rate ratio reason receive region release remaining \
     replica request_id resets_in result retries retry_after route rule runtime scope sdk send serial \
     server service severity sha size source span_id ssl stage start started_at started_date_time state \
@@ -93,10 +93,10 @@ const PERSONAL: &str = "\
 
 /// What of this field's value may be shown.
 pub(super) fn field(name: &str) -> Showing {
-    let words = words(name);
-    if secret_words(&words) {
+    if is_secret(name) {
         return Showing::Shape;
     }
+    let words = words(name);
     let tail = |list: &str| {
         let joined = words.join("_");
         let last = words.len().saturating_sub(1);
@@ -128,50 +128,140 @@ pub(super) fn query(name: &str) -> bool {
     lists(SAFE, &name.to_ascii_lowercase())
 }
 
-/// Single words that make a name secret.
+/// Single words that make a name secret, in the languages of those who write logs.
 const SECRET_WORDS: &str = "\
     apikey appkey assertion auth authorization authkey authtoken accesskey accesstoken bearer \
-    clientsecret connectionstring cookie cookies credential credentials csrf cvc cvv hmac jsessionid jwt \
-    otp pass passcode passphrase passwd password passwords phpsessid pin privatekey psk pw pwd \
-    refreshtoken samlresponse secret secretkey secrets session sessionid sid sig signature ssn token \
-    totp webhook xsrf dsn";
+    clientsecret connectionstring cookie cookies credential credentials csrf cvc cvc2 cvv cvv2 hmac jsessionid jwt \
+    otp pass passcode passphrase passwd password passwords phpsessid pin privatekey psk pw pwd pswd pword passw \
+    refreshtoken samlresponse secret secretkey secrets session sessionid sess sid sig signature ssn token \
+    totp webhook xsrf dsn cred creds userpassword rootpw bindpw presharedkey encryptionkey signingkey mfa \
+    requirepass masterauth salt pepper cnonce authtok idtoken idtokenhint jwks2 sastoken accountkey sharedkey \
+    sharedaccesskey privatekeyid keyphrase mnemonic seedphrase iban pan cardnumber creditcard ccnumber birthdate birthday dob surname firstname lastname fullname csc passport taxid nino \
+    passwort kennwort geheim geheimnis losung losungswort passe senha contraseña contrasena clave hasło haslo wachtwoord lösenord losenord \
+    passord adgangskode salasana heslo jelszó jelszo parola şifre sifre пароль парол секрет パスワード 暗証番号 密码 密碼 口令 비밀번호";
 /// Two words in a row that make a name secret.
 const SECRET_PAIRS: &str = "\
-    access_key account_key api_key app_key auth_key client_key encryption_key license_key master_key \
-    private_key secret_key shared_key signing_key storage_key subscription_key functions_key \
-    connection_string service_key pass_word card_number account_number security_code routing_number \
-    ingest_key integration_key routing_key write_key read_key deploy_key ssh_key host_key session_key";
+    access_key account_key api_key app_key auth_key client_key encryption_key license_key licence_key master_key \
+    private_key secret_key shared_key signing_key storage_key subscription_key functions_key admin_key \
+    connection_string service_key pass_word pass_phrase pass_code card_number account_number security_code routing_number \
+    ingest_key integration_key routing_key write_key read_key deploy_key ssh_key host_key session_key root_key \
+    preshared_key pre_shared tax_id passport_no passport_number social_security birth_date date_birth auth_tag \
+    fastly_key cookie_key crypt_key cipher_key aes_key hash_key server_key webhook_key webhook_url signing_secret \
+    code_verifier device_code user_code recovery_code backup_code verification_code otp_code invite_code \
+    first_name last_name full_name date_of of_birth birth_name license_code activation_key product_key tls_key ssl_key pem_key rsa_key key_material";
 /// Last words that make a name harmless again: `token_type`, `password_file`, `session_count`.
 const HARMLESS_ENDS: &str = "\
     age alg algorithm at audience bytes check class count enabled endpoint env expires expired expiry \
     failures file format header in issuer kind left length limit method missing mode ms name offered \
     outcome page policy present provider ref remaining required rotation scheme scope seconds server \
-    service size state status timeout ttl type uri url used valid version error errors failed";
+    service size state status timeout ttl type uri url used valid version error errors failed path hint \
+    expiration duration attempts retries rounds cost store max min tokens names last reset encoder validator \
+    address host port user username region fingerprint usage budget cache handler manager \
+    rs java py go js ts tsx jsx rb php kt cs cpp c h yml yaml json xml toml txt md sh sql log conf html css scala swift";
+/// Words that make a name harmless wherever they stand: `public_key`, `max_password_length`.
+const HARMLESS_ANYWHERE: &str = "\
+    public";
+
+/// The words of a constant list.
+fn set(list: &'static str) -> HashSet<&'static str> {
+    list.split_ascii_whitespace().collect()
+}
+
+static SECRETS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| set(SECRET_WORDS));
+static PAIRS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| set(SECRET_PAIRS));
+static ENDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| set(HARMLESS_ENDS));
 
 /// Whether a value of this name is secret whatever it looks like.
 pub(super) fn is_secret(name: &str) -> bool {
-    secret_words(&words(name))
+    // Most names have none of the letters that the secret ones begin with; the rest is looked up.
+    if name.is_ascii() && name.len() <= 64 {
+        let mut buffer = [0_u8; 128];
+        let length = spaced(name.as_bytes(), &mut buffer);
+        let Ok(text) = std::str::from_utf8(&buffer[..length]) else { return false };
+        let mut words = [""; 64];
+        let mut count = 0;
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            words[count] = word;
+            count += 1;
+        }
+        return secret_words(&words[..count]);
+    }
+    let words = words(name);
+    secret_words(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// An ASCII name in lower case with a blank between its words; gives its length.
+fn spaced(name: &[u8], buffer: &mut [u8; 128]) -> usize {
+    let mut length = 0;
+    let mut before = b'_';
+    for (place, byte) in name.iter().enumerate() {
+        if byte.is_ascii_alphanumeric() {
+            let next = name.get(place + 1);
+            let hump = byte.is_ascii_uppercase()
+                && (before.is_ascii_lowercase()
+                    || (before.is_ascii_uppercase() && next.is_some_and(u8::is_ascii_lowercase)));
+            if hump {
+                buffer[length] = b' ';
+                length += 1;
+            }
+            buffer[length] = byte.to_ascii_lowercase();
+        } else {
+            buffer[length] = b' ';
+        }
+        length += 1;
+        before = *byte;
+    }
+    length
+}
+
+/// The last word of a name, in lower case.
+pub(super) fn last_word(name: &str) -> String {
+    words(name).pop().unwrap_or_default()
 }
 
 /// Whether the name is that of a password or key itself: then a plain word may well be the secret.
 pub(super) fn is_strong(name: &str) -> bool {
     let words = words(name);
     words.iter().any(|word| {
-        lists("password passwd pwd passphrase passcode secret clientsecret apikey privatekey", word)
+        lists(
+            "password passwd pwd passphrase passcode secret clientsecret apikey privatekey passwords pin credentials passwort kennwort \
+             contraseña senha hasło wachtwoord пароль passe clave pw pass phrase cvc cvv cvc2 cvv2 csc otp userpassword requirepass パスワード 密码",
+            word,
+        )
     }) || words.windows(2).any(|pair| pair[1] == "key")
 }
 
-fn secret_words(words: &[String]) -> bool {
+/// `pgpassword`, `dbpasswd`, `oauthtoken`: written together.
+fn ends_secretly(word: &str) -> bool {
+    word.len() > 6
+        && ["password", "passwd", "passphrase", "secret", "token", "apikey", "passwort"]
+            .iter()
+            .any(|it| word.ends_with(it))
+}
+
+fn secret_words(words: &[&str]) -> bool {
     let Some(last) = words.last() else { return false };
-    if words.len() > 1 && lists(HARMLESS_ENDS, last) {
+    let secret = words.iter().any(|word| SECRETS.contains(word) || ends_secretly(word))
+        || words.windows(2).any(|pair| {
+            let mut joined = [0_u8; 64];
+            let length = pair[0].len() + 1 + pair[1].len();
+            if length > joined.len() {
+                return false;
+            }
+            joined[..pair[0].len()].copy_from_slice(pair[0].as_bytes());
+            joined[pair[0].len()] = b'_';
+            joined[pair[0].len() + 1..length].copy_from_slice(pair[1].as_bytes());
+            std::str::from_utf8(&joined[..length]).is_ok_and(|joined| PAIRS.contains(joined))
+        });
+    if !secret
+        || (words.len() > 1 && ENDS.contains(last))
+        || words.iter().any(|word| lists(HARMLESS_ANYWHERE, word))
+    {
         return false;
     }
     // An id of a key or a token is its name, that of a session is the session.
-    if last == "id" && !words.iter().any(|word| word == "session" || word == "sess") {
-        return false;
-    }
-    words.iter().any(|word| lists(SECRET_WORDS, word))
-        || words.windows(2).any(|pair| lists(SECRET_PAIRS, &pair.join("_")))
+    *last != "id"
+        || words.iter().any(|word| matches!(*word, "session" | "sess" | "sessionid" | "tax" | "private"))
 }
 
 /// A name as lower-case words: `X-Api-Key`, `apiKey`, `API_KEY` and `api.key` are all `api key`.
@@ -204,7 +294,19 @@ const PLAIN_WORDS: &str = "\
     absent accepted bearer basic denied empty enabled disabled env false filtered forwarded failed \
     hidden invalid is n/a nil no none not null ok optional present redacted rejected required revoked \
     rotated set sent true verified unverified good bad checked undefined unknown unset valid was wrong yes service dependency the a and or \
-    for from in has had does at to";
+    for from in has had does at to by of on with be been being it its this that these those an any all some who which what when where \
+    must should shall can cannot could may might will would do did are were have only also still now never always here there \
+    missing expired expires expiring incorrect mismatch mismatched malformed blank correct same different new old ready protected \
+    stored saved changed reset updated generated created deleted removed lost leaked found provided supplied given needed used unused \
+    reused strong weak short long too very so like as if but than then your our my his her their user users admin login logout sign \
+    error errors authentication authorization authenticated failure success successful successfully ended started active inactive \
+    auth token tokens key keys secret secrets password passwords header headers cookie cookies session sessions cert certificate \
+    type string number object array boolean integer int bool text bytes char varchar optional<string> (none) (empty) (hidden) \
+    (redacted) [redacted] [filtered] [hidden] [masked] masked <redacted> <hidden> <none> redacted> placeholder changeme! \
+    rotation rotate rotating policy policies quota limit limits exceeded count length format store stores storage provider \
+    chain consent banner reset-link e-mail email mail field fields value values name names id ids query param parameter body \
+    lax strict http https yes: no: today tomorrow yesterday refresh refreshing refreshed lookup cache cached hit miss \
+    operational degraded maintenance healthy unhealthy opaque internal external public pending";
 
 /// Words that are no secret even behind a secret name: our own vocabulary, and what programs write for "there is none".
 pub(super) fn is_plain_word(value: &str) -> bool {

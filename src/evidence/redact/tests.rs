@@ -299,3 +299,49 @@ proptest! {
         prop_assert!(scan(&gate().text(&once)).is_empty());
     }
 }
+
+#[test]
+fn text_made_to_be_slow_is_read_in_full() {
+    // A careless rule reads from each of these to the end of the text: this test would not end in a day.
+    let beginnings = [
+        "password=\"",
+        "secret:\n",
+        "token=\\\n",
+        "a@//",
+        "//a:",
+        "-----BEGIN ",
+        "Private-Lines:",
+        "<a name=\"password\" ",
+        "{\"secrets\":{",
+        "-u ",
+        "%25",
+        "\\\"",
+        "1 ",
+        "a:",
+        "cookie=a;",
+        "MII",
+    ];
+    for beginning in beginnings {
+        let text = beginning.repeat((256 << 10) / beginning.len());
+        let redacted = gate().text(&text);
+        assert!(scan(&redacted).is_empty(), "{beginning}: {:?}", scan(&redacted).first());
+    }
+}
+
+#[test]
+fn no_end_of_a_long_secret_sticks_out() {
+    // Words that no rule would find alone, so that only the length of the secret is asked for.
+    let long = "lorem-ipsum.".repeat(400);
+    for text in [
+        format!("Cookie: a={long}; b={long}"),
+        format!("Authorization: Bearer {long}"),
+        format!("password={long}"),
+        format!("\"client_secret\": \"{long}\""),
+        format!("secret: |\n  {long}\n"),
+        format!("curl --oauth2-bearer {long} https://api.example.com"),
+        format!("curl -u admin:{long} https://api.example.com"),
+    ] {
+        let redacted = gate().text(&text);
+        assert!(!redacted.contains("lorem"), "{}", &redacted[..200]);
+    }
+}

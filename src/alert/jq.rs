@@ -104,6 +104,48 @@ const FUNCTIONS: &[&str] = &[
     "@urid",
 ];
 
+/// What a filter is for, and so what it may use.
+#[derive(Clone, Copy)]
+struct Language<'a, 's> {
+    text: &'a str,
+    /// "a mapping", for messages.
+    name: &'static str,
+    /// Functions that may be called.
+    functions: &'static [&'static [&'static str]],
+    /// Whether all that is pure may be used, and every look at a value is paid for: strangers write such a filter.
+    is_wide: bool,
+    /// Definitions of the filter itself that may be called here.
+    scope: Option<&'s Scope<'a, 's>>,
+}
+
+/// Names that a filter has defined, the nearest first. A definition is not in its own scope: nothing calls itself.
+struct Scope<'a, 's> {
+    name: &'a str,
+    arity: usize,
+    outer: Option<&'s Scope<'a, 's>>,
+}
+
+impl<'a> Language<'a, '_> {
+    fn takes(&self, function: &str) -> bool {
+        self.functions.iter().any(|it| it.contains(&function))
+    }
+
+    fn defines(&self, name: &str, arity: usize) -> bool {
+        let mut scope = self.scope;
+        while let Some(it) = scope {
+            if it.name == name && it.arity == arity {
+                return true;
+            }
+            scope = it.outer;
+        }
+        false
+    }
+
+    fn not_taken<T>(&self, part: &'a str, what: &str) -> Result<T, Refused> {
+        Err(refused(self.text, part, format!("{what} is not taken in {}", self.name)))
+    }
+}
+
 /// Functions whose first argument is a regular expression.
 const PATTERNS: &[&str] = &["capture", "gsub", "match", "scan", "splits", "sub", "test"];
 
@@ -164,12 +206,19 @@ impl Filter {
     /// # Errors
     /// What of it is not taken, with its place.
     pub fn read(text: &str) -> Result<Self, Refused> {
+        let functions = &[FUNCTIONS];
+        let mapping = Language { text, name: "a mapping", functions, is_wide: false, scope: None };
+        Self::read_as(mapping, &["$headers"])
+    }
+
+    fn read_as(language: Language<'_, '_>, globals: &[&str]) -> Result<Self, Refused> {
+        let text = language.text;
         if text.len() > MOST_CHARS {
             return Err(refused(text, text, format!("it is longer than {MOST_CHARS} characters")));
         }
         is_flat(text)?;
         let term = load::parse(text, |parser| parser.term()).ok_or_else(|| syntax(text))?;
-        let body = guard(text, term, 0)?;
+        let body = guard(language, term, 0)?;
         let ours = Def { name: "mapping", args: Vec::new(), body };
         let given = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let definitions = given.map(shorter).chain([ours]);
@@ -177,8 +226,10 @@ impl Filter {
         let modules = Loader::new(definitions)
             .load(&arena, File { code: "mapping", path: () })
             .map_err(|_| syntax(text))?;
-        let compiled =
-            Compiler::default().with_funs(functions()).with_global_vars(["$headers"]).compile(modules);
+        let compiled = Compiler::default()
+            .with_funs(functions())
+            .with_global_vars(globals.iter().copied())
+            .compile(modules);
         let filter = compiled.map_err(|errors| {
             let unknown = errors.iter().flat_map(|(_, undefined)| undefined).next();
             let name = unknown.map_or("", |(name, _)| *name);
@@ -192,22 +243,41 @@ impl Filter {
     /// # Errors
     /// [`Failed`] when it costs too much or does not fit the body.
     pub fn run(&self, body: &Value, headers: &Value) -> Result<Vec<Value>, Failed> {
-        let left = Cell::new(FUEL);
-        let vars = Vars::new([to_val(headers)]);
-        let context = Ctx::<Fuelled>::new(Tank { lut: &self.0.lut, left: &left }, vars);
         let mut outputs = Vec::new();
+        self.each_of(body, [to_val(headers)], |output| {
+            outputs.push(from_val(output));
+            outputs.len() <= MOST_OUTPUTS
+        })?;
+        if outputs.len() > MOST_OUTPUTS { Err(Failed::TooCostly) } else { Ok(outputs) }
+    }
+
+    /// Hands out each output of a filter without variables until `wants_more` says no.
+    fn each(&self, body: &Value, wants_more: impl FnMut(&Val) -> bool) -> Result<(), Failed> {
+        self.each_of(body, [], wants_more)
+    }
+
+    fn each_of(
+        &self,
+        body: &Value,
+        variables: impl IntoIterator<Item = Val>,
+        mut wants_more: impl FnMut(&Val) -> bool,
+    ) -> Result<(), Failed> {
+        let left = Cell::new(FUEL);
+        let context = Ctx::<Fuelled>::new(Tank { lut: &self.0.lut, left: &left }, Vars::new(variables));
         for output in self.0.id.run((context, to_val(body))).map(unwrap_valr) {
             let output = match output {
                 _ if left.get() == 0 => return Err(Failed::TooCostly),
                 Ok(output) => output,
                 Err(error) => return Err(Failed::Misfit(brief(&error.to_string()))),
             };
-            if !pay(&left, weight(&output, left.get())) || outputs.len() == MOST_OUTPUTS {
+            if !pay(&left, weight(&output, left.get())) {
                 return Err(Failed::TooCostly);
             }
-            outputs.push(from_val(&output));
+            if !wants_more(&output) {
+                return Ok(());
+            }
         }
-        if left.get() == 0 { Err(Failed::TooCostly) } else { Ok(outputs) }
+        if left.get() == 0 { Err(Failed::TooCostly) } else { Ok(()) }
     }
 }
 
@@ -247,9 +317,11 @@ fn functions() -> impl Iterator<Item = native::Fun<Fuelled>> {
             })
         }),
     ];
-    given
-        .filter(|(name, ..)| *name != "fromjson")
-        .chain(ours.into_iter().map(|(name, arity, run)| (name, arity, Native::<Fuelled>::new(run))))
+    given.filter(|(name, ..)| *name != "fromjson").chain(
+        ours.into_iter()
+            .chain(wide::functions())
+            .map(|(name, arity, run)| (name, arity, Native::<Fuelled>::new(run))),
+    )
 }
 
 fn spent() -> jaq_core::Error<Val> {
@@ -262,24 +334,29 @@ fn pay(left: &Cell<u64>, units: u64) -> bool {
     left.get() > 0
 }
 
-/// How much a value holds: one for each value in it and one for each 64 bytes of text. Stops counting above `most`.
+/// Values inside each other. Whatever walks, compares or drops a value recurses as deep; documents have at most 128.
+const MOST_VALUE_DEPTH: u32 = 400;
+
+/// How much a value holds: one for each value in it and one for each 64 bytes of text. Stops counting above `most`; a value that is
+/// too deep weighs more than anybody has.
 fn weight(value: &Val, most: u64) -> u64 {
     let mut sum = 0_u64;
-    let mut waiting = vec![value];
-    while let Some(value) = waiting.pop() {
+    let mut waiting = vec![(value, 0)];
+    while let Some((value, depth)) = waiting.pop() {
+        let below = depth + 1;
         sum += match value {
             Val::TStr(text) | Val::BStr(text) => 1 + text.len() as u64 / 64,
             Val::Arr(items) => {
-                waiting.extend(items.iter());
+                waiting.extend(items.iter().map(|it| (it, below)));
                 1
             }
             Val::Obj(fields) => {
-                waiting.extend(fields.iter().flat_map(|(key, value)| [key, value]));
+                waiting.extend(fields.iter().flat_map(|(key, value)| [(key, below), (value, below)]));
                 1
             }
             _ => 1,
         };
-        if sum > most || waiting.len() as u64 > most {
+        if depth > MOST_VALUE_DEPTH || sum > most || waiting.len() as u64 > most {
             return most.saturating_add(1);
         }
     }
@@ -369,21 +446,20 @@ fn weighed(term: Tree<'_>) -> Tree<'_> {
 }
 
 /// The same tree, paying its way; or what of it is not taken.
-fn guard<'a>(text: &'a str, term: Tree<'a>, depth: usize) -> Result<Tree<'a>, Refused> {
+fn guard<'a>(language: Language<'a, '_>, term: Tree<'a>, depth: usize) -> Result<Tree<'a>, Refused> {
+    let text = language.text;
     if depth > MOST_DEPTH {
         return Err(refused(text, text, "it is nested too deep, or chains too many operators".to_owned()));
     }
-    let inner = |term: Tree<'a>| guard(text, term, depth + 1);
-    let boxed = |term: Box<Tree<'a>>| guard(text, *term, depth + 1).map(Box::new);
-    let not_taken =
-        |part: &'a str, what: &str| Err(refused(text, part, format!("{what} is not taken in a mapping")));
+    let inner = |term: Tree<'a>| guard(language, term, depth + 1);
+    let boxed = |term: Box<Tree<'a>>| guard(language, *term, depth + 1).map(Box::new);
     Ok(match term {
         Term::Id | Term::Num(_) | Term::Var(_) | Term::Arr(None) => term,
         Term::Str(format, parts) => {
             if let Some(format) = format
-                && !FUNCTIONS.contains(&format)
+                && !language.takes(format)
             {
-                return not_taken(format, &format!("`{format}`"));
+                return language.not_taken(format, &format!("`{format}`"));
             }
             let part = |part| match part {
                 StrPart::Term(term) => inner(term).map(StrPart::Term),
@@ -400,21 +476,8 @@ fn guard<'a>(text: &'a str, term: Tree<'a>, depth: usize) -> Result<Tree<'a>, Re
         }
         Term::Neg(term) => Term::Neg(boxed(term)?),
         Term::BinOp(left, operator, right) => {
-            let operator = match operator {
-                BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(plain_pattern(text, pattern)?)),
-                BinaryOp::Math(Math::Add | Math::Sub | Math::Div)
-                | BinaryOp::Pipe(None)
-                | BinaryOp::Comma
-                | BinaryOp::Alt
-                | BinaryOp::Or
-                | BinaryOp::And
-                | BinaryOp::Cmp(_) => operator,
-                BinaryOp::Math(math) => return not_taken(text, &format!("`{}`", math.as_str())),
-                _ => return not_taken(text, "an assignment"),
-            };
-            let builds = matches!(operator, BinaryOp::Math(_));
-            let term = Term::BinOp(boxed(left)?, operator, boxed(right)?);
-            if builds { weighed(term) } else { term }
+            let (left, right) = (inner(*left)?, inner(*right)?);
+            binary(language, left, operator, right)?
         }
         Term::TryCatch(tried, caught) => Term::TryCatch(boxed(tried)?, caught.map(boxed).transpose()?),
         Term::IfThenElse(branches, otherwise) => {
@@ -422,7 +485,7 @@ fn guard<'a>(text: &'a str, term: Tree<'a>, depth: usize) -> Result<Tree<'a>, Re
             let branches = branches.into_iter().map(branch).collect::<Result<_, Refused>>()?;
             Term::IfThenElse(branches, otherwise.map(boxed).transpose()?)
         }
-        Term::Call(name, arguments) => call(text, name, arguments, &inner)?,
+        Term::Call(name, arguments) => call(language, name, arguments, &inner)?,
         Term::Path(base, Path(parts)) => {
             let part = |(part, optional)| {
                 let part = match part {
@@ -438,13 +501,62 @@ fn guard<'a>(text: &'a str, term: Tree<'a>, depth: usize) -> Result<Tree<'a>, Re
                 Term::Path(boxed(base)?, Path(parts.into_iter().map(part).collect::<Result<_, Refused>>()?));
             if iterates { pipe(path, charged(Term::Id)) } else { path }
         }
-        Term::Recurse => return not_taken(text, "`..`"),
-        Term::Label(name, _) | Term::Break(name) => return not_taken(name, "`label`"),
-        Term::Fold(name, ..) => return not_taken(name, &format!("`{name}`")),
+        Term::Recurse if language.is_wide => pipe(Term::Recurse, charged(Term::Id)),
+        Term::Label(name, body) if language.is_wide => Term::Label(name, boxed(body)?),
+        Term::Break(_) if language.is_wide => term,
+        Term::Fold(name, over, pattern, arguments) if language.is_wide => {
+            let weigh = |term| Ok(weighed(charged(inner(term)?)));
+            let arguments = arguments.into_iter().map(weigh).collect::<Result<_, Refused>>()?;
+            Term::Fold(name, boxed(over)?, plain_pattern(language, pattern)?, arguments)
+        }
+        Term::Def(definitions, body) if language.is_wide => {
+            return wide::define(language, definitions, *body, depth);
+        }
+        Term::Recurse => return language.not_taken(text, "`..`"),
+        Term::Label(name, _) | Term::Break(name) => return language.not_taken(name, "`label`"),
+        Term::Fold(name, ..) => return language.not_taken(name, &format!("`{name}`")),
         Term::Def(definitions, _) => {
-            return not_taken(definitions.first().map_or(text, |it| it.name), "a definition");
+            return language.not_taken(definitions.first().map_or(text, |it| it.name), "a definition");
         }
     })
+}
+
+fn binary<'a>(
+    language: Language<'a, '_>,
+    left: Tree<'a>,
+    operator: BinaryOp<&'a str>,
+    right: Tree<'a>,
+) -> Result<Tree<'a>, Refused> {
+    let text = language.text;
+    let operator = match operator {
+        BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(plain_pattern(language, pattern)?)),
+        BinaryOp::Pipe(None) | BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Or | BinaryOp::And => operator,
+        BinaryOp::Cmp(_) if language.is_wide => {
+            return Ok(Term::BinOp(Box::new(weighed(left)), operator, Box::new(weighed(right))));
+        }
+        BinaryOp::Math(math @ (Math::Sub | Math::Mul)) if language.is_wide => {
+            let name = if math == Math::Sub { "_minus" } else { "_times" };
+            return Ok(weighed(Term::Call(name, vec![left, right])));
+        }
+        BinaryOp::Cmp(_) | BinaryOp::Math(Math::Add | Math::Sub | Math::Div) => operator,
+        BinaryOp::Math(Math::Rem)
+        | BinaryOp::Assign
+        | BinaryOp::Update
+        | BinaryOp::UpdateAlt
+        | BinaryOp::UpdateMath(Math::Add)
+            if language.is_wide =>
+        {
+            operator
+        }
+        BinaryOp::Math(math) => return language.not_taken(text, &format!("`{}`", math.as_str())),
+        _ => return language.not_taken(text, "this assignment"),
+    };
+    let builds = !matches!(
+        operator,
+        BinaryOp::Pipe(_) | BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Or | BinaryOp::And | BinaryOp::Cmp(_)
+    );
+    let term = Term::BinOp(Box::new(left), operator, Box::new(right));
+    Ok(if builds { weighed(term) } else { term })
 }
 
 /// A key that is a plain text stays one: it is looked up by its shape.
@@ -458,35 +570,45 @@ fn plain_key<'a>(
     }
 }
 
-fn plain_pattern<'a>(text: &'a str, pattern: Pattern<&'a str>) -> Result<Pattern<&'a str>, Refused> {
+fn plain_pattern<'a>(
+    language: Language<'a, '_>,
+    pattern: Pattern<&'a str>,
+) -> Result<Pattern<&'a str>, Refused> {
     match pattern {
-        Pattern::Obj(_) => {
-            Err(refused(text, text, "an object as a pattern is not taken in a mapping".to_owned()))
-        }
+        Pattern::Obj(_) => language.not_taken(language.text, "an object as a pattern"),
         Pattern::Arr(parts) => {
-            Ok(Pattern::Arr(parts.into_iter().map(|it| plain_pattern(text, it)).collect::<Result<_, _>>()?))
+            let parts = parts.into_iter().map(|it| plain_pattern(language, it));
+            Ok(Pattern::Arr(parts.collect::<Result<_, _>>()?))
         }
         Pattern::Var(_) => Ok(pattern),
     }
 }
 
 fn call<'a>(
-    text: &'a str,
+    language: Language<'a, '_>,
     name: &'a str,
     arguments: Vec<Tree<'a>>,
     inner: &impl Fn(Tree<'a>) -> Result<Tree<'a>, Refused>,
 ) -> Result<Tree<'a>, Refused> {
-    if !FUNCTIONS.contains(&name) {
-        return Err(refused(text, name, format!("`{name}` is not taken in a mapping")));
+    if language.defines(name, arguments.len()) {
+        let arguments = arguments.into_iter().map(|it| inner(it).map(charged)).collect::<Result<_, _>>()?;
+        return Ok(charged(Term::Call(name, arguments)));
+    }
+    if !language.takes(name) {
+        return language.not_taken(name, &format!("`{name}`"));
     }
     let is_pattern = PATTERNS.contains(&name) || name == "split" && arguments.len() == 2;
     let mut guarded = Vec::with_capacity(arguments.len());
     for (index, argument) in arguments.into_iter().enumerate() {
         let is_literal = matches!(&argument, Term::Str(None, parts) if parts.iter().all(|it| !matches!(it, StrPart::Term(_))));
         if is_pattern && index == 0 && !is_literal {
-            return Err(refused(text, name, format!("the pattern of `{name}` must be a text as it stands")));
+            let why = format!("the pattern of `{name}` must be a text as it stands");
+            return Err(refused(language.text, name, why));
         }
         guarded.push(if is_literal { argument } else { charged(inner(argument)?) });
+    }
+    if language.is_wide {
+        return wide::call(language, name, guarded);
     }
     // What these build out of one value is as large as their input, and is paid for as it.
     let builds = matches!(name, "add" | "join" | "sub" | "gsub" | "tojson" | "tostring" | "from_entries");
@@ -528,6 +650,8 @@ fn from_val(value: &Val) -> Value {
         }
     }
 }
+
+mod wide;
 
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::catalogue::Answer;
-use super::dial::DialError;
-use super::exchange::{Ask, Exchange, ExchangeError, Failed};
+use super::exchange::{Ask, Exchange, Failed};
 use super::http::{origin, wire};
 use super::{Environment, NotRun, Request, manners};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
@@ -62,7 +61,7 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
         }
         Err(failed) => {
             wire::refused(&failed)?;
-            if let ExchangeError::Dial(DialError::Busy { .. }) = failed.error {
+            if failed.error.is_ours() {
                 return Ok(Report::error(CheckKind::Cors, &request.target, failed.error.to_string()));
             }
             (unanswered(&failed), failed.phases_ms.clone())
@@ -131,8 +130,9 @@ fn preflight(call: &Call) -> Vec<(String, String)> {
     headers
 }
 
-/// Asks for what the page wants to read. An answer that cannot be had, and an error's answer, leave the verdict as it is: what
-/// hides behind a missing header there is a server's fault and no CORS rule (checks.md §10, X8).
+/// Asks for what the page wants to read, and what it gets must pass the CORS check too (Fetch §4.9). An answer that cannot be had,
+/// and an error's answer, leave the verdict as it is: what hides behind a missing header there is a server's fault and no CORS rule
+/// (checks.md §10, X8). So does the answer to another request than the page's: no credential is ever sent from here.
 async fn actual(
     env: &Environment,
     preflight: &Ask,
@@ -164,6 +164,11 @@ async fn actual(
         verdict.facts.insert("vary_lacks_origin".to_owned(), true.into());
     }
     if let Some((outcome, diagnosis, summary)) = fault {
+        // Without the page's own credentials and headers this may be another answer than the page's.
+        if call.with_credentials || !call.headers.is_empty() {
+            verdict.facts.insert("answer_without_credentials".to_owned(), diagnosis.into());
+            return Ok(());
+        }
         verdict.outcome = outcome;
         verdict.facts.insert("diagnosis".to_owned(), format!("answer_{diagnosis}").into());
         verdict.summary = format!("the preflight is fine, but of the answer itself {summary}");
@@ -480,7 +485,10 @@ mod tests {
         );
     }
 
-    async fn page_wants(reply: impl Fn(&Method) -> Reply + Send + Sync + 'static) -> (Report, Vec<String>) {
+    async fn page_wants(
+        headers: &str,
+        reply: impl Fn(&Method) -> Reply + Send + Sync + 'static,
+    ) -> (Report, Vec<String>) {
         let server = HttpServer::plain(move |asked: hyper::Request<Bytes>| {
             let reply = reply(asked.method());
             async move { reply }
@@ -490,7 +498,7 @@ mod tests {
         let request = Request {
             check: CheckKind::Cors,
             target: server.url("/v1/orders"),
-            with: With::from([("origin", "https://app.example.com"), ("headers", "authorization")]),
+            with: With::from([("origin", "https://app.example.com"), ("headers", headers)]),
             timeout: Duration::from_secs(2),
             now: crate::clock::now(),
         };
@@ -505,7 +513,7 @@ mod tests {
                 .header("access-control-allow-origin", "https://app.example.com")
                 .header("access-control-allow-headers", "authorization")
         };
-        let (report, asked) = page_wants(move |_| allowing(Reply::empty(204))).await;
+        let (report, asked) = page_wants("authorization", move |_| allowing(Reply::empty(204))).await;
         assert_eq!((report.outcome, asked), (Outcome::Ok, vec!["OPTIONS".to_owned(), "GET".to_owned()]));
         assert_eq!(report.facts["vary_lacks_origin"], true);
         let only = move |status: u16| {
@@ -513,12 +521,18 @@ mod tests {
                 if method == Method::OPTIONS { allowing(Reply::empty(204)) } else { Reply::empty(status) }
             }
         };
-        let (report, _) = page_wants(only(200)).await;
+        // Without the page's token the answer may be another one.
+        let (report, _) = page_wants("authorization", only(200)).await;
+        assert_eq!(
+            (report.outcome, &report.facts["answer_without_credentials"]),
+            (Outcome::Ok, &json!("origin_missing"))
+        );
+        let (report, _) = page_wants("accept", only(200)).await;
         assert_eq!(
             (report.outcome, &report.facts["diagnosis"]),
             (Outcome::OriginNotAllowed, &json!("answer_origin_missing"))
         );
-        let (report, _) = page_wants(only(401)).await;
+        let (report, _) = page_wants("accept", only(401)).await;
         assert_eq!((report.outcome, &report.facts["hidden_from_the_page"]), (Outcome::Ok, &json!(true)));
     }
 

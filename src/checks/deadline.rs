@@ -10,7 +10,6 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::catalogue::{Answer, Catalogues, KnownTimeout, Means};
-use super::dial::DialError;
 use super::exchange::{ExchangeError, Phase};
 use super::http::{origin, wire};
 use super::with::show_duration;
@@ -92,7 +91,7 @@ async fn probe(
             wire::refused(&failed)?;
             return Ok(match failed.error {
                 ExchangeError::Timeout(Phase::FirstByte) => Ok(Face::Holds { at_least: took }),
-                ExchangeError::Dial(DialError::Busy { .. }) => Err(failed.error.to_string()),
+                error if error.is_ours() => Err(error.to_string()),
                 error => Err(format!("the gateway cannot be measured: {error}")),
             });
         }

@@ -47,6 +47,8 @@ struct Plan {
     is_default: bool,
     /// The records that are right, as they are shown; empty when any will do.
     expect: Vec<String>,
+    /// The names that programs on this machine ask for, in order, given this one; only this one without a search list.
+    tried: Vec<String>,
 }
 
 /// Whom we ask.
@@ -97,6 +99,7 @@ impl Plan {
             resolvers,
             is_default: wanted.is_empty(),
             expect,
+            tried: if wanted.is_empty() && env.resolvers.is_empty() { tried(target) } else { Vec::new() },
         })
     }
 }
@@ -191,10 +194,34 @@ pub(super) fn default_resolvers(env: &Environment) -> Vec<SocketAddr> {
     own_resolvers(env).into_iter().take(MAX_RESOLVERS).map(|it| it.addr).collect()
 }
 
+fn resolv_conf() -> resolv_conf::Config {
+    let text = std::fs::read(RESOLV_CONF).unwrap_or_default();
+    resolv_conf::Config::parse_with_errors(&text).0
+}
+
+/// The names that the C library asks for, given one (resolv.conf(5), `search` and `ndots`).
+fn tried(host: &str) -> Vec<String> {
+    let config = resolv_conf();
+    let search = config.get_last_search_or_domain().cloned().collect();
+    search_order(host, config.ndots, search)
+}
+
+/// A name with fewer dots than `ndots` is looked for below each domain first, and by itself last.
+fn search_order(host: &str, ndots: u32, search: Vec<String>) -> Vec<String> {
+    if host.ends_with('.') || search.is_empty() {
+        return vec![host.to_owned()];
+    }
+    let mut names: Vec<String> =
+        search.iter().map(|domain| format!("{host}.{}", domain.trim_end_matches('.'))).collect();
+    let dots = host.matches('.').count();
+    let at = if dots >= usize::try_from(ndots).unwrap_or(usize::MAX) { 0 } else { names.len() };
+    names.insert(at, host.to_owned());
+    names
+}
+
 /// Those of `resolv.conf`, in its order; without any, the local one, as the C library does.
 fn system_resolvers() -> Vec<Resolver> {
-    let text = std::fs::read(RESOLV_CONF).unwrap_or_default();
-    let (config, _) = resolv_conf::Config::parse_with_errors(&text);
+    let config = resolv_conf();
     let found = config.nameservers.iter().map(|it| IpAddr::from(it.clone()));
     let mut addrs: Vec<SocketAddr> = found.map(|ip| SocketAddr::new(ip, 53)).collect();
     if addrs.is_empty() {
@@ -220,13 +247,18 @@ async fn probe(env: &Environment, plan: &Plan, deadline: Instant) -> Observation
         let answers = types.map(|it| observe::answer(resolver.addr, &plan.name, *it, deadline));
         (*resolver, join_all(answers).await)
     });
-    let mut resolvers = join_all(asked).await;
-    // Any resolver that speaks can say who the zone's own servers are.
-    let speaking = resolvers.iter().find(|(_, answers)| answers.iter().any(Answer::is_heard));
-    let delegation = match speaking {
-        Some((resolver, _)) => env.zones.walk(env, resolver.addr, &plan.name, deadline).await,
+    // Any resolver that speaks can say who the zone's own servers are; mostly the first one does.
+    let walk = async |resolver: Option<SocketAddr>| match resolver {
+        Some(resolver) => env.zones.walk(env, resolver, &plan.name, deadline).await,
         None => None,
     };
+    let first = plan.resolvers.first().map(|it| it.addr);
+    let (mut resolvers, mut delegation) = tokio::join!(join_all(asked), walk(first));
+    if delegation.is_none() {
+        let speaks = |(_, answers): &&(Resolver, Vec<Answer>)| answers.iter().any(Answer::is_heard);
+        let speaking = resolvers.iter().find(speaks).map(|(it, _)| it.addr);
+        delegation = walk(speaking.filter(|it| Some(*it) != first)).await;
+    }
     if let Some(authority) = delegation.as_ref().and_then(Delegation::authority) {
         follow_referrals(plan, &mut resolvers, authority, deadline).await;
     }

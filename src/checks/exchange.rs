@@ -136,6 +136,16 @@ pub enum ExchangeError {
     /// The server ended the handshake, or the connection after it, with this alert (RFC 8446 section 6).
     #[error("the server ended the connection with TLS alert {0} {name}", name = crate::checks::tls::alert_name(*.0))]
     Alert(u8),
+    /// The server speaks a TLS that other clients speak and this program does not.
+    #[error(
+        "the server takes only {cipher} ({version}) or the like, which other clients speak and this program does not"
+    )]
+    BeyondUs {
+        /// The version that it would take.
+        version: &'static str,
+        /// The cipher suite, in OpenSSL's words.
+        cipher: String,
+    },
     /// The port does not speak TLS.
     #[error("the port does not speak TLS: what came back is no TLS record")]
     NotTls,
@@ -159,6 +169,14 @@ pub enum ExchangeError {
     /// The request cannot be sent as it is.
     #[error("the request cannot be sent: {0}")]
     Unsendable(String),
+}
+
+impl ExchangeError {
+    /// Whether it is we who could not ask: that says nothing about the target.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Dial(dial::DialError::Busy { .. }) | Self::BeyondUs { .. })
+    }
 }
 
 /// A phase of an exchange in which it can stop.

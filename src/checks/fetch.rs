@@ -198,8 +198,8 @@ async fn client(env: &Environment, url: &Url, deadline: Instant) -> Result<reqwe
 }
 
 fn tls(env: &Environment) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&super::tls::PROVIDER))
+        .with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(Arc::clone(&env.roots)).with_no_client_auth())
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 use coding::Decoded;
 
 use super::exchange::{self, Ask, Ended, Exchange, ExchangeError, Failed};
-use super::{Environment, NotRun, Request, dial, millis};
+use super::{Environment, NotRun, Request, millis};
 use crate::outcome::{CheckKind, Report};
 
 mod body;
@@ -73,10 +73,10 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
         ask.headers.push(("accept-encoding".to_owned(), "gzip, deflate".to_owned()));
     }
     let observed = probe(env, ask, &expected, deadline).await?;
-    if let Err(Failed { error: ExchangeError::Dial(busy @ dial::DialError::Busy { .. }), .. }) =
-        &observed.answer
+    if let Err(Failed { error, .. }) = &observed.answer
+        && error.is_ours()
     {
-        return Ok(Report::error(CheckKind::Http, &request.target, busy.to_string()));
+        return Ok(Report::error(CheckKind::Http, &request.target, error.to_string()));
     }
     let verdict = judge::judge(&env.catalogues, &observed, &expected, request.now);
     let phases_ms = match observed.answer {

@@ -140,6 +140,11 @@ pub async fn ask(server: SocketAddr, question: &Question, deadline: Instant) -> 
     Asked { server, reply, truncated, took: started.elapsed() }
 }
 
+/// Whether a server answers the question over TCP too, as every server must (RFC 7766 section 5).
+pub async fn takes_tcp(server: SocketAddr, question: &Question, deadline: Instant) -> bool {
+    over_tcp(server, question, deadline).await.is_ok()
+}
+
 async fn over_udp(server: SocketAddr, question: &Question, deadline: Instant) -> Result<Message, Silence> {
     let local: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };

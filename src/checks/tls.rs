@@ -25,6 +25,7 @@ mod handshake;
 mod issuer;
 mod judge;
 mod legacy;
+pub(super) mod provider;
 
 use handshake::{Fault, Handshake, Hello};
 
@@ -103,7 +104,12 @@ impl<'a> Plan<'a> {
         let with = &request.with;
         let (host, port) = dial::split_host_port(&request.target)
             .ok_or_else(|| tcp::usage(CheckKind::Tls, &request.target))?;
-        let name = with.get("server_name").unwrap_or(host).trim_end_matches('.').to_owned();
+        let name = with.get("server_name").unwrap_or(host).trim_end_matches('.');
+        // Certificates hold names as DNS does: `xn--…` for what people write with umlauts.
+        let name = match url::Host::parse(name) {
+            Ok(url::Host::Domain(name)) => name,
+            _ => name.to_owned(),
+        };
         let server_name = ServerName::try_from(name.clone()).map_err(|_| {
             NotRun::Usage(format!("`{name}` is no name a certificate can have; set `server_name`"))
         })?;
@@ -327,6 +333,34 @@ async fn explore_certificate(
     }
 }
 
+/// What a server speaks that other clients speak and we do not: nothing is wrong with it.
+#[derive(Debug, Clone)]
+pub(super) struct BeyondUs {
+    /// `TLSv1.2`.
+    pub(super) version: &'static str,
+    pub(super) cipher: String,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+}
+
+/// Whether a server that took no handshake of ours takes one of those that other clients offer (CBC, RSA key exchange).
+pub(super) async fn beyond_us(
+    env: &Environment,
+    (host, addr): (&str, SocketAddr),
+    server_name: &ServerName<'static>,
+    deadline: Instant,
+) -> Option<BeyondUs> {
+    let sni = match server_name {
+        ServerName::DnsName(name) => Some(name.as_ref()),
+        _ => None,
+    };
+    let old = legacy::answer(env, (host, addr), sni, deadline).await?;
+    (old.version == "TLSv1.2" && !legacy::is_weak(old.cipher) && !old.wants_certificate).then(|| BeyondUs {
+        version: old.version,
+        cipher: legacy::cipher_name(old.cipher),
+        chain: old.chain,
+    })
+}
+
 /// One thing that is wrong with a chain, for checks that meet TLS on their way to something else.
 #[derive(Debug, Clone)]
 pub(super) struct ChainFault {
@@ -357,7 +391,8 @@ pub(super) async fn faults(
     (faults, verdict.facts)
 }
 
-pub(super) use handshake::{PROVIDER, alert_name};
+pub(super) use handshake::alert_name;
+pub(super) use provider::PROVIDER;
 
 #[cfg(test)]
 mod tests;

@@ -210,7 +210,7 @@ fn own_error(failed: &Failed, next_hop: &str) -> Reply {
             (503, "connection_limit_reached", "too many connections")
         }
         ExchangeError::Untrusted(_) => (502, "tls_certificate_error", "upstream certificate does not verify"),
-        ExchangeError::Handshake(_) | ExchangeError::NotTls => {
+        ExchangeError::Handshake(_) | ExchangeError::NotTls | ExchangeError::BeyondUs { .. } => {
             (502, "tls_protocol_error", "upstream TLS handshake failed")
         }
         ExchangeError::Alert(_) => (502, "tls_alert_received", "upstream refused the TLS handshake"),

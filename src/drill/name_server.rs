@@ -51,6 +51,8 @@ enum Fault {
     BreaksOnEdns,
     /// SERVFAIL for one type only.
     ServfailFor(RecordType),
+    /// SERVFAIL to every other question for this name.
+    EveryOther,
     /// No answer, and the names of other servers: the server has not got the zone.
     Referral,
 }
@@ -142,6 +144,12 @@ impl Zone {
     #[must_use]
     pub fn servfail_for(self, name: &str, record_type: RecordType) -> Self {
         self.fault(name, Fault::ServfailFor(record_type))
+    }
+
+    /// The name answers SERVFAIL to the first question for it and every other one after.
+    #[must_use]
+    pub fn servfail_every_other_time(self, name: &str) -> Self {
+        self.fault(name, Fault::EveryOther)
     }
 
     /// The name's signatures do not verify: SERVFAIL, unless the client asks not to check.
@@ -370,7 +378,12 @@ fn answer(world: &World, packet: &[u8], is_tcp: bool) -> Option<Vec<u8>> {
         record_type: question.query_type(),
         is_tcp,
     };
-    world.queries.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    let nth = {
+        let mut queries = world.queries.lock().unwrap_or_else(PoisonError::into_inner);
+        queries.push(seen.clone());
+        let is_same = |it: &&Query| it.name == seen.name && it.record_type == seen.record_type;
+        queries.iter().filter(is_same).count()
+    };
 
     let mut reply = Message::response(query.metadata.id, OpCode::Query);
     reply.metadata.recursion_desired = query.metadata.recursion_desired;
@@ -381,7 +394,7 @@ fn answer(world: &World, packet: &[u8], is_tcp: bool) -> Option<Vec<u8>> {
         reply.set_edns(Edns::new());
     }
     let zones = world.zones.lock().unwrap_or_else(PoisonError::into_inner);
-    Answering { zones: &zones, query: &query, is_tcp, is_authority: world.is_authority }
+    Answering { zones: &zones, query: &query, is_tcp, is_authority: world.is_authority, nth }
         .fill(&mut reply, name, question.query_type())
         .then(|| reply.to_vec().ok())
         .flatten()
@@ -404,6 +417,8 @@ struct Answering<'a> {
     query: &'a Message,
     is_tcp: bool,
     is_authority: bool,
+    /// How often this was asked for, this time included.
+    nth: usize,
 }
 
 impl Answering<'_> {
@@ -482,6 +497,7 @@ impl Answering<'_> {
                 ResponseCode::ServFail
             }
             Fault::ServfailFor(broken) if *broken == record_type => ResponseCode::ServFail,
+            Fault::EveryOther if self.nth % 2 == 1 => ResponseCode::ServFail,
             Fault::Refused => ResponseCode::Refused,
             Fault::Referral => {
                 reply.metadata.authoritative = false;
@@ -493,7 +509,11 @@ impl Answering<'_> {
                 reply.edns = None;
                 ResponseCode::FormErr
             }
-            Fault::Truncated | Fault::Bogus | Fault::ServfailFor(_) | Fault::BreaksOnEdns => return None,
+            Fault::Truncated
+            | Fault::Bogus
+            | Fault::ServfailFor(_)
+            | Fault::EveryOther
+            | Fault::BreaksOnEdns => return None,
         };
         reply.metadata.response_code = code;
         Some(true)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::observe::is_referral;
 use crate::checks::resolve::{self, Question, Silence, show_name};
@@ -47,8 +47,20 @@ pub(super) struct Server {
     pub(super) standing: Standing,
     /// The zone's serial number as this server has it.
     pub(super) serial: Option<u32>,
+    /// Whether it answers over TCP too; `None` when it was not asked.
+    pub(super) takes_tcp: Option<bool>,
     /// Addresses that the zone above gives for its name and the name itself has not.
     pub(super) stale_glue: Vec<IpAddr>,
+}
+
+impl Server {
+    fn is_on_loopback(&self) -> bool {
+        self.addr.is_some_and(|it| it.ip().is_loopback())
+    }
+
+    fn is_good_on_loopback(&self) -> bool {
+        self.standing == Standing::Authoritative && self.is_on_loopback()
+    }
 }
 
 /// What a name server is to its zone.
@@ -162,8 +174,9 @@ impl Recent {
 
 /// Finds the zone of a name with a resolver's help and asks each of its servers; `None` when the zone cannot be found.
 async fn walk(env: &Environment, resolver: SocketAddr, name: &Name, deadline: Instant) -> Option<Delegation> {
-    let walk = Walk { env, resolver, deadline: deadline.min(Instant::now() + 2 * PATIENCE) };
-    let mut cut = match walk.own(name).await {
+    let walk = Walk { env, resolver, deadline: deadline.min(Instant::now() + 3 * PATIENCE) };
+    // A resolver that meets only lame servers may try them for longer than anybody waits.
+    let mut cut = match timeout_at(Instant::now() + PATIENCE, walk.own(name)).await.ok().flatten() {
         Some(cut) => cut,
         // A resolver that meets only lame servers cannot name them; the zone above can.
         None => walk.told_from_above(name).await?,
@@ -179,7 +192,8 @@ async fn walk(env: &Environment, resolver: SocketAddr, name: &Name, deadline: In
     let child = (cut.told_by == Teller::Child).then(|| cut.servers.clone());
     let all: BTreeSet<Name> = cut.servers.iter().chain(parent.iter().flatten()).cloned().collect();
     let asked = all.iter().take(MAX_SERVERS).map(|it| walk.stand(it, &cut.zone, &glue, cut.port));
-    let servers: Vec<Server> = join_all(asked).await.into_iter().flatten().collect();
+    let mut servers: Vec<Server> = join_all(asked).await.into_iter().flatten().collect();
+    forget_guesses(cut.port, &mut servers);
     let only = |these: &BTreeSet<Name>, those: &BTreeSet<Name>| -> Vec<String> {
         these.difference(those).map(show_name).collect()
     };
@@ -218,8 +232,10 @@ enum Teller {
 enum Port {
     /// Where the server that spoke with authority listens: one program plays them all.
     SharedWith(SocketAddr),
-    /// The resolver knows, we do not: only a good answer counts.
+    /// The resolver knows, we do not: without one good answer none counts.
     Unknown,
+    /// A server of the zone above answers on port 53.
+    Standard,
 }
 
 impl Port {
@@ -265,23 +281,29 @@ impl Walk<'_> {
 
     /// What the servers of the zone above say about whose the name is: the first referral of one of them.
     async fn told_from_above(&self, name: &Name) -> Option<Cut> {
-        let mut above = name.base_name();
-        for _ in 0..MAX_CLIMB {
-            if above.is_root() {
-                return None;
+        let mut above: Vec<Name> = Vec::new();
+        while above.len() < MAX_CLIMB {
+            let next = above.last().unwrap_or(name).base_name();
+            if next.is_root() {
+                break;
             }
-            let question = Question::new(above.clone(), RecordType::NS);
-            let message = resolve::ask(self.resolver, &question, self.deadline).await.reply.ok()?;
-            let servers = names_of_servers(&message.answers, &above);
-            if servers.is_empty() {
-                above = above.base_name();
-                continue;
-            }
-            let port = Port::of(self.resolver, &message);
-            let asked = servers.iter().take(2).map(|server| self.refer(server, name, port));
-            return join_all(asked).await.into_iter().flatten().next();
+            above.push(next);
         }
-        None
+        // All at once: for a zone whose servers are lame, the resolver does not answer soon.
+        let until = self.deadline.min(Instant::now() + PATIENCE);
+        let asked = above.iter().map(|zone| {
+            let question = Question::new(zone.clone(), RecordType::NS);
+            async move { (zone, resolve::ask(self.resolver, &question, until).await.reply) }
+        });
+        let told = join_all(asked).await.into_iter().find_map(|(zone, reply)| {
+            let message = reply.ok()?;
+            let servers = names_of_servers(&message.answers, zone);
+            (!servers.is_empty()).then_some((servers, message))
+        });
+        let (servers, message) = told?;
+        let port = Port::of(self.resolver, &message);
+        let asked = servers.iter().take(2).map(|server| self.refer(server, name, port));
+        join_all(asked).await.into_iter().flatten().next()
     }
 
     /// Asks one server of the zone above.
@@ -295,7 +317,8 @@ impl Walk<'_> {
         let question = Question { recursion: false, ..Question::new(name.clone(), RecordType::NS) };
         let until = self.deadline.min(Instant::now() + PATIENCE);
         let message = resolve::ask(addr, &question, until).await.reply.ok()?;
-        referred(&message, name, port)
+        // Who refers us to the name's servers is the server that we took it for.
+        referred(&message, name, if port == Port::Unknown { Port::Standard } else { port })
     }
 
     fn may_ask(&self, host: &str, addr: SocketAddr) -> bool {
@@ -317,7 +340,8 @@ impl Walk<'_> {
                 } else {
                     Standing::NotAsked
                 };
-                return vec![Server { name, addr: None, standing, serial: None, stale_glue: Vec::new() }];
+                let nobody = Seen { standing, serial: None, takes_tcp: None };
+                return vec![nobody.at(name, None, Vec::new())];
             }
         };
         // A family that could not be looked up says nothing about its glue.
@@ -327,18 +351,23 @@ impl Walk<'_> {
         let stale_glue: Vec<IpAddr> = glue.iter().filter(is_stale).copied().collect();
         let asked = addresses.into_iter().take(2).map(async |ip| {
             let addr = port.at(ip);
-            let mut seen = (Standing::NotAsked, None);
+            let mut seen = Seen { standing: Standing::NotAsked, serial: None, takes_tcp: None };
             if self.may_ask(&name, addr) {
                 seen = ask_authority(addr, zone, self.deadline).await;
             }
-            let is_guess = port == Port::Unknown && ip.is_loopback();
-            if is_guess && seen.0 != Standing::Authoritative {
-                seen = (Standing::NotAsked, None);
-            }
-            let stale_glue = stale_glue.clone();
-            Server { name: name.clone(), addr: Some(addr), standing: seen.0, serial: seen.1, stale_glue }
+            seen.at(name.clone(), Some(addr), stale_glue.clone())
         });
         join_all(asked).await
+    }
+}
+
+/// What listens on port 53 of this machine may be anybody, unless it shows that it is who we take it for.
+fn forget_guesses(port: Port, servers: &mut [Server]) {
+    if port != Port::Unknown || servers.iter().any(Server::is_good_on_loopback) {
+        return;
+    }
+    for server in servers.iter_mut().filter(|it| it.is_on_loopback()) {
+        server.standing = Standing::NotAsked;
     }
 }
 
@@ -373,13 +402,32 @@ fn addresses_of(message: &Message) -> Vec<(Name, IpAddr)> {
     found.collect()
 }
 
-async fn ask_authority(addr: SocketAddr, zone: &Name, deadline: Instant) -> (Standing, Option<u32>) {
+/// What one address of a name server showed.
+struct Seen {
+    standing: Standing,
+    serial: Option<u32>,
+    takes_tcp: Option<bool>,
+}
+
+impl Seen {
+    fn at(self, name: String, addr: Option<SocketAddr>, stale_glue: Vec<IpAddr>) -> Server {
+        let Self { standing, serial, takes_tcp } = self;
+        Server { name, addr, standing, serial, takes_tcp, stale_glue }
+    }
+}
+
+/// Asks over UDP and TCP at once. TCP counts where UDP answers: what is silent on both is silent.
+async fn ask_authority(addr: SocketAddr, zone: &Name, deadline: Instant) -> Seen {
     let question = Question { recursion: false, ..Question::new(zone.clone(), RecordType::SOA) };
     let until = deadline.min(Instant::now() + PATIENCE);
-    let message = match resolve::ask(addr, &question, until).await.reply {
+    let (asked, takes_tcp) =
+        tokio::join!(resolve::ask(addr, &question, until), resolve::takes_tcp(addr, &question, until));
+    let message = match asked.reply {
         Ok(message) => message,
-        Err(Silence::Unreachable) => return (Standing::NotAsked, None),
-        Err(_) => return (Standing::Silent, None),
+        Err(Silence::Unreachable) => {
+            return Seen { standing: Standing::NotAsked, serial: None, takes_tcp: None };
+        }
+        Err(_) => return Seen { standing: Standing::Silent, serial: None, takes_tcp: None },
     };
     let serial = message.answers.iter().find_map(|record| match &record.data {
         RData::SOA(soa) => Some(soa.serial),
@@ -393,5 +441,36 @@ async fn ask_authority(addr: SocketAddr, zone: &Name, deadline: Instant) -> (Sta
         ResponseCode::Refused => Standing::Refuses,
         _ => Standing::Fails,
     };
-    (standing, serial)
+    let takes_tcp = (standing == Standing::Authoritative).then_some(takes_tcp);
+    Seen { standing, serial, takes_tcp }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(addr: &str, standing: Standing) -> Server {
+        Seen { standing, serial: None, takes_tcp: None }.at(
+            "ns.drill.test".to_owned(),
+            addr.parse().ok(),
+            vec![],
+        )
+    }
+
+    #[track_caller]
+    fn check(port: Port, servers: &[(&str, Standing)], expected: &[Standing]) {
+        let mut servers: Vec<_> = servers.iter().map(|(addr, standing)| at(addr, *standing)).collect();
+        forget_guesses(port, &mut servers);
+        assert_eq!(servers.iter().map(|it| it.standing).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_guessed_port_of_this_machine_counts_once_somebody_there_is_who_we_take_it_for() {
+        use Standing::{Authoritative, NotAsked, Refuses, Silent};
+        let refuses = ("127.0.0.11:53", Refuses);
+        let elsewhere = ("192.0.2.1:53", Silent);
+        check(Port::Unknown, &[refuses, elsewhere], &[NotAsked, Silent]);
+        check(Port::Unknown, &[refuses, ("127.0.0.12:53", Authoritative)], &[Refuses, Authoritative]);
+        check(Port::Standard, &[refuses], &[Refuses]);
+    }
 }

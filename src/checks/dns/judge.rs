@@ -46,11 +46,17 @@ pub(super) fn report(target: &str, plan: &Plan, observation: &Observation) -> Re
     if let Some(delegation) = &observation.delegation {
         facts.insert("delegation".to_owned(), describe_delegation(delegation));
     }
+    if plan.tried.len() > 1 {
+        facts.insert("search_order".to_owned(), json!(plan.tried));
+    }
     if !plan.expect.is_empty() {
         facts.insert("expected".to_owned(), json!(plan.expect));
     }
     if let Some(diagnosis) = diagnosis {
         facts.insert("diagnosis".to_owned(), json!(diagnosis));
+    }
+    if outcome == Outcome::Error {
+        facts.insert("reason".to_owned(), json!(summary));
     }
     also.remove(&outcome);
     also.remove(&Outcome::Resolves);
@@ -102,12 +108,15 @@ struct Told {
 fn tell(plan: &Plan, judged: &[Judged<'_>], delegation: Option<&Delegation>) -> Told {
     let mut also: BTreeSet<Outcome> = judged.iter().flat_map(|it| it.answers).map(Answer::outcome).collect();
     also.remove(&Outcome::NoRecords);
+    // Who can say nothing about the name disagrees with nobody.
+    also.remove(&Outcome::Error);
     let lame = delegation.map(Delegation::lame).unwrap_or_default();
     if !lame.is_empty() {
         also.insert(Outcome::LameDelegation);
     }
     let rank = |it: &&Judged<'_>| RANK.iter().position(|known| *known == it.outcome).unwrap_or(RANK.len());
-    let bad: Vec<&Judged<'_>> = judged.iter().filter(|it| !it.is_good()).collect();
+    let bad: Vec<&Judged<'_>> =
+        judged.iter().filter(|it| !it.is_good() && it.outcome != Outcome::Error).collect();
     let good: Vec<&Judged<'_>> = judged.iter().filter(|it| it.is_good()).collect();
     let (outcome, summary, diagnosis) = match bad.iter().copied().min_by_key(rank) {
         Some(worst) if !good.is_empty() => {
@@ -129,6 +138,7 @@ fn tell(plan: &Plan, judged: &[Judged<'_>], delegation: Option<&Delegation>) -> 
             }
             _ => (worst.outcome, words(worst), diagnosis(worst)),
         },
+        None if good.is_empty() => (Outcome::Error, words(&judged[0]), Some("alias_leaves_the_server")),
         None if !lame.is_empty() => {
             let delegation = delegation.expect("a lame server has a delegation");
             if !is_expected(plan, judged) {
@@ -187,20 +197,21 @@ fn resolved_words(judged: &[Judged<'_>]) -> String {
 /// What is worth knowing of a name that resolves.
 fn healthy_diagnosis(judged: &[Judged<'_>], delegation: Option<&Delegation>) -> Option<&'static str> {
     let answers = || judged.iter().flat_map(|it| it.answers);
-    let serials: BTreeSet<u32> =
-        delegation.iter().flat_map(|it| &it.servers).filter_map(|it| it.serial).collect();
+    let servers = || delegation.iter().flat_map(|it| &it.servers);
     if answers().any(|it| it.breaks_on_edns) {
         Some("breaks_on_edns")
     } else if answers().flat_map(|it| &it.extended).any(|it| matches!(it.code, 3 | 19)) {
         Some("stale_answer")
     } else if judged.iter().any(leaks_special_address) {
         Some("special_address_from_public_resolver")
-    } else if serials.len() > 1 {
+    } else if servers().filter_map(|it| it.serial).collect::<BTreeSet<_>>().len() > 1 {
         Some("serials_differ")
     } else if delegation.is_some_and(|it| !it.only_at_parent.is_empty() || !it.only_at_child.is_empty()) {
         Some("parent_and_child_differ")
-    } else if delegation.is_some_and(|it| it.servers.iter().any(|server| !server.stale_glue.is_empty())) {
+    } else if servers().any(|it| !it.stale_glue.is_empty()) {
         Some("stale_glue")
+    } else if servers().any(|it| it.takes_tcp == Some(false)) {
+        Some("name_server_without_tcp")
     } else if answers().any(|it| it.is_referred) {
         Some("referral_followed")
     } else if judged.len() > 1 && judged.iter().any(|it| records(std::slice::from_ref(it)) != records(judged))
@@ -249,6 +260,11 @@ fn words(judged: &Judged<'_>) -> String {
         }
         Outcome::Servfail => format!("{resolver} answers SERVFAIL{which}{said}"),
         Outcome::Refused => format!("{resolver} refuses to answer{which}{said}"),
+        Outcome::Error => {
+            format!(
+                "{resolver} knows the alias of `{end}`, and is no resolver that could say what is behind it"
+            )
+        }
         Outcome::LameDelegation => {
             format!("{resolver} does not have the zone and points to other servers{which}")
         }
@@ -362,6 +378,9 @@ fn describe_delegation(delegation: &Delegation) -> Value {
         let addr = it.addr.map(|addr| addr.to_string());
         let mut facts =
             json!({"name": it.name, "address": addr, "result": it.standing.id(), "serial": it.serial});
+        if let Some(takes_tcp) = it.takes_tcp {
+            facts["tcp"] = json!(takes_tcp);
+        }
         if !it.stale_glue.is_empty() {
             facts["stale_glue"] = json!(it.stale_glue);
         }

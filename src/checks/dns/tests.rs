@@ -120,6 +120,49 @@ async fn an_answer_without_checking_means_bogus_signatures() {
 }
 
 #[tokio::test]
+async fn a_server_that_fails_every_other_time_has_no_bogus_signatures() {
+    let flaky = zone().a("api", HERE).servfail_every_other_time("api");
+    let server = NameServer::start(vec![flaky]).await.unwrap();
+    let report = ask("api.drill.test", &[&server], &[("types", "A")]).await;
+    expect(&report, Outcome::Servfail, Some("intermittent_servfail"));
+    assert_eq!(report.facts["addresses"], json!(["127.0.0.1"]));
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_resolver_says_nothing_about_what_is_behind_an_alias() {
+    let zone = zone().cname("www", "www.elsewhere.test");
+    let authority = NameServer::start_authority((HERE, 0).into(), vec![zone]).await.unwrap();
+    let report = ask("www.drill.test", &[&authority], &[]).await;
+    expect(&report, Outcome::Error, Some("alias_leaves_the_server"));
+    assert_eq!(report.facts["cname_chain"], json!(["www.elsewhere.test"]));
+    let resolver = NameServer::start(vec![Zone::new("drill.test").a("www", HERE)]).await.unwrap();
+    let report = ask("www.drill.test", &[&authority, &resolver], &[]).await;
+    assert_eq!(report.outcome, Outcome::Resolves, "{report:#?}");
+    let report = ask("www.drill.test", &[&authority], &[("types", "CNAME")]).await;
+    expect(&report, Outcome::Resolves, None);
+}
+
+#[tokio::test]
+async fn a_name_server_that_takes_no_tcp_is_told() {
+    let zone = zone().a("api", HERE).ns("@", "ns1.drill.test").a("ns1", HERE);
+    let server = NameServer::start_without_tcp(vec![zone]).await.unwrap();
+    let report = ask("api.drill.test", &[&server], &[]).await;
+    expect(&report, Outcome::Resolves, Some("name_server_without_tcp"));
+    assert_eq!(report.facts["delegation"]["servers"][0]["tcp"], false);
+}
+
+#[test]
+fn the_search_list_says_which_names_programs_ask_for() {
+    let order =
+        |host: &str, ndots| search_order(host, ndots, vec!["svc.local".to_owned(), "lan.".to_owned()]);
+    assert_eq!(order("api", 1), ["api.svc.local", "api.lan", "api"]);
+    assert_eq!(order("api.example", 1), ["api.example", "api.example.svc.local", "api.example.lan"]);
+    assert_eq!(order("api.example", 5), ["api.example.svc.local", "api.example.lan", "api.example"]);
+    assert_eq!(order("api.", 5), ["api."]);
+    assert_eq!(search_order("api", 1, vec![]), ["api"]);
+}
+
+#[tokio::test]
 async fn one_type_that_fails_speaks_for_the_name() {
     let half = zone().a("api", HERE).servfail_for("api", RecordType::AAAA);
     let report = check(half, "api.drill.test", Outcome::Servfail, Some("one_type_fails")).await;
@@ -296,7 +339,8 @@ async fn the_servers_of_a_zone_are_not_asked_again_at_once() {
         .unwrap();
     let env = Environment::new(Policy::unrestricted());
     let with = || With::from([("resolvers", server.addr().to_string())]);
-    let zone_questions = || server.queries().iter().filter(|it| it.record_type == RecordType::SOA).count();
+    let zone_questions =
+        || server.queries().iter().filter(|it| it.record_type == RecordType::SOA && !it.is_tcp).count();
     for _ in 0..2 {
         let report = checked(&env, "api.drill.test", with(), Duration::from_secs(5)).await.unwrap();
         assert_eq!(report.facts["delegation"]["servers"][0]["result"], "authoritative", "{report:#?}");

@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Ask, ExchangeError, Phase};
 use crate::checks::Environment;
-use crate::checks::tls::{self, ChainFault, PROVIDER};
+use crate::checks::tls::{self, BeyondUs, ChainFault, PROVIDER};
 use crate::outcome::{Facts, Outcome};
 
 /// A certificate that does not verify.
@@ -51,17 +51,37 @@ pub(super) async fn handshake(
     let name = ServerName::try_from(bare).map_err(|why| ExchangeError::Unsendable(why.to_string()))?;
     let verifier = Arc::new(Recording::default());
     let connector = TlsConnector::from(Arc::new(config(Arc::clone(&verifier), ask.only_http1)?));
-    let shaken = connector.connect(name.clone(), stream).await;
-    let chain = verifier.shown();
+    let addr = stream.peer_addr().ok();
+    let shaken = connector.connect(name.clone(), stream).await.map_err(|error| unshaken(&error));
+    let mut chain = verifier.shown();
+    let beyond = match (&shaken, addr) {
+        (Err(error), Some(addr)) if chain.is_empty() && may_be_beyond_us(error) => {
+            tls::beyond_us(env, (host, addr), &name, deadline).await
+        }
+        _ => None,
+    };
+    if let Some(beyond) = &beyond {
+        chain.clone_from(&beyond.chain);
+    }
     let now = crate::clock::now();
     let (faults, facts) = tls::faults(env, &chain, &name, &ask.roots, now, deadline).await;
-    let stream = shaken.map_err(|error| unshaken(&error));
     match untrusted(faults, &facts) {
         Some(untrusted) if !is_taken_by_clients(&chain, &name, Arc::clone(&ask.roots), now) => {
             Err(ExchangeError::Untrusted(untrusted))
         }
-        _ => Ok((stream?, facts)),
+        _ => match beyond {
+            Some(BeyondUs { version, cipher, .. }) => Err(ExchangeError::BeyondUs { version, cipher }),
+            None => Ok((shaken?, facts)),
+        },
     }
+}
+
+/// Alerts with which servers say that they have nothing in common with us (RFC 8446 section 6), or say nothing.
+fn may_be_beyond_us(error: &ExchangeError) -> bool {
+    matches!(
+        error,
+        ExchangeError::Alert(40 | 47 | 71 | 80) | ExchangeError::Handshake(_) | ExchangeError::Reset(_)
+    )
 }
 
 fn untrusted(faults: Vec<ChainFault>, facts: &Facts) -> Option<Untrusted> {

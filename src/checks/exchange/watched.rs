@@ -1,9 +1,12 @@
 //! A stream that remembers when it was last written to: the end of the phase `send`.
+//!
+//! Nothing is read before something was written. Some servers answer before they are asked (a gateway that is full, a port that
+//! greets), and the HTTP library takes such an answer for a broken connection: which of the two would be a matter of luck.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -27,12 +30,16 @@ impl LastWrite {
 pub(super) struct Watched<S> {
     stream: S,
     last_write: LastWrite,
+    is_written: bool,
+    /// Who wants to read and must wait.
+    reader: Option<Waker>,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S) -> (Self, LastWrite) {
         let last_write = LastWrite::default();
-        (Self { stream, last_write: last_write.clone() }, last_write)
+        let watched = Self { stream, last_write: last_write.clone(), is_written: false, reader: None };
+        (watched, last_write)
     }
 }
 
@@ -42,6 +49,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.is_written {
+            self.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -53,8 +64,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if matches!(written, Poll::Ready(Ok(_))) {
-            self.last_write.now();
+        if let Poll::Ready(result) = &written {
+            if result.is_ok() {
+                self.last_write.now();
+            }
+            // An error too: what came before it may explain it.
+            self.is_written = true;
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
         }
         written
     }

@@ -120,6 +120,7 @@ fn judge_failure(failed: &Failed) -> Verdict {
         },
         ExchangeError::Dial(_) => (Outcome::Timeout, "no_time_left"),
         ExchangeError::Untrusted(untrusted) => (Outcome::Untrusted, untrusted.kind.id()),
+        ExchangeError::BeyondUs { .. } => (Outcome::Error, "cipher_not_spoken_here"),
         ExchangeError::NotTls => (Outcome::Unreachable, "plaintext_on_port"),
         ExchangeError::Alert(116) => (Outcome::Unreachable, "client_certificate_required"),
         ExchangeError::Alert(112) => (Outcome::Unreachable, "name_not_configured"),
@@ -221,6 +222,7 @@ fn outcomes(
     match exchange.ended {
         Ended::Cut => found.push(Outcome::Reset),
         Ended::Broken => found.push(Outcome::BadBody),
+        Ended::Late if never_ends(answer) => {}
         Ended::Late => found.push(Outcome::Timeout),
         Ended::Whole if observed.coding == Decoded::Broken => found.push(Outcome::BadBody),
         // What cannot be read cannot be judged.
@@ -235,6 +237,13 @@ fn outcomes(
     found
 }
 
+/// A stream of events goes on for as long as somebody listens.
+fn never_ends(answer: &Answer<'_>) -> bool {
+    let essence = answer.header("content-type").and_then(|it| it.split(';').next()).unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    answer.status == 200 && matches!(essence.as_str(), "text/event-stream" | "multipart/x-mixed-replace")
+}
+
 /// The outcome of a status by itself; `None` for the good ones.
 fn by_status(status: u16, origin: &Origin) -> Option<Outcome> {
     Some(match status {
@@ -245,6 +254,8 @@ fn by_status(status: u16, origin: &Origin) -> Option<Outcome> {
         502 | 504 => Outcome::GatewayError,
         503 if origin.who != "app" => Outcome::GatewayError,
         500..=599 => Outcome::ServerError,
+        // Not asked for, or no status at all (RFC 9110 section 15).
+        ..200 | 600.. => Outcome::Unexpected,
         _ => return None,
     })
 }

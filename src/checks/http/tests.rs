@@ -143,6 +143,85 @@ async fn framing_faults_are_told_from_connections_that_end() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_before_the_question_is_an_answer() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for (greeting, expected) in [
+        ("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n", Outcome::GatewayError),
+        ("SSH-2.0-OpenSSH_9.2\r\n", Outcome::BadBody),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.write_all(greeting.as_bytes()).await;
+            while matches!(stream.read(&mut [0; 4096]).await, Ok(size) if size > 0) {}
+        });
+        is(&check_url(&url, &[]).await, expected, &[]);
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_is_none_is_unexpected() {
+    for status in ["101 Switching Protocols", "600 What"] {
+        let report = answered_raw(&format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n"), &[]).await;
+        is(&report, Outcome::Unexpected, &[]);
+    }
+}
+
+/// A server that takes no hello of ours and answers an old one with an old cipher and this certificate.
+async fn old_server(cipher: [u8; 2], certificate: Vec<u8>) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let length = |it: &[u8]| u32::try_from(it.len()).unwrap().to_be_bytes()[1..].to_vec();
+    let message = |kind: u8, body: Vec<u8>| [&[kind][..], &length(&body), &body].concat();
+    let hello = [&[3, 3][..], &[9; 32], &[0], &cipher, &[0]].concat();
+    let entry = [length(&certificate), certificate].concat();
+    let flight =
+        [message(2, hello), message(11, [length(&entry), entry].concat()), message(14, Vec::new())].concat();
+    let size = u16::try_from(flight.len()).unwrap().to_be_bytes();
+    let flight = [&[22, 3, 3][..], &size, &flight].concat();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut count = 0;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let answer = if count == 0 { &[21, 3, 3, 0, 2, 2, 40][..] } else { &flight };
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
+            while matches!(stream.read(&mut request).await, Ok(size) if size > 0) {}
+            count += 1;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_server_whose_ciphers_only_other_clients_speak_is_no_finding() {
+    let root = Authority::new("Drill Root");
+    let certificate = |validity| root.issue(&["127.0.0.1"], validity).chain[0].to_vec();
+    let env = Environment::new(Policy::unrestricted()).with_ca_file(&root.pem()).unwrap();
+    let now = crate::clock::now();
+    let (good, expired) = (certificate(Validity::ordinary(now)), certificate(Validity::expired(now)));
+    for (cipher, certificate, expected) in [
+        ([0xc0, 0x13], good.clone(), Outcome::Error),
+        ([0xc0, 0x13], expired, Outcome::Untrusted),
+        // RC4, which nobody speaks any more.
+        ([0, 5], good, Outcome::Unreachable),
+    ] {
+        let request = Request {
+            check: CheckKind::Http,
+            target: old_server(cipher, certificate).await,
+            with: With::default(),
+            timeout: Duration::from_secs(5),
+            now,
+        };
+        let report = checks::run(&env, &request).await.unwrap();
+        is(&report, expected, &[]);
+    }
+}
+
+#[tokio::test]
 async fn many_headers_are_no_fault_and_endless_ones_are_not_read() {
     let many = "x-a: 1\r\n".repeat(300);
     let report = answered_raw(&format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{many}\r\n"), &[]).await;
@@ -228,11 +307,13 @@ async fn plain_http_on_an_https_url_is_named() {
 #[tokio::test]
 async fn servers_that_never_end_are_left_at_the_deadline() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    for (head, drip, expected) in [
-        ("HTTP/1.1 200 OK\r\n", "x", Outcome::Timeout),
-        ("HTTP/1.1 200 OK\r\n\r\n", "x", Outcome::Timeout),
-        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n", Outcome::Timeout),
+    for (head, flood, expected) in [
+        ("HTTP/1.1 200 OK\r\nx", "", Outcome::Timeout),
+        ("HTTP/1.1 200 OK\r\n\r\nx", "", Outcome::Timeout),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n", "", Outcome::Timeout),
         ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", Outcome::Timeout),
+        // A stream of events is meant to go on.
+        ("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: x\n\n", "", Outcome::Ok),
     ] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -240,9 +321,9 @@ async fn servers_that_never_end_are_left_at_the_deadline() {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(head.as_bytes()).await;
-            while stream.write_all(drip.as_bytes()).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            // As fast as it is read.
+            while !flood.is_empty() && stream.write_all(flood.as_bytes()).await.is_ok() {}
+            std::future::pending::<()>().await;
         });
         let request = Request {
             check: CheckKind::Http,

@@ -21,7 +21,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::Finding;
-use super::handshake::PROVIDER;
+use super::provider::PROVIDER;
 use crate::checks::with::show_duration;
 use crate::outcome::{Facts, Outcome};
 
@@ -404,7 +404,7 @@ fn is_strictness(error: &Error) -> bool {
     }
 }
 
-/// An algorithm that ring does not verify, such as ECDSA with P-521.
+/// An algorithm that is not verified here, such as Ed448.
 fn is_beyond_us(error: &Error) -> bool {
     let why = format!("{error:?}");
     why.contains("UnsupportedSignatureAlgorithm")

@@ -5,13 +5,13 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
@@ -21,6 +21,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
+
+use super::provider::PROVIDER;
 
 /// How long a server that asked for a client certificate may take to refuse us for having none.
 const REFUSAL_WAIT: Duration = Duration::from_secs(2);
@@ -274,10 +276,6 @@ pub(in crate::checks) fn alert_name(number: u8) -> String {
     }
     if snake.contains('(') { "unknown".to_owned() } else { snake }
 }
-
-/// One provider for all: it is made of tables only.
-pub(in crate::checks) static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(ring::default_provider()));
 
 /// Accepts every certificate, has none of its own, and remembers both.
 #[derive(Debug)]

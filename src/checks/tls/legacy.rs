@@ -129,13 +129,17 @@ fn certificates(message: &[u8]) -> Vec<CertificateDer<'static>> {
 }
 
 /// What old servers take, best first. No export, NULL or anonymous cipher: no client offers those.
-const CIPHERS: [(u16, &str); 23] = [
+const CIPHERS: [(u16, &str); 29] = [
     (0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384"),
     (0xc030, "ECDHE-RSA-AES256-GCM-SHA384"),
     (0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256"),
     (0xc02f, "ECDHE-RSA-AES128-GCM-SHA256"),
     (0x009f, "DHE-RSA-AES256-GCM-SHA384"),
     (0x009e, "DHE-RSA-AES128-GCM-SHA256"),
+    (0xc0ac, "ECDHE-ECDSA-AES128-CCM"),
+    (0xc0ad, "ECDHE-ECDSA-AES256-CCM"),
+    (0xc09e, "DHE-RSA-AES128-CCM"),
+    (0xc09f, "DHE-RSA-AES256-CCM"),
     (0xc024, "ECDHE-ECDSA-AES256-SHA384"),
     (0xc028, "ECDHE-RSA-AES256-SHA384"),
     (0xc023, "ECDHE-ECDSA-AES128-SHA256"),
@@ -150,6 +154,8 @@ const CIPHERS: [(u16, &str); 23] = [
     (0x009c, "AES128-GCM-SHA256"),
     (0x0035, "AES256-SHA"),
     (0x002f, "AES128-SHA"),
+    (0x0041, "CAMELLIA128-SHA"),
+    (0x0084, "CAMELLIA256-SHA"),
     (0xc012, "ECDHE-RSA-DES-CBC3-SHA"),
     (0x000a, "DES-CBC3-SHA"),
     (0x0005, "RC4-SHA"),

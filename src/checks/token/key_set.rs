@@ -3,11 +3,14 @@
 //! The algorithm must be one that the key is for: an HMAC made with an RSA key's public text, and `alg: none`, never verify
 //! (RFC 8725 §3.1). A key this build cannot use is passed over, as RFC 7517 §5 asks.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 
 use super::presented::Jwt;
+use crate::checks::tls::provider::is_es512;
 
 /// What the keys say about a signature.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ fn bad(diagnosis: &'static str, says: impl Into<String>) -> Signature {
 }
 
 /// Registered signature algorithms (RFC 7518, 8812, 9864) that this build cannot verify.
-const NOT_VERIFIED_HERE: [&str; 4] = ["ES512", "ES256K", "Ed448", "Ed25519"];
+const NOT_VERIFIED_HERE: [&str; 2] = ["ES256K", "Ed448"];
 
 /// An issuer's public keys.
 pub(super) struct KeySet(Vec<Value>);
@@ -69,9 +72,9 @@ impl KeySet {
         if NOT_VERIFIED_HERE.contains(&jwt.alg.as_str()) {
             return Signature::Unknown(format!("signatures of `{}` cannot be verified here", jwt.alg));
         }
-        let Ok(algorithm) = jwt.alg.parse::<Algorithm>() else {
+        if !is_known(&jwt.alg) {
             return bad("unknown_alg", "The token names an `alg` that is no signature algorithm.");
-        };
+        }
         let candidates: Vec<&Value> = match jwt.key_id() {
             Some(id) => {
                 self.0.iter().filter(|key| key.get("kid").and_then(Value::as_str) == Some(id)).collect()
@@ -87,19 +90,14 @@ impl KeySet {
                 None => bad("no_keys", "The key set has no keys."),
             };
         }
-        let fitting: Vec<DecodingKey> =
-            candidates.into_iter().filter_map(|key| fitting(key, algorithm)).collect();
-        if fitting.is_empty() {
+        let signed: Vec<bool> = candidates.into_iter().filter_map(|key| is_signed_by(key, jwt)).collect();
+        if signed.is_empty() {
             return bad(
                 "alg_does_not_fit_key",
                 format!("The key is not for `{}`, the algorithm the token names.", jwt.alg),
             );
         }
-        let verifies = |key: &DecodingKey| {
-            jsonwebtoken::crypto::verify(&jwt.signature, jwt.signed.as_bytes(), key, algorithm)
-                .unwrap_or(false)
-        };
-        if fitting.iter().any(verifies) {
+        if signed.contains(&true) {
             Signature::Good
         } else {
             bad(
@@ -110,15 +108,43 @@ impl KeySet {
     }
 }
 
-/// The key, when it may be used for this algorithm.
-fn fitting(key: &Value, algorithm: Algorithm) -> Option<DecodingKey> {
+/// An algorithm by the name that the libraries know it by: RFC 9864 gave EdDSA's one curve in use a name of its own.
+fn algorithm(name: &str) -> Option<Algorithm> {
+    if name == "Ed25519" { Some(Algorithm::EdDSA) } else { name.parse().ok() }
+}
+
+fn is_known(name: &str) -> bool {
+    name == "ES512" || algorithm(name).is_some()
+}
+
+/// Whether this key made the signature; `None` when the key is not for the token's algorithm.
+fn is_signed_by(key: &Value, jwt: &Jwt) -> Option<bool> {
     let said = |name: &str| key.get(name).and_then(Value::as_str);
     let for_signatures = said("use").is_none_or(|it| it == "sig");
-    let for_algorithm =
-        said("alg").and_then(|it| it.parse::<Algorithm>().ok()).is_none_or(|it| it == algorithm);
+    let for_algorithm = said("alg").is_none_or(|it| {
+        it == jwt.alg || !is_known(it) || algorithm(it).is_some_and(|it| algorithm(&jwt.alg) == Some(it))
+    });
     if !for_signatures || !for_algorithm {
         return None;
     }
+    if jwt.alg == "ES512" {
+        let number = |name: &str| URL_SAFE_NO_PAD.decode(said(name)?).ok();
+        let (x, y) = (number("x")?, number("y")?);
+        return (said("crv") == Some("P-521"))
+            .then(|| is_es512(&x, &y, jwt.signed.as_bytes(), &raw(&jwt.signature)));
+    }
+    let algorithm = algorithm(&jwt.alg)?;
+    let key = fitting(key, algorithm)?;
+    let verified = jsonwebtoken::crypto::verify(&jwt.signature, jwt.signed.as_bytes(), &key, algorithm);
+    Some(verified.unwrap_or(false))
+}
+
+fn raw(signature: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(signature).unwrap_or_default()
+}
+
+/// The key, when it is of the kind that this algorithm needs.
+fn fitting(key: &Value, algorithm: Algorithm) -> Option<DecodingKey> {
     let key: Jwk = serde_json::from_value(key.clone()).ok()?;
     let fits = match algorithm {
         Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {

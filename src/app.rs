@@ -38,12 +38,14 @@ mod doors;
 mod endings;
 mod filing;
 mod inbound;
+mod folds;
 mod intake;
 mod lanes;
 mod perform;
 mod reconcile;
 mod replicas;
 mod rules;
+mod shown;
 mod silences;
 mod sns;
 mod suggest;
@@ -65,6 +67,7 @@ pub use silences::ShownSilence;
 pub use sns::SnsRefused;
 
 use counters::Counters;
+use folds::Folds;
 use lanes::Lanes;
 
 /// Probes that run at once, over all incidents: each holds a socket or two and a few kilobytes, and the slowest waits for
@@ -155,6 +158,9 @@ pub struct App {
     ticks: watch::Sender<u64>,
     counters: Counters,
     doors: doors::State,
+    folds: Folds,
+    /// Incidents whose alerts were counted since they were shown, while somebody is about to show them.
+    unshown: Mutex<Option<BTreeSet<IncidentId>>>,
     /// Questions somebody replied to in words that were no answer, once.
     misread: Mutex<BTreeSet<(IncidentId, QuestionId)>>,
 }
@@ -196,6 +202,8 @@ impl App {
             ticks: watch::Sender::new(0),
             counters: Counters::default(),
             doors: doors::State::default(),
+            folds: Folds::default(),
+            unshown: Mutex::default(),
             misread: Mutex::default(),
         });
         app.read_silences().await?;
@@ -337,13 +345,17 @@ impl App {
     ) -> Result<Option<Vec<Recorded>>, Unavailable> {
         let _in_order = self.stripe(id).lock().await;
         let mut events = events.to_vec();
+        // Another replica may have moved it on, and what is then taken for known already is not looked up again.
+        let mut remembered = if self.store.is_shared() { None } else { self.folds.take(id) };
         loop {
-            let log = self.store.load(id).await?;
-            if log.is_empty() {
-                return Ok(None);
-            }
-            let before = Incident::fold(id.clone(), &log);
-            match self.decide_and_commit(before, &events, settles.clone(), once).await {
+            let before = match remembered.take() {
+                Some(incident) => incident,
+                None => match self.incident_now(id).await? {
+                    Some(incident) => incident,
+                    None => return Ok(None),
+                },
+            };
+            match Box::pin(self.decide_and_commit(before, &events, settles.clone(), once)).await {
                 Ok(recorded) => return Ok(Some(recorded)),
                 Err(CommitError::Conflict) => {}
                 Err(CommitError::Repeated) => return Ok(Some(Vec::new())),
@@ -359,6 +371,12 @@ impl App {
                 Err(CommitError::Unavailable(error)) => return Err(error),
             }
         }
+    }
+
+    /// The incident as the store has it now; `None` when there is none of this name.
+    async fn incident_now(&self, id: &IncidentId) -> Result<Option<Incident>, Unavailable> {
+        let log = self.store.load(id).await?;
+        Ok((!log.is_empty()).then(|| Incident::fold(id.clone(), &log)))
     }
 
     /// One try: steps through the events, commits, hands out the actions and publishes the new state.
@@ -399,6 +417,9 @@ impl App {
         if !recorded.is_empty() {
             self.publish(&incident).await;
         }
+        if !self.store.is_shared() {
+            self.folds.keep(incident);
+        }
         self.tick();
         Ok(recorded)
     }
@@ -432,34 +453,9 @@ impl App {
         }
     }
 
-    /// Shows the new state to the chat and to whoever listens.
-    async fn publish(&self, incident: &Incident) {
-        let chat = self.chat();
-        let shows = matches!(&*chat, Ok(Chat::Terminal(_) | Chat::Discord(_)));
-        if !shows && self.updates.receiver_count() == 0 {
-            return;
-        }
-        let redacted = Arc::new(self.presented(incident).await);
-        if let Ok(chat) = &*chat {
-            chat.show(&redacted);
-        }
-        // Nobody listens: fine.
-        let _ = self.updates.send(Update { incident: redacted });
-    }
-
     /// Wakes those who wait for something to be settled.
     fn tick(&self) {
         self.ticks.send_modify(|count| *count += 1);
-    }
-
-    async fn show_open_incidents(&self) -> Result<(), Unavailable> {
-        let chat = self.chat();
-        let Ok(chat @ (Chat::Terminal(_) | Chat::Discord(_))) = &*chat else { return Ok(()) };
-        for summary in self.store.list(Filter::Open, 1000).await? {
-            let log = self.store.load(&summary.id).await?;
-            chat.show(&self.presented(&Incident::fold(summary.id, &log)).await);
-        }
-        Ok(())
     }
 }
 

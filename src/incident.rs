@@ -181,6 +181,9 @@ pub struct Incident {
     pub alerts: Vec<Alert>,
     /// How many alert deliveries were folded in.
     pub alert_count: u64,
+    /// Those of them that said nothing new: they are counted beside the log.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
     /// Starts of episodes that a newer one has followed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Earlier>,
@@ -238,6 +241,7 @@ impl Incident {
             profile: ServiceProfile::default(),
             alerts: Vec::new(),
             alert_count: 0,
+            repeats: 0,
             earlier: Vec::new(),
             turns: Vec::new(),
             questions: Vec::new(),
@@ -269,8 +273,10 @@ impl Incident {
         incident
     }
 
-    /// Records an event at this time: gives it the next place, folds it in and returns it for the log.
+    /// Records an event at this time: gives it the next place, folds it in and returns it for the log. A clock that was set back (or another
+    /// replica's, which is behind) does not turn the history round: nothing happens before what the timeline shows last.
     pub fn record(&mut self, event: Event, at: Timestamp) -> Recorded {
+        let at = self.timeline.last().map_or(at, |last| at.max(last.at));
         let recorded = Recorded { seq: self.seq + 1, at, event };
         self.apply(&recorded);
         recorded
@@ -279,6 +285,12 @@ impl Incident {
     /// Folds one event in.
     pub fn apply(&mut self, recorded: &Recorded) {
         let at = recorded.at;
+        if let Event::AlertRepeated { times } = recorded.event {
+            self.alert_count += times;
+            self.repeats = times;
+            self.last_alert_at = self.last_alert_at.max(Some(at));
+            return;
+        }
         self.seq = recorded.seq;
         if let Some(what) = describe(&recorded.event) {
             self.timeline.push(TimelineEntry { at, what });
@@ -356,7 +368,7 @@ impl Incident {
                 }
             }
             Event::ActionRecovered { what } => self.troubles.retain(|known| known.what != *what),
-            Event::FilingAsked { .. } | Event::Refused { .. } => {}
+            Event::AlertRepeated { .. } | Event::FilingAsked { .. } | Event::Refused { .. } => {}
         }
     }
 
@@ -535,6 +547,11 @@ impl Incident {
         }
         total
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {

@@ -4,7 +4,8 @@
 //! refuses a commit that was decided on an older state ([`CommitError::Conflict`]) and a second open incident with the same
 //! key ([`CommitError::KeyTaken`]); the caller looks again and decides again. The surprise: with a SQLite file nothing is
 //! claimed on disk. One process owns the file (it holds a lock on it), so an action that was running when the process died is
-//! simply still there. On PostgreSQL, which replicas share, an action is leased to the replica that performs it.
+//! simply still there. An alert that repeats itself is a number in a row of its own ([`Store::repeat`]): a storm costs one update each,
+//! however long it lasts. On PostgreSQL, which replicas share, an action is leased to the replica that performs it.
 //!
 //! # Why
 //! The outbox is a table of ours and not apalis (design, section 3), for three reasons of its design as it is
@@ -163,6 +164,27 @@ pub enum Settled {
     Postponed(Pending),
     /// It failed and is not tried again; it stays to be seen.
     GivenUp(ActionId, String),
+}
+
+/// An alert that may say nothing new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The alert's source.
+    pub source: String,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// [`Alert::digest`].
+    pub digest: String,
+}
+
+impl From<&Alert> for Heard {
+    fn from(alert: &Alert) -> Self {
+        Self {
+            source: alert.source.clone(),
+            fingerprint: alert.fingerprint.clone(),
+            digest: alert.digest(),
+        }
+    }
 }
 
 /// The last incident an alert identity (source, fingerprint) was part of.

@@ -195,7 +195,9 @@ impl Turn<'_> {
         let first = self.incident.alert_count == 0;
         let firing = alert.status == AlertStatus::Firing;
         let source = alert.source.clone();
-        let known = self.incident.alerts.contains(&alert);
+        let same = |known: &Alert| known.source == alert.source && known.fingerprint == alert.fingerprint;
+        let mut same = self.incident.alerts.iter().filter(|known| same(known));
+        let known = same.any(|known| known.digest() == alert.digest());
         self.record(Event::AlertReceived { alert });
         if first {
             self.actions.push(Action::OpenThread);

@@ -1,6 +1,7 @@
 //! From a delivery to the incidents it is about.
 //!
-//! An alert joins the open incident its own identity belongs to, else the open incident with its key, else it opens one. An
+//! An alert that says what it said before, to an incident that is open, is counted and changes nothing else: a storm costs as much as its
+//! incidents. Any other joins the open incident its own identity belongs to, else the open incident with its key, else it opens one. An
 //! end without a known beginning opens nothing, and a firing that comes late, after its end, does not open the incident
 //! again. Two deliveries that race to open the same incident meet in the database; the second joins.
 
@@ -18,7 +19,7 @@ use crate::clock;
 use crate::incident::arrival::{self, Again};
 use crate::incident::{Event, Incident, IncidentId};
 use crate::profile::ServiceProfile;
-use crate::store::{CommitError, Tally, Unavailable, Verdict};
+use crate::store::{CommitError, Heard, Tally, Unavailable, Verdict};
 
 /// How far ahead of us a sender's clock may be before its start time is taken for a wrong clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -47,6 +48,8 @@ pub struct Joined {
 enum Place {
     /// This incident takes it.
     Join(IncidentId),
+    /// This incident has counted it: it says nothing new.
+    Counted(IncidentId),
     /// This incident had it, and is over: a repeat that comes late.
     Known(IncidentId),
     /// This incident is over, and begins again.
@@ -131,10 +134,17 @@ impl App {
     /// Sorts the alerts by where they belong and lets each incident take its own, side by side.
     pub(super) async fn sort_out(self: &Arc<Self>, alerts: Vec<Alert>) -> Result<Accepted, AppError> {
         let now = clock::now();
+        let mut alerts = alerts;
+        for alert in &mut alerts {
+            cap_start(alert, now);
+        }
+        let counted = self.store.repeat(alerts.iter().map(Heard::from).collect(), now).await?;
         let mut groups: Vec<(Place, Vec<Alert>)> = Vec::new();
-        for mut alert in alerts {
-            cap_start(&mut alert, now);
-            let place = self.place(&alert).await?;
+        for (alert, counted) in alerts.into_iter().zip(counted) {
+            let place = match counted {
+                Some(id) => Place::Counted(id),
+                None => self.place(&alert).await?,
+            };
             match groups.iter_mut().find(|(known, _)| *known == place) {
                 Some((_, alerts)) => alerts.push(alert),
                 None => groups.push((place, vec![alert])),
@@ -190,6 +200,10 @@ impl App {
                 }
             }
             Place::Open(key) => self.open_or_join(&key, alerts, None).await?,
+            Place::Counted(id) => {
+                self.show_soon(&id);
+                id
+            }
             Place::Known(id) => id,
             Place::Nowhere(reason) => {
                 for alert in alerts {
@@ -224,7 +238,7 @@ impl App {
             let mut events = vec![Event::Opened { key: key.clone(), profile }];
             events.extend(self.received(&id, alerts.clone()));
             let _in_order = self.stripe(&id).lock().await;
-            match self.decide_and_commit(Incident::new(id.clone()), &events, None, once).await {
+            match Box::pin(self.decide_and_commit(Incident::new(id.clone()), &events, None, once)).await {
                 Ok(_) => return Ok(id),
                 Err(CommitError::Repeated) => {
                     return Err(AppError::Refused("this was started before, and is over".to_owned()));

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -15,6 +16,9 @@ use crate::app::perform::{self, Performed};
 use crate::clock;
 use crate::store::{ActionId, Pending};
 use crate::triage::Action;
+
+/// No try of an action waits longer, whatever the other side asked for and the clock says.
+const LONGEST_ASKED: Duration = Duration::from_hours(1);
 
 /// The queues, and how many of them are at work.
 #[derive(Debug)]
@@ -162,14 +166,66 @@ async fn take_next(app: &Arc<App>, lane: &str) {
     }
 }
 
+/// How long the action waits, seen from this moment. A clock that was set back makes nothing wait that is to be done at once, and nothing else longer
+/// than it was ever to wait.
+fn wait(action: &Pending, now: Timestamp, patience: Duration, calm: Duration) -> Duration {
+    let longest = match action.action {
+        Action::StopWaiting { .. } => patience,
+        Action::Settle { .. } => calm,
+        // A person said until when.
+        Action::Wake { .. } => Duration::MAX,
+        _ if action.attempts == 0 && action.last_error.is_none() => Duration::ZERO,
+        _ => LONGEST_ASKED,
+    };
+    Duration::try_from(action.due_at.duration_since(now)).unwrap_or_default().min(longest)
+}
+
 /// Waits until the action is due; false when the app stops first.
 async fn due(app: &App, action: &Pending) -> bool {
-    let wait = Duration::try_from(action.due_at.duration_since(clock::now())).unwrap_or_default();
+    let knowledge = app.knowledge();
+    let [patience, calm] =
+        [knowledge.stop.patience_s, knowledge.stop.flapping.calm_s].map(|it| Duration::from_secs(it.into()));
+    let wait = wait(action, clock::now(), patience, calm);
     if wait.is_zero() {
         return true;
     }
     tokio::select! {
         () = tokio::time::sleep(wait) => true,
         () = app.lanes.stopped() => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::incident::IncidentId;
+    use crate::question::QuestionId;
+
+    const PATIENCE: Duration = Duration::from_mins(15);
+    const CALM: Duration = Duration::from_mins(5);
+
+    /// How many seconds this action, due after so many seconds, waits on a clock that was set back by an hour and a half.
+    #[track_caller]
+    fn waits_s(action: Action, due_s: i64, attempts: u32) -> u64 {
+        let planned = Timestamp::from_second(1_790_000_000).unwrap();
+        let due_at = planned.checked_add(SignedDuration::from_secs(due_s)).unwrap();
+        let incident = IncidentId::from_seed(1);
+        let last_error = (attempts > 0).then(|| "502".to_owned());
+        let lane = "lane".to_owned();
+        let pending = Pending { id: ActionId(1), incident, lane, action, due_at, attempts, last_error };
+        assert_eq!(wait(&pending, due_at, PATIENCE, CALM), Duration::ZERO, "due is due");
+        let set_back = planned.checked_sub(SignedDuration::from_mins(90)).unwrap();
+        wait(&pending, set_back, PATIENCE, CALM).as_secs()
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nothing_up_for_longer_than_it_was_to_wait() {
+        assert_eq!(waits_s(Action::OpenThread, 0, 0), 0);
+        assert_eq!(waits_s(Action::FileIssue, 8, 3), 3600);
+        let at = Timestamp::from_second(1_790_000_900).unwrap();
+        assert_eq!(waits_s(Action::StopWaiting { question: QuestionId::LatencyFirst, at }, 900, 0), 900);
+        assert_eq!(waits_s(Action::Settle { at }, 300, 0), 300);
     }
 }

@@ -129,8 +129,8 @@ pub(super) async fn finish(app: &Arc<App>, pending: &Pending) {
 
 async fn attempt(app: &Arc<App>, pending: &Pending) -> Result<(), Failed> {
     let id = &pending.incident;
-    let log = app.store.load(id).await?;
-    let incident = Incident::fold(id.clone(), &log);
+    // An incident that was forgotten meanwhile has nothing to be performed for; the commit will say so.
+    let incident = app.incident_now(id).await?.unwrap_or_else(|| Incident::new(id.clone()));
     let mut events = match &pending.action {
         Action::OpenThread => vec![open_thread(app, &incident).await?],
         Action::Ask { question, because } => {
@@ -262,8 +262,9 @@ async fn note_failure(app: &Arc<App>, pending: &Pending, failed: Failed) -> Resu
     }
     if events.is_empty() {
         app.store.settle(settled).await?;
-        let log = app.store.load(&pending.incident).await?;
-        app.publish(&Incident::fold(pending.incident.clone(), &log)).await;
+        if let Some(incident) = app.incident_now(&pending.incident).await? {
+            app.publish(&incident).await;
+        }
     } else {
         app.advance(&pending.incident, &events, Some(settled)).await?;
     }

@@ -8,7 +8,6 @@ use jiff::SignedDuration;
 
 use crate::app::{App, lanes};
 use crate::clock;
-use crate::incident::Incident;
 use crate::store::{HEARTBEAT, Unavailable};
 
 /// Between two looks for what is too old.
@@ -76,8 +75,9 @@ async fn once(app: &Arc<App>) -> Result<(), Unavailable> {
         lanes::enqueue(app, adopted);
     }
     for id in app.store.changed().await? {
-        let log = app.store.load(&id).await?;
-        app.publish(&Incident::fold(id, &log)).await;
+        if let Some(incident) = app.incident_now(&id).await? {
+            app.publish(&incident).await;
+        }
         app.tick();
     }
     Ok(())

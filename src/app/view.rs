@@ -354,8 +354,7 @@ impl App {
     /// # Errors
     /// [`Unavailable`] when the store cannot be read.
     pub async fn incident(&self, id: &IncidentId) -> Result<Option<Incident>, Unavailable> {
-        let log = self.store.load(id).await?;
-        Ok((!log.is_empty()).then(|| self.redacted(&Incident::fold(id.clone(), &log))))
+        Ok(self.incident_now(id).await?.map(|incident| self.redacted(&incident)))
     }
 
     /// The newest incidents, redacted.

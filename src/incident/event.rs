@@ -64,6 +64,12 @@ pub enum Event {
         /// The alert.
         alert: Alert,
     },
+    /// Alerts that said nothing new. Not in the log: a counter beside it, which the store puts at the log's end. It has no place of its
+    /// own and moves the incident nowhere.
+    AlertRepeated {
+        /// How many deliveries.
+        times: u64,
+    },
     /// The chat opened a thread.
     ThreadOpened {
         /// The chat's own reference to the thread.
@@ -296,7 +302,8 @@ pub(super) fn describe(event: &Event) -> Option<String> {
         }
         Event::PassedOn { question, to, by } => format!("{by} passed {question} on to {}", to.name),
         Event::Refused { reason } => reason.clone(),
-        Event::CheckStarted { .. }
+        Event::AlertRepeated { .. }
+        | Event::CheckStarted { .. }
         | Event::Believed { .. }
         | Event::IssueBegun { .. }
         | Event::IssueNotCreated { .. } => return None,

@@ -56,6 +56,21 @@ fn a_trouble_lasts_until_it_waits_no_more() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_turn_the_history_round() {
+    let mut incident = Incident::new(IncidentId::from_seed(1));
+    let mut alert = Alert::titled("generic", "500s");
+    alert.started_at = Some(at(50));
+    let mut log = vec![incident.record(Event::AlertReceived { alert }, at(60))];
+    log.push(incident.record(Event::ThreadOpened { thread: "t".into() }, at(-3600)));
+    log.push(incident.record(Event::Resolved { by: "test".into(), reason: None }, at(-3000)));
+    assert_eq!(log.iter().map(|it| it.at).collect::<Vec<_>>(), [at(60), at(60), at(60)]);
+    assert_eq!(incident.mttr_s(), Some(10.0));
+    assert_eq!(Incident::fold(incident.id.clone(), &log), incident);
+    log.push(incident.record(Event::ThreadOpened { thread: "u".into() }, at(70)));
+    assert_eq!(log[3].at, at(70));
+}
+
+#[test]
 fn waiting_for_two_people_at_once_is_counted_once() {
     let mut incident = Incident::new(IncidentId::from_seed(1));
     asked(&mut incident, QuestionId::EndpointScope, 0);

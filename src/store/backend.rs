@@ -19,8 +19,8 @@ use crate::store::access::AccessChange;
 use crate::store::postgres::{Leader, Postgres};
 use crate::store::sqlite::{self, Sqlite};
 use crate::store::{
-    ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Kept, KeptDelivery, KeptFilter, Note,
-    OpenError, Pending, RecordedChange, Settled, Sighting, Summary, Tally, Unavailable, doors, rows,
+    ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Heard, Kept, KeptDelivery, KeptFilter,
+    Note, OpenError, Pending, RecordedChange, Settled, Sighting, Summary, Tally, Unavailable, doors, rows,
 };
 
 /// How long the server may take for one statement or commit before the caller is told that the store is not available: a
@@ -128,6 +128,22 @@ impl Store {
     /// [`CommitError`]: look again and decide again, or the store is not available.
     pub async fn commit(&self, commit: Commit) -> Result<Vec<Pending>, CommitError> {
         ask!(self, commit(commit))
+    }
+
+    /// Counts the alerts of which the store knows that they say nothing new (the same digest as the last time, and their incident is
+    /// open), and gives the incident of each; `None` for all others, of which nothing is written. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; then some may have been counted.
+    pub async fn repeat(
+        &self,
+        heard: Vec<Heard>,
+        at: Timestamp,
+    ) -> Result<Vec<Option<IncidentId>>, Unavailable> {
+        if heard.is_empty() {
+            return Ok(Vec::new());
+        }
+        ask!(self, repeat(heard, at))
     }
 
     /// Notes what became of an action of which there is nothing else to say.

@@ -191,7 +191,7 @@ macro_rules! doors_of {
             pub(in crate::store) async fn write(
                 connection: &mut Connection,
                 note: &Note,
-            ) -> Result<(), crate::store::CommitError> {
+            ) -> Result<(), rows::TryError> {
                 match note {
                     Note::Seen { source, id, at, answer } => {
                         sqlx::query(

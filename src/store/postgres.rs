@@ -26,8 +26,10 @@ mod access;
 mod commit;
 mod leader;
 mod leases;
+mod repeats;
 
 pub(super) use leader::Leader;
+use repeats::Counter;
 
 /// Connections of one replica. A commit holds one for some milliseconds; a server allows 100 by default.
 const CONNECTIONS: u32 = 12;
@@ -49,6 +51,7 @@ pub(super) struct Postgres {
     seen: Arc<Mutex<BTreeMap<String, i64>>>,
     /// Whether the server may have leased us something without our hearing of it.
     in_doubt: Arc<AtomicBool>,
+    counter: Counter,
 }
 
 impl Postgres {
@@ -82,7 +85,8 @@ impl Postgres {
         patient.close().await.map_err(unusable)?;
         let secret = instance_secret(&pool).await.map_err(unusable)?;
         let replica = uuid::Uuid::new_v4().to_string().into();
-        Ok(Self { pool, secret, replica, seen: Arc::default(), in_doubt: Arc::default() })
+        let counter = Counter::start(pool.clone());
+        Ok(Self { pool, secret, replica, seen: Arc::default(), in_doubt: Arc::default(), counter })
     }
 
     pub(super) fn secret(&self) -> [u8; 32] {
@@ -100,8 +104,7 @@ impl Postgres {
     }
 
     pub(super) async fn load(&self, id: &IncidentId) -> Result<Vec<Recorded>, Unavailable> {
-        let log: Vec<String> = sqlx::query_scalar(rows::LOAD).bind(id.as_str()).fetch_all(&self.pool).await?;
-        log.iter().map(|text| rows::json("event", text)).collect()
+        rows::log(&sqlx::query_as(rows::LOAD).bind(id.as_str()).fetch_all(&self.pool).await?)
     }
 
     pub(super) async fn open_incident(&self, key: &IncidentKey) -> Result<Option<IncidentId>, Unavailable> {
@@ -135,13 +138,9 @@ impl Postgres {
 
     pub(super) async fn list(&self, filter: Filter, limit: u32) -> Result<Vec<Summary>, Unavailable> {
         let (open_only, stage) = filter.parts();
-        let listed: Vec<String> = sqlx::query_scalar(rows::LIST)
-            .bind(open_only)
-            .bind(stage)
-            .bind(i64::from(limit.clamp(1, 1000)))
-            .fetch_all(&self.pool)
-            .await?;
-        listed.iter().map(|text| rows::json("summary", text)).collect()
+        let limit = i64::from(limit.clamp(1, 1000));
+        let listed = sqlx::query_as(rows::LIST).bind(open_only).bind(stage).bind(limit);
+        listed.fetch_all(&self.pool).await?.into_iter().map(rows::summary).collect()
     }
 
     pub(super) async fn kept(&self, limit: u32) -> Result<Vec<Kept>, Unavailable> {
@@ -208,6 +207,7 @@ fn migrator() -> Migrator {
         (4, "access", include_str!("migrations/postgres/0004_access.sql").into_sql_str()),
         (5, "earlier", include_str!("migrations/postgres/0005_earlier.sql").into_sql_str()),
         (6, "once", include_str!("migrations/postgres/0006_once.sql").into_sql_str()),
+        (8, "repeats", include_str!("migrations/postgres/0008_repeats.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

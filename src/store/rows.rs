@@ -6,10 +6,12 @@
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::incident::IncidentId;
-use crate::store::{ActionId, CommitError, Kept, Pending, Sighting, Unavailable, Verdict};
+use crate::incident::{Event, Incident, IncidentId, Recorded};
+use crate::store::{ActionId, CommitError, Kept, Pending, Sighting, Summary, Unavailable, Verdict};
 
-pub(super) const LOAD: &str = "SELECT recorded FROM events WHERE incident_id = $1 ORDER BY seq";
+pub(super) const LOAD: &str =
+    "SELECT recorded, times, last_ms FROM events LEFT JOIN repeats USING (incident_id)
+     WHERE incident_id = $1 ORDER BY seq";
 
 pub(super) const OPEN_INCIDENT: &str =
     "SELECT id FROM incidents WHERE key = $1 AND stage NOT IN ('resolved', 'closed')";
@@ -26,7 +28,7 @@ pub(super) const PENDING_OF: &str =
     "SELECT id, incident_id, lane, action, due_ms, attempts, last_error, state = 'given_up'
      FROM actions WHERE incident_id = $1 ORDER BY state DESC, id";
 
-pub(super) const LIST: &str = "SELECT summary FROM incidents
+pub(super) const LIST: &str = "SELECT summary, times FROM incidents LEFT JOIN repeats ON incident_id = id
      WHERE (NOT $1 OR stage NOT IN ('resolved', 'closed')) AND ($2 IS NULL OR stage = $2)
      ORDER BY opened_ms DESC, id LIMIT $3";
 
@@ -47,8 +49,6 @@ pub(super) const COUNT_KEPT: &str =
     "SELECT source, verdict, count(*) FROM deliveries GROUP BY source, verdict ORDER BY 1, 2";
 
 pub(super) const MOVE_INCIDENT: &str = "UPDATE incidents SET key = $1, seq = $2, stage = $3, updated_ms = $4, summary = $5 WHERE id = $6 AND seq = $7";
-
-pub(super) const DELETE_ACTION: &str = "DELETE FROM actions WHERE id = $1 RETURNING incident_id, lane";
 
 /// A filing says everything that an earlier one, which was given up, would have.
 pub(super) const DELETE_COVERED: &str =
@@ -76,7 +76,8 @@ pub(super) const OVER: &str = "SELECT id FROM incidents
      WHERE stage IN ('resolved', 'closed') AND updated_ms < $1 ORDER BY updated_ms LIMIT 200";
 
 /// Everything of one incident, what refers to it first.
-pub(super) const FORGET: [&str; 4] = [
+pub(super) const FORGET: [&str; 5] = [
+    "DELETE FROM repeats WHERE incident_id = $1",
     "DELETE FROM sightings WHERE incident_id = $1",
     "DELETE FROM actions WHERE incident_id = $1",
     "DELETE FROM events WHERE incident_id = $1",
@@ -93,6 +94,33 @@ pub(super) fn once_before(now_ms: i64) -> i64 {
 }
 
 pub(super) const FORGET_DELIVERIES: &str = "DELETE FROM deliveries WHERE at_ms < $1";
+
+/// Rows of [`LOAD`] as the log; what was only counted comes last.
+pub(super) fn log(rows: &[(String, Option<i64>, Option<i64>)]) -> Result<Vec<Recorded>, Unavailable> {
+    let counted = rows.first().and_then(|(_, times, last_ms)| times.zip(*last_ms));
+    let mut log: Vec<Recorded> =
+        rows.iter().map(|(text, ..)| json("event", text)).collect::<Result<_, _>>()?;
+    if let Some((times, last_ms)) = counted {
+        let seq = log.last().map_or(0, |last| last.seq) + 1;
+        let event = Event::AlertRepeated { times: times.unsigned_abs() };
+        log.push(Recorded { seq, at: moment(last_ms)?, event });
+    }
+    Ok(log)
+}
+
+/// A row of [`LIST`].
+pub(super) fn summary((summary, times): (String, Option<i64>)) -> Result<Summary, Unavailable> {
+    let mut summary: Summary = json("summary", &summary)?;
+    summary.alert_count += times.unwrap_or_default().unsigned_abs();
+    Ok(summary)
+}
+
+/// What the list shows of an incident, as it is kept: without what is counted beside it.
+pub(super) fn summary_text(incident: &Incident) -> Result<String, Unavailable> {
+    let mut summary = Summary::of(incident);
+    summary.alert_count -= incident.repeats.min(summary.alert_count);
+    text(&summary)
+}
 
 /// `id, incident_id, lane, action, due_ms, attempts, last_error`.
 pub(super) type PendingRow = (i64, String, String, String, i64, i64, Option<String>);
@@ -162,6 +190,26 @@ pub(super) fn drawn_secret() -> Vec<u8> {
 
 pub(super) fn secret(kept: Vec<u8>) -> Result<[u8; 32], sqlx::Error> {
     kept.try_into().map_err(|_| sqlx::Error::Decode("the secret in the store is not 32 bytes long".into()))
+}
+
+/// Why a commit was not written.
+pub(super) enum TryError {
+    /// It was decided on what is not so any more, or is no JSON; nothing of it was written.
+    Refused(CommitError),
+    /// The database failed, and with it everything in the transaction.
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for TryError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Unavailable> for TryError {
+    fn from(error: Unavailable) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 impl From<sqlx::Error> for Unavailable {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,11 +20,12 @@ use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 use crate::alert::{Alert, IncidentKey};
 use crate::incident::{IncidentId, Recorded};
 use crate::store::{
-    ActionId, Commit, CommitError, Figures, Filter, Kept, Note, OpenError, Pending, Settled, Sighting,
+    ActionId, Commit, CommitError, Figures, Filter, Heard, Kept, Note, OpenError, Pending, Settled, Sighting,
     Summary, Unavailable, identity, rows,
 };
 
 mod access;
+mod group;
 mod writer;
 
 pub(super) use access::beside;
@@ -40,6 +42,8 @@ const READERS: u32 = 2;
 pub(super) struct Sqlite {
     readers: SqlitePool,
     writer: Writer,
+    /// Whether something in the file could not be read: it is not ready until the file was found sound.
+    damaged: Arc<AtomicBool>,
     secret: [u8; 32],
     /// Released with the last clone.
     #[expect(dead_code, reason = "it is held, not read")]
@@ -64,8 +68,9 @@ impl Sqlite {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.clone().read_only(true));
-        let writer = Writer::start(connection, options.create_if_missing(false));
-        Ok(Self { readers, writer, secret, lock: Some(Arc::new(lock)) })
+        let damaged = Arc::default();
+        let writer = Writer::start(connection, options.create_if_missing(false), Arc::clone(&damaged));
+        Ok(Self { readers, writer, damaged, secret, lock: Some(Arc::new(lock)) })
     }
 
     /// For reading alone: takes no lock, brings nothing up to date, and has no writer.
@@ -77,7 +82,7 @@ impl Sqlite {
         let secret = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'secret'");
         let secret = secret.fetch_one(&readers).await.and_then(rows::secret);
         let secret = secret.map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { readers, writer: Writer::nobody(), secret, lock: None })
+        Ok(Self { readers, writer: Writer::nobody(), damaged: Arc::default(), secret, lock: None })
     }
 
     pub(super) fn secret(&self) -> [u8; 32] {
@@ -86,6 +91,14 @@ impl Sqlite {
 
     pub(super) async fn commit(&self, commit: Commit) -> Result<Vec<Pending>, CommitError> {
         self.writer.commit(commit).await
+    }
+
+    pub(super) async fn repeat(
+        &self,
+        heard: Vec<Heard>,
+        at: Timestamp,
+    ) -> Result<Vec<Option<IncidentId>>, Unavailable> {
+        self.writer.repeat(heard, at).await
     }
 
     pub(super) async fn settle(&self, settled: Settled) -> Result<(), Unavailable> {
@@ -117,14 +130,13 @@ impl Sqlite {
     }
 
     pub(super) async fn load(&self, id: &IncidentId) -> Result<Vec<Recorded>, Unavailable> {
-        let log: Vec<String> =
-            sqlx::query_scalar(rows::LOAD).bind(id.as_str()).fetch_all(&self.readers).await?;
-        log.iter().map(|text| rows::json("event", text)).collect()
+        let log = sqlx::query_as(rows::LOAD).bind(id.as_str()).fetch_all(&self.readers).await;
+        rows::log(&log.map_err(|error| self.read_failed(&error))?)
     }
 
     pub(super) async fn open_incident(&self, key: &IncidentKey) -> Result<Option<IncidentId>, Unavailable> {
-        let id: Option<String> =
-            sqlx::query_scalar(rows::OPEN_INCIDENT).bind(&key.0).fetch_optional(&self.readers).await?;
+        let id = sqlx::query_scalar(rows::OPEN_INCIDENT).bind(&key.0).fetch_optional(&self.readers).await;
+        let id: Option<String> = id.map_err(|error| self.read_failed(&error))?;
         id.as_deref().map(rows::incident_id).transpose()
     }
 
@@ -137,7 +149,17 @@ impl Sqlite {
     pub(super) async fn sighting(&self, alert: &Alert) -> Result<Option<Sighting>, Unavailable> {
         let (source, fingerprint) = identity(alert);
         let row = sqlx::query_as(rows::SIGHTING).bind(source).bind(fingerprint);
-        row.fetch_optional(&self.readers).await?.map(rows::sighting).transpose()
+        let row = row.fetch_optional(&self.readers).await.map_err(|error| self.read_failed(&error))?;
+        row.map(rows::sighting).transpose()
+    }
+
+    fn read_failed(&self, error: &sqlx::Error) -> Unavailable {
+        let failed = unavailable(error);
+        if is_damage(error) {
+            self.damaged.store(true, Ordering::Release);
+            tracing::error!(error = failed.reason, "the store could not be read");
+        }
+        failed
     }
 
     pub(super) async fn pending(&self) -> Result<Vec<Pending>, Unavailable> {
@@ -155,13 +177,8 @@ impl Sqlite {
 
     pub(super) async fn list(&self, filter: Filter, limit: u32) -> Result<Vec<Summary>, Unavailable> {
         let (open_only, stage) = filter.parts();
-        let listed: Vec<String> = sqlx::query_scalar(rows::LIST)
-            .bind(open_only)
-            .bind(stage)
-            .bind(limit.clamp(1, 1000))
-            .fetch_all(&self.readers)
-            .await?;
-        listed.iter().map(|text| rows::json("summary", text)).collect()
+        let listed = sqlx::query_as(rows::LIST).bind(open_only).bind(stage).bind(limit.clamp(1, 1000));
+        listed.fetch_all(&self.readers).await?.into_iter().map(rows::summary).collect()
     }
 
     pub(super) async fn kept(&self, limit: u32) -> Result<Vec<Kept>, Unavailable> {
@@ -252,6 +269,22 @@ impl Sqlite {
     }
 }
 
+/// Whether SQLite says that the file's contents make no sense (SQLITE_CORRUPT, SQLITE_NOTADB), whatever the finer code.
+fn is_damage(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    matches!(code.map(|code| code & 0xff), Some(11 | 26))
+}
+
+/// What the database said, and what to do about it where nobody else knows.
+fn unavailable(error: &sqlx::Error) -> Unavailable {
+    if !is_damage(error) {
+        return Unavailable { reason: error.to_string() };
+    }
+    let advice = "`firstcheck store check` says what is damaged, and `firstcheck store restore` puts a backup in its place";
+    Unavailable { reason: format!("the database file is damaged ({error}); {advice}") }
+}
+
 /// Takes the lock that makes this process the file's only bot. The lock goes with the process, however it ends.
 fn own(file: &Path) -> Result<File, OpenError> {
     let name = file.display().to_string();
@@ -303,6 +336,7 @@ fn migrator() -> Migrator {
         (4, "access", include_str!("migrations/0004_access.sql").into_sql_str()),
         (5, "earlier", include_str!("migrations/0005_earlier.sql").into_sql_str()),
         (6, "once", include_str!("migrations/0006_once.sql").into_sql_str()),
+        (8, "repeats", include_str!("migrations/0008_repeats.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

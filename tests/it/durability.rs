@@ -199,6 +199,84 @@ fn a_store_is_backed_up_while_the_bot_runs_and_restored_when_it_does_not() {
 }
 
 #[test]
+fn a_backup_under_load_holds_everything_that_was_accepted_before_it() {
+    let folder = configured("backup-under-load", "");
+    let (bot, at) = Program::serve(&folder.0);
+    let before: Vec<String> =
+        (0..20).map(|number| accepted(at, &format!("before-{number}")).unwrap()).collect();
+    let copied = AtomicUsize::new(0);
+    let backup = std::thread::scope(|scope| {
+        for sender in 0..4 {
+            let copied = &copied;
+            scope.spawn(move || {
+                for number in 0.. {
+                    if copied.load(Ordering::SeqCst) > 0 {
+                        break;
+                    }
+                    // New ones, and repeats of the ones before.
+                    accepted(at, &format!("during-{sender}-{number}")).unwrap();
+                    accepted(at, &format!("before-{}", number % 20)).unwrap();
+                }
+            });
+        }
+        let backup = firstcheck(&folder.0, &["store", "backup", "copy.db"]);
+        copied.fetch_add(1, Ordering::SeqCst);
+        backup
+    });
+    assert!(backup.status.success(), "{}", said(&backup));
+    assert!(bot.end("TERM"));
+    let sound = firstcheck(&folder.0, &["store", "check", "copy.db", "--json"]);
+    assert!(sound.status.success(), "{}", said(&sound));
+    assert!(firstcheck(&folder.0, &["store", "restore", "copy.db", "--replace"]).status.success());
+    let (_bot, at) = Program::serve(&folder.0);
+    for id in before {
+        assert_eq!(ask(at, "GET", &format!("/api/incidents/{id}"), "")["id"], id.as_str());
+    }
+}
+
+#[test]
+fn damage_while_the_bot_runs_is_told_and_recovered_from_when_the_file_is_sound_again() {
+    let folder = configured("damaged-at-work", "");
+    let file = folder.0.join("firstcheck.db");
+    let (bot, at) = Program::serve(&folder.0);
+    for number in 0..20 {
+        accepted(at, &format!("service-{number}")).unwrap();
+    }
+    assert!(bot.end("TERM"));
+    // A copy is one file; what the bot leaves has its newest pages in the log beside it.
+    assert!(firstcheck(&folder.0, &["store", "backup", "copy.db"]).status.success());
+    assert!(firstcheck(&folder.0, &["store", "restore", "copy.db", "--replace"]).status.success());
+    let sound = std::fs::read(&file).unwrap();
+    let (bot, at) = Program::serve(&folder.0);
+    assert_eq!(ask(at, "GET", "/readyz", "")["status"], "ready");
+    // Everything but the first page, which says that it is a database: the tables' pages are nonsense now.
+    let mut broken = sound.clone();
+    broken[4096..].fill(0x5a);
+    write_over(&file, &broken);
+    let refused = (0..50).find_map(|number| {
+        let (head, body) = send(at, "POST", "/alerts/generic", &alert(&format!("new-{number}"))).unwrap();
+        (!head.contains(" 202 ")).then_some((head, body))
+    });
+    let (head, body) = refused.expect("a damaged database takes alerts");
+    assert!(head.contains(" 503 "), "{head}\n{body}");
+    bot.says("firstcheck store check");
+    assert!(send(at, "GET", "/readyz", "").unwrap().0.contains(" 503 "), "it is not ready");
+    assert_eq!(ask(at, "GET", "/healthz", "")["status"], "ok");
+    write_over(&file, &sound);
+    assert_eq!(ask(at, "GET", "/readyz", "")["status"], "ready");
+    assert!(accepted(at, "after").is_some());
+    assert!(bot.end("TERM"));
+}
+
+/// Puts these bytes into the file that the bot has open.
+fn write_over(file: &Path, bytes: &[u8]) {
+    use std::io::Write as _;
+    let mut open = std::fs::File::options().write(true).open(file).unwrap();
+    open.write_all(bytes).unwrap();
+    open.set_len(bytes.len() as u64).unwrap();
+}
+
+#[test]
 fn damage_is_found_and_no_damaged_copy_is_restored() {
     let folder = configured("damage", "");
     let (bot, at) = Program::serve(&folder.0);

@@ -4,13 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 
 use firstcheck::alert::silence::Silence;
-use firstcheck::alert::{Alert, IncidentKey};
+use firstcheck::alert::{Alert, AlertStatus, IncidentKey};
 use firstcheck::incident::{Event, Incident, IncidentId};
 use firstcheck::profile::ServiceProfile;
 use firstcheck::profile::changes::{Change, ChangeKind};
 use firstcheck::store::{
-    ChangeFilter, Commit, CommitError, Filter, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, KeptFilter, Note,
-    Pending, Planned, RecordedChange, Settled, Store, Tally, Verdict,
+    ChangeFilter, Commit, CommitError, Filter, Heard, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, KeptFilter,
+    Note, Pending, Planned, RecordedChange, Settled, Store, Tally, Verdict,
 };
 use firstcheck::triage::Action;
 use jiff::{SignedDuration, Timestamp};
@@ -65,6 +65,8 @@ stories! {
     a_sender_gone_wild_pushes_out_its_own_deliveries_alone,
     what_is_over_for_long_is_forgotten_and_what_is_open_stays,
     text_that_no_database_likes_is_kept_all_the_same,
+    an_alert_that_says_the_same_again_is_counted_and_not_written_down,
+    what_says_something_new_or_comes_too_late_is_not_counted,
 }
 
 #[tokio::test]
@@ -406,4 +408,70 @@ async fn a_sender_gone_wild_pushes_out_its_own_deliveries_alone(place: Place) {
     assert_eq!(of("wild", Some(wild[9].id)).await[0].id, wild[10].id);
     store.note(Note::Replayed { id: calm[0].id, at: now() }).await.unwrap();
     assert_eq!(of("calm", None).await[0].replayed_at, Some(now()));
+}
+
+async fn an_alert_that_says_the_same_again_is_counted_and_not_written_down(place: Place) {
+    let store = place.open().await;
+    let (one, two) = (opened(1, "one"), opened(2, "two"));
+    store.commit(one.clone()).await.unwrap();
+    store.commit(two.clone()).await.unwrap();
+    let mut again = one.incident.alerts[0].clone();
+    again.raw = serde_json::json!({"sent": "a minute later"});
+    let heard = vec![Heard::from(&again), Heard::from(&two.incident.alerts[0]), Heard::from(&again)];
+    let later = now().checked_add(SignedDuration::from_mins(1)).unwrap();
+    let deliveries = (0..10).map(|_| store.repeat(heard.clone(), later));
+    for counted in futures_util::future::join_all(deliveries).await {
+        let ids = [&one.incident.id, &two.incident.id, &one.incident.id].map(|id| Some(id.clone()));
+        assert_eq!(counted.unwrap(), ids);
+    }
+    drop(store);
+    let store = place.open().await;
+    let log = store.load(&one.incident.id).await.unwrap();
+    assert_eq!(log.len(), one.events.len() + 1, "however many come, the log has one line for them");
+    let mut folded = Incident::fold(one.incident.id.clone(), &log);
+    assert_eq!((folded.alert_count, folded.seq, folded.last_alert_at), (21, one.incident.seq, Some(later)));
+    let counts = |listed: Vec<firstcheck::store::Summary>| -> Vec<u64> {
+        let mut counts: Vec<u64> = listed.iter().map(|it| it.alert_count).collect();
+        counts.sort_unstable();
+        counts
+    };
+    assert_eq!(counts(store.list(Filter::Open, 10).await.unwrap()), [11, 21]);
+    // A commit that knows of the repeats does not count them twice, and one that does not loses none.
+    folded = next_of(&store, folded).await;
+    assert_eq!(counts(store.list(Filter::Open, 10).await.unwrap()), [11, 21]);
+    folded.alert_count -= folded.repeats;
+    folded.repeats = 0;
+    next_of(&store, folded).await;
+    assert_eq!(counts(store.list(Filter::Open, 10).await.unwrap()), [11, 21]);
+    let log = store.load(&one.incident.id).await.unwrap();
+    assert_eq!(Incident::fold(one.incident.id.clone(), &log).alert_count, 21);
+}
+
+async fn next_of(store: &Store, incident: Incident) -> Incident {
+    let commit = next(incident, Event::Refused { reason: "something".into() });
+    store.commit(commit.clone()).await.unwrap();
+    commit.incident
+}
+
+async fn what_says_something_new_or_comes_too_late_is_not_counted(place: Place) {
+    let store = place.open().await;
+    let first = opened(1, "k");
+    store.commit(first.clone()).await.unwrap();
+    let known = &first.incident.alerts[0];
+    let mut worse = known.clone();
+    worse.title = "all requests fail".into();
+    let mut other = known.clone();
+    other.fingerprint = "another".into();
+    let heard = |alerts: [&Alert; 3]| alerts.map(Heard::from).to_vec();
+    let counted = store.repeat(heard([&worse, &other, known]), now()).await.unwrap();
+    assert_eq!(counted, [None, None, Some(first.incident.id.clone())]);
+    let mut over = known.clone();
+    over.status = AlertStatus::Resolved;
+    let incident = next_of(&store, first.incident.clone()).await;
+    let commit = next(incident, Event::AlertReceived { alert: over.clone() });
+    store.commit(commit.clone()).await.unwrap();
+    // It fires again: that is news, and so it stays until it is written down.
+    assert_eq!(store.repeat(heard([known, known, &over]), now()).await.unwrap()[..2], [None, None]);
+    store.commit(next(commit.incident, Event::Resolved { by: "test".into(), reason: None })).await.unwrap();
+    assert_eq!(store.repeat(heard([known, &over, &worse]), now()).await.unwrap(), [None, None, None]);
 }

@@ -28,6 +28,7 @@ pub(super) fn incident(from: &Incident, gate: &Gate) -> Incident {
         profile: profile(&from.profile, gate),
         alerts: from.alerts.iter().map(|it| alert(it, gate)).collect(),
         alert_count: from.alert_count,
+        repeats: from.repeats,
         // For triage, inside: a shown incident shows its timeline.
         earlier: Vec::new(),
         turns: from.turns.clone(),

@@ -7,9 +7,10 @@ use sqlx::{Connection as _, PgConnection, Transaction};
 use super::leases::Doubt;
 use super::{Postgres, clean};
 use crate::incident::{Event, IncidentId};
+use crate::store::rows::{self, TryError};
 use crate::store::{
     ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Note, Pending, Planned, Settled,
-    Summary, Unavailable, doors, identity, rows,
+    Unavailable, doors, identity,
 };
 
 /// SQLSTATE of two transactions that waited for each other; the server has ended this one.
@@ -141,8 +142,8 @@ impl Postgres {
     pub(in crate::store) async fn note(&self, note: Note) -> Result<(), Unavailable> {
         let mut tx = self.pool.begin().await?;
         doors::postgres::write(&mut tx, &note).await.map_err(|error| match error {
-            CommitError::Unavailable(error) => error,
-            other => Unavailable { reason: other.to_string() },
+            TryError::Database(error) => error.into(),
+            TryError::Refused(refused) => Unavailable { reason: refused.to_string() },
         })?;
         Ok(tx.commit().await?)
     }
@@ -163,24 +164,6 @@ impl Postgres {
     }
 }
 
-/// Why a try ended.
-enum TryError {
-    Refused(CommitError),
-    Database(sqlx::Error),
-}
-
-impl From<sqlx::Error> for TryError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<Unavailable> for TryError {
-    fn from(error: Unavailable) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
 async fn happens_once(tx: &mut Transaction<'_, Db>, key: &str, commit: &Commit) -> Result<(), TryError> {
     let now = commit.events.last().map_or(0, |recorded| recorded.at.as_millisecond());
     sqlx::query(rows::FORGET_ONCE).bind(rows::once_before(now)).execute(&mut **tx).await?;
@@ -191,7 +174,7 @@ async fn happens_once(tx: &mut Transaction<'_, Db>, key: &str, commit: &Commit) 
 async fn write_incident(tx: &mut Transaction<'_, Db>, commit: &Commit) -> Result<(), TryError> {
     let incident = &commit.incident;
     let now = commit.events.last().map_or(Timestamp::UNIX_EPOCH, |recorded| recorded.at).as_millisecond();
-    let summary = rows::text(&Summary::of(incident))?;
+    let summary = rows::summary_text(incident)?;
     if commit.expected_seq > 0 {
         let moved = sqlx::query(
             "UPDATE incidents SET key = $1, seq = $2, stage = $3, updated_ms = $4, summary = $5, changed_at = now()
@@ -248,25 +231,26 @@ async fn write_events(tx: &mut Transaction<'_, Db>, commit: &Commit) -> Result<(
     .bind(texts)
     .execute(&mut **tx)
     .await?;
-    let mut sighted: Vec<(String, String, Option<i64>)> = Vec::new();
+    let mut sighted: Vec<(String, String, Option<i64>, String)> = Vec::new();
     for recorded in &commit.events {
         let Event::AlertReceived { alert } = &recorded.event else { continue };
         let (source, fingerprint) = identity(alert);
         let started = alert.started_at.map(Timestamp::as_millisecond);
-        sighted.push((clean(source), clean(fingerprint), started));
+        sighted.push((clean(source), clean(fingerprint), started, alert.digest()));
     }
     // In one order everywhere: two commits never wait for each other crosswise.
     sighted.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-    for (source, fingerprint, started) in sighted {
+    for (source, fingerprint, started, digest) in sighted {
         sqlx::query(
-            "INSERT INTO sightings AS s (source, fingerprint, incident_id, started_ms) VALUES ($1, $2, $3, $4)
+            "INSERT INTO sightings AS s (source, fingerprint, incident_id, started_ms, digest) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (source, fingerprint) DO UPDATE SET
-               started_ms = CASE WHEN s.incident_id = $3 THEN coalesce($4, s.started_ms) ELSE $4 END, incident_id = $3",
+               started_ms = CASE WHEN s.incident_id = $3 THEN coalesce($4, s.started_ms) ELSE $4 END, incident_id = $3, digest = $5",
         )
         .bind(source)
         .bind(fingerprint)
         .bind(id)
         .bind(started)
+        .bind(digest)
         .execute(&mut **tx)
         .await?;
     }

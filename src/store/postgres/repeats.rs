@@ -1,0 +1,99 @@
+//! Alerts that repeat themselves, counted together: one statement for all that arrived while the one before was being flushed.
+//!
+//! One at a time they would wait for each other at the rows of the incidents that a storm is about, a flush each. The rows are taken in one order by all
+//! replicas, so that none waits for another crosswise.
+
+use jiff::Timestamp;
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Postgres, clean};
+use crate::incident::IncidentId;
+use crate::store::{Heard, Unavailable, rows};
+
+/// Deliveries in one statement.
+const GROUP: usize = 256;
+
+const COUNT: &str = "WITH heard AS (
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+         WITH ORDINALITY AS h (source, fingerprint, digest, at_ms, place)
+     ), known AS (
+       SELECT h.place, h.at_ms, s.incident_id FROM heard h
+         JOIN sightings s ON s.source = h.source AND s.fingerprint = h.fingerprint AND s.digest = h.digest
+         JOIN incidents i ON i.id = s.incident_id AND i.stage NOT IN ('resolved', 'closed')
+     ), counted AS (
+       INSERT INTO repeats AS r (incident_id, times, last_ms)
+         SELECT incident_id, count(*), max(at_ms) FROM known GROUP BY incident_id ORDER BY incident_id
+         ON CONFLICT (incident_id) DO UPDATE SET
+           times = r.times + excluded.times, last_ms = greatest(r.last_ms, excluded.last_ms)
+     )
+     SELECT place, incident_id FROM known";
+
+type Counted = Result<Vec<Option<IncidentId>>, Unavailable>;
+
+/// The task that counts.
+#[derive(Debug, Clone)]
+pub(super) struct Counter {
+    queue: mpsc::Sender<(Vec<Heard>, Timestamp, oneshot::Sender<Counted>)>,
+}
+
+impl Counter {
+    pub(super) fn start(pool: PgPool) -> Self {
+        let (queue, mut deliveries) =
+            mpsc::channel::<(Vec<Heard>, Timestamp, oneshot::Sender<Counted>)>(GROUP);
+        tokio::spawn(async move {
+            let mut group = Vec::with_capacity(GROUP);
+            while deliveries.recv_many(&mut group, GROUP).await > 0 {
+                let (mut all, mut replies) = (Vec::new(), Vec::with_capacity(group.len()));
+                for (heard, at, reply) in group.drain(..) {
+                    replies.push((heard.len(), reply));
+                    all.extend(heard.into_iter().map(|heard| (heard, at.as_millisecond())));
+                }
+                let mut counted = count(&pool, all).await.map(Vec::into_iter);
+                for (many, reply) in replies {
+                    // Somebody who no longer waits has gone away; what was counted stays counted.
+                    let _ = reply.send(match &mut counted {
+                        Ok(incidents) => Ok(incidents.by_ref().take(many).collect()),
+                        Err(error) => Err(Unavailable { reason: error.reason.clone() }),
+                    });
+                }
+            }
+        });
+        Self { queue }
+    }
+}
+
+impl Postgres {
+    pub(in crate::store) async fn repeat(&self, heard: Vec<Heard>, at: Timestamp) -> Counted {
+        let gone = || Unavailable { reason: "it was closed".to_owned() };
+        let (reply, answer) = oneshot::channel();
+        self.counter.queue.send((heard, at, reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+async fn count(pool: &PgPool, heard: Vec<(Heard, i64)>) -> Counted {
+    let mut incidents = vec![None; heard.len()];
+    let (mut sources, mut fingerprints, mut digests, mut times) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (heard, at) in heard {
+        sources.push(clean(&heard.source));
+        fingerprints.push(clean(&heard.fingerprint));
+        digests.push(heard.digest);
+        times.push(at);
+    }
+    let known: Vec<(i64, String)> = sqlx::query_as(COUNT)
+        .bind(sources)
+        .bind(fingerprints)
+        .bind(digests)
+        .bind(times)
+        .fetch_all(pool)
+        .await?;
+    for (place, id) in known {
+        // Places count from one.
+        if let Some(incident) = usize::try_from(place - 1).ok().and_then(|place| incidents.get_mut(place)) {
+            *incident = Some(rows::incident_id(&id)?);
+        }
+    }
+    Ok(incidents)
+}

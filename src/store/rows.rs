@@ -206,6 +206,12 @@ impl From<sqlx::Error> for TryError {
     }
 }
 
+impl From<CommitError> for TryError {
+    fn from(refused: CommitError) -> Self {
+        Self::Refused(refused)
+    }
+}
+
 impl From<Unavailable> for TryError {
     fn from(error: Unavailable) -> Self {
         Self::Refused(error.into())

@@ -93,11 +93,11 @@ impl Group<'_> {
             Write::Keep(delivery) => self.keep(delivery).await?,
             Write::Forget(over, before) => self.forget(over, *before).await?,
             Write::Note(note) => doors::sqlite::write(&mut self.tx, note).await?,
-            // What changes nothing has written nothing.
-            Write::Access(change) if !carry_out(&mut self.tx, change).await? => {
-                return Err(TryError::Refused(CommitError::Conflict));
+            Write::Access(change) => {
+                // What changes nothing has written nothing.
+                let changed = carry_out(&mut self.tx, change).await?;
+                return if changed { Ok(Written::default()) } else { Err(CommitError::Conflict.into()) };
             }
-            Write::Access(_) => {}
             Write::Probe => self.probe().await?,
             // Counted when everything else is written.
             Write::Repeat(..) => {}
@@ -116,7 +116,7 @@ impl Group<'_> {
             if let Some(key) = &commit.once
                 && self.is_done(key, now).await?
             {
-                return Err(TryError::Refused(CommitError::Repeated));
+                return Err(CommitError::Repeated.into());
             }
             self.incident(commit, now).await?;
             if let Some(key) = &commit.once {
@@ -177,7 +177,7 @@ impl Group<'_> {
                 .await;
             return match moved {
                 Ok(moved) if moved.rows_affected() == 1 => Ok(()),
-                Ok(_) => Err(TryError::Refused(CommitError::Conflict)),
+                Ok(_) => Err(CommitError::Conflict.into()),
                 // It was over, and is opened again.
                 Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                     self.taken(incident).await

@@ -32,9 +32,12 @@ use crate::triage::{self, Action};
 mod access;
 mod asked;
 mod changes;
+pub mod clarity;
 mod counters;
+pub mod course;
 mod deliveries;
 mod doors;
+mod drills;
 mod endings;
 mod filing;
 mod inbound;
@@ -52,7 +55,8 @@ mod suggest;
 pub mod view;
 
 pub use crate::store::{
-    ChangeFilter, Figures, Filter, Kept, KeptFilter, RecordedChange, Summary, Tally, Unavailable, Verdict,
+    ChangeFilter, Cursor, Figures, Filter, Found, Kept, KeptFilter, NotACursor, RecordedChange, Search,
+    Summary, Tally, Unavailable, Verdict,
 };
 pub use access::random;
 pub use asked::reads_files_of_ours;
@@ -163,6 +167,10 @@ pub struct App {
     unshown: Mutex<Option<BTreeSet<IncidentId>>>,
     /// Questions somebody replied to in words that were no answer, once.
     misread: Mutex<BTreeSet<(IncidentId, QuestionId)>>,
+    /// Drills that run here.
+    apart: drills::Apart,
+    /// Held while an answer is compared with the one before it.
+    answering: tokio::sync::Mutex<()>,
 }
 
 /// The redaction gate of one incident in an installation with this key.
@@ -205,6 +213,8 @@ impl App {
             folds: Folds::default(),
             unshown: Mutex::default(),
             misread: Mutex::default(),
+            apart: drills::Apart::default(),
+            answering: tokio::sync::Mutex::default(),
         });
         app.read_silences().await?;
         app.learn_of_changes().await?;

@@ -13,27 +13,35 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
 use axum::routing::{delete, get, post};
+use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 
 use crate::access::{Attempts, Scope};
 use crate::alert::Source;
 use crate::app::App;
 use crate::egress::AddressSet;
+use crate::incident::IncidentId;
+use crate::question::QuestionId;
 
 mod alerts;
-mod check;
+mod assets;
 mod changes;
+mod check;
+mod clarity;
 mod connections;
 mod console;
 mod credentials;
 mod doors;
+mod etag;
 mod guard;
 mod health;
 mod incidents;
 mod intake_body;
 mod interactions;
+mod live;
 mod login;
 pub mod oidc;
 mod problem;
@@ -41,6 +49,8 @@ mod words;
 
 pub use crate::alert::door::BODY_BYTES;
 pub use credentials::Credentials;
+
+use live::Live;
 
 /// Deliveries that are taken at once. More would only queue up behind the disk and be answered too late for their senders,
 /// who give up after 1 s to 15 s; they are told to come again instead.
@@ -57,6 +67,20 @@ pub struct Doors {
     pub access: Access,
     /// The public key of whoever sends Discord's interactions over HTTP, if they are taken.
     pub interactions: Option<[u8; 32]>,
+    /// Drills that may be started here, if they may.
+    pub drills: Option<Arc<dyn Drills>>,
+}
+
+/// The drills that may be started from the console.
+pub trait Drills: Send + Sync {
+    /// Each as `{"name", "title"}`.
+    fn worlds(&self) -> Vec<Value>;
+
+    /// Starts the world of this name and sends its alert; gives its incident, or why there is none.
+    fn start(&self, name: &str) -> BoxFuture<'_, Result<IncidentId, String>>;
+
+    /// What somebody on call in the drill of this incident would answer; `None` when it is none that runs.
+    fn known(&self, incident: &IncidentId) -> Option<BTreeMap<QuestionId, String>>;
 }
 
 /// The ways into the API and the console besides the one token of the configuration.
@@ -139,6 +163,8 @@ struct Shared {
     large: Arc<Semaphore>,
     /// Log-ins that failed lately.
     attempts: Arc<Mutex<Attempts>>,
+    /// Whoever looks at what moves.
+    live: Arc<Live>,
 }
 
 /// Serves until `shutdown` is ready, then finishes the requests that are being answered.
@@ -155,19 +181,34 @@ pub async fn serve(
     let deliveries = Arc::new(Semaphore::new(DELIVERIES_AT_ONCE));
     let large = Arc::new(Semaphore::new(intake_body::LARGE_AT_ONCE));
     let attempts = Arc::default();
-    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries, large, attempts };
-    connections::serve(listener, router(shared), connections::Limits::default(), shutdown).await
+    let (close, closing) = watch::channel(false);
+    let live = Arc::new(Live::new(closing));
+    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries, large, attempts, live };
+    // Streams go on for ever: they end first, so that the connections can.
+    let until = async move {
+        shutdown.await;
+        close.send_replace(true);
+    };
+    connections::serve(listener, router(shared), connections::Limits::default(), until).await
 }
 
 fn router(shared: Shared) -> Router {
     let private = Router::new()
         .route("/", get(console::board))
+        .route("/live", get(console::board_live))
+        .route("/clarity", get(clarity::page))
+        .route("/runbooks", get(console::runbooks::page))
+        .route("/drills", post(console::drill))
         .route("/incidents/{id}", get(console::incident))
+        .route("/incidents/{id}/live", get(console::incident_live))
+        .route("/incidents/{id}/evidence", get(console::evidence))
+        .route("/incidents/{id}/issue", get(console::issue))
         .route("/incidents/{id}/answers", post(console::answer))
         .route("/incidents/{id}/say", post(console::say))
         .route("/api/incidents", get(incidents::list).post(incidents::start))
         .route("/api/incidents/{id}", get(incidents::show))
         .route("/api/incidents/{id}/answers", post(incidents::answer))
+        .route("/api/incidents/{id}/events", get(incidents::events))
         .route("/api/incidents/{id}/evidence", get(incidents::evidence))
         .route("/api/incidents/{id}/reclassify", post(words::reclassify))
         .route("/api/incidents/{id}/resolve", post(words::resolve))
@@ -183,8 +224,11 @@ fn router(shared: Shared) -> Router {
         .route("/api/silences/{id}", delete(doors::end_silence))
         .route("/api/changes", get(doors::changes))
         .route("/api/check/{kind}", get(check::run))
+        .route("/api/clarity", get(clarity::json))
+        .route("/api/clarity.csv", get(clarity::csv))
         .route("/api/openapi.json", get(health::openapi))
         .route("/metrics", get(health::metrics))
+        .route_layer(middleware::from_fn(etag::tag))
         .route_layer(middleware::from_fn_with_state(shared.clone(), guard::private));
     Router::new()
         .route("/alerts/{source}", post(alerts::receive).fallback(alerts::receive))
@@ -195,6 +239,7 @@ fn router(shared: Shared) -> Router {
         .route("/changes/", post(changes::receive))
         .route("/changes/{source}", post(changes::receive_of))
         .route("/discord/interactions", post(interactions::receive))
+        .route("/assets/{name}", get(assets::asset))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/login", get(login::page).post(login::log_in))
@@ -209,20 +254,23 @@ fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// Headers that every answer carries: nothing here is to be framed, sniffed, cached or told to other sites.
+/// Headers that every answer carries: nothing here is to be framed, sniffed or told to other sites, nothing but our own script
+/// runs, and nothing is cached that does not say so itself.
 async fn harden(mut response: axum::response::Response) -> axum::response::Response {
-    const ALWAYS: [(HeaderName, &str); 4] = [
+    const ALWAYS: [(HeaderName, &str); 3] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+             base-uri 'none'; frame-ancestors 'none'",
         ),
     ];
+    let headers = response.headers_mut();
     for (name, value) in ALWAYS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

@@ -14,6 +14,7 @@
 //! committer's hands; it has no order among the tasks of one destination, let alone across replicas, and a thread's messages need one; and its tables
 //! hold a task's state beside ours, where a result and the event that reports it must be one row's deletion in one transaction.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{Alert, Severity};
 use crate::bucket::Bucket;
 use crate::incident::{Incident, IncidentId, Recorded};
+use crate::question::QuestionId;
 use crate::triage::Action;
 
 mod access;
@@ -29,11 +31,13 @@ mod backend;
 mod doors;
 mod postgres;
 mod rows;
+mod search;
 mod sqlite;
 
 pub use access::{AUDIT_PAGE, AccessChange};
 pub use backend::{Beside, Store};
 pub use doors::{ChangeFilter, KeptDelivery, KeptFilter, Note, RecordedChange, Tally};
+pub use search::{Cursor, Filter, Found, NotACursor, Search};
 
 /// How often a replica of a shared store renews its lease and looks for work that nobody does.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -281,6 +285,36 @@ pub struct Summary {
     /// The chat's thread.
     #[serde(default)]
     pub thread: Option<String>,
+    /// All boundaries and what is believed of each; empty before the first belief.
+    #[serde(default)]
+    pub buckets: BTreeMap<Bucket, f64>,
+    /// The source of its first alert.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// The questions that wait for a person.
+    #[serde(default)]
+    pub waiting_for: Vec<QuestionId>,
+    /// Checks that have not reported yet.
+    #[serde(default)]
+    pub open_checks: usize,
+    /// When triage stopped.
+    #[serde(default)]
+    pub concluded_at: Option<Timestamp>,
+    /// When the problem ended.
+    #[serde(default)]
+    pub resolved_at: Option<Timestamp>,
+    /// Seconds from the fault's start to the first alert.
+    #[serde(default)]
+    pub mttd_s: Option<f64>,
+    /// Seconds from the fault's start to its end.
+    #[serde(default)]
+    pub mttr_s: Option<f64>,
+    /// Seconds that triage waited for people.
+    #[serde(default)]
+    pub human_wait_s: f64,
+    /// What triage had said, where a person says that it was another boundary.
+    #[serde(default)]
+    pub corrected_from: Option<Bucket>,
 }
 
 impl Summary {
@@ -307,29 +341,19 @@ impl Summary {
             assignee: incident.assignee.as_ref().map(|it| it.name.clone()),
             snoozed_until: incident.snoozed_until,
             thread: incident.thread.clone(),
-        }
-    }
-}
-
-/// Which incidents a list shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Filter {
-    /// All of them.
-    #[default]
-    All,
-    /// Neither resolved nor closed.
-    Open,
-    /// In this stage.
-    In(crate::incident::Stage),
-}
-
-impl Filter {
-    /// Whether open ones alone, and in which stage alone.
-    fn parts(self) -> (bool, Option<&'static str>) {
-        match self {
-            Self::All => (false, None),
-            Self::Open => (true, None),
-            Self::In(stage) => (false, Some(stage.id())),
+            buckets: incident.buckets.clone(),
+            source: incident.alerts.first().map(|alert| alert.source.clone()),
+            waiting_for: incident.open_questions().map(|record| record.question).collect(),
+            open_checks: incident.pending_steps().count(),
+            concluded_at: incident.concluded_at,
+            resolved_at: incident.resolved_at,
+            mttd_s: incident.mttd_s(),
+            mttr_s: incident.mttr_s(),
+            human_wait_s: incident.human_wait_s(),
+            corrected_from: match (&incident.reclassified, &incident.conclusion) {
+                (Some((said, _)), Some(concluded)) if *said != concluded.bucket => Some(concluded.bucket),
+                _ => None,
+            },
         }
     }
 }

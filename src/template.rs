@@ -5,6 +5,8 @@
 //! ([`neutral::inline`]). `{{{value}}}` is for our own words only. A misspelt field is an error, not an empty place: the
 //! templates are strict.
 //!
+//! Helpers of the console: `foreign` (somebody else's text, in its place and cut), `brief` (on one line), `when TIME ["date"|"age"]`.
+//!
 //! Helpers: `percent` (0.93 → `93 %`), `seconds` (84.2 → `1 min 24 s`), `millis` (1520 → `1.52 s`), `clock` (a time → its
 //! `10:02:00`), `decibans`, `prose` (our sentence with code spans and foreign words in it), `code`, `cell` (code in a table), `fence VALUE "lang"`, `json VALUE` (pretty), and handlebars' own `eq`, `and`, `not`, `len`, …
 //! For the terminal alone ([`marked`]): `tone TONE words…`, `mark NAME`, `pick RICH ASCII TONE`, `rule TONE RIGHT title…`, `label WORD`, and
@@ -17,6 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub mod marked;
+pub mod html;
 pub mod neutral;
 
 /// Columns of a label in a terminal: the longest is `mitigation`.
@@ -24,10 +27,25 @@ pub const LABEL: usize = 12;
 
 /// The templates that ship with the program, by name. Add yours here.
 const BUILTIN: &[(&str, &str)] = &[
+    ("console/bars", include_str!("../templates/console/bars.hbs")),
     ("console/board", include_str!("../templates/console/board.hbs")),
+    ("console/board/open", include_str!("../templates/console/board/open.hbs")),
+    ("console/board/recent", include_str!("../templates/console/board/recent.hbs")),
+    ("console/board/row", include_str!("../templates/console/board/row.hbs")),
+    ("console/clarity", include_str!("../templates/console/clarity.hbs")),
+    ("console/evidence", include_str!("../templates/console/evidence.hbs")),
+    ("console/foot", include_str!("../templates/console/foot.hbs")),
     ("console/login", include_str!("../templates/console/login.hbs")),
     ("console/head", include_str!("../templates/console/head.hbs")),
     ("console/incident", include_str!("../templates/console/incident.hbs")),
+    ("console/incident/belief", include_str!("../templates/console/incident/belief.hbs")),
+    ("console/incident/causes", include_str!("../templates/console/incident/causes.hbs")),
+    ("console/incident/checks", include_str!("../templates/console/incident/checks.hbs")),
+    ("console/incident/head", include_str!("../templates/console/incident/head.hbs")),
+    ("console/incident/question", include_str!("../templates/console/incident/question.hbs")),
+    ("console/incident/thread", include_str!("../templates/console/incident/thread.hbs")),
+    ("console/incident/timeline", include_str!("../templates/console/incident/timeline.hbs")),
+    ("console/runbooks", include_str!("../templates/console/runbooks.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),
     ("evidence/captured", include_str!("../templates/evidence/captured.hbs")),
     ("issue", include_str!("../templates/issue.hbs")),
@@ -202,6 +220,9 @@ fn registry(escape: fn(&str) -> String) -> Handlebars<'static> {
         ("cell", |h| neutral::cell(&text(h, 0))),
         ("fence", |h| neutral::fence(&text(h, 0), &text(h, 1))),
         ("json", |h| pretty(h)),
+        ("foreign", |h| html::foreign(&text(h, 0))),
+        ("brief", |h| html::brief(&text(h, 0))),
+        ("when", |h| html::when(&text(h, 0), &text(h, 1))),
     ]);
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);

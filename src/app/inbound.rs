@@ -4,12 +4,13 @@
 
 use std::sync::{Arc, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::alert::Alert;
 use crate::app::{App, AppError, asked};
 use crate::chat::{Inbound, Start, Which};
-use crate::incident::{Event, IncidentId, Person, Said};
+use crate::incident::{Event, IncidentId, Person, QuestionRecord, Said};
 use crate::question::{Answer, QuestionId};
 
 /// Replies that were no answer and are remembered; beyond it all are forgotten, and people are asked once more.
@@ -52,6 +53,29 @@ impl App {
             Err(error) => return Err(AppError::Refused(error.to_string())),
         };
         self.happen(id, Event::AnswerGiven { question, answer, by: by.to_owned() }, once).await
+    }
+
+    /// Takes an answer, unless somebody else has answered since this person looked: `seen` is the time of the answer they saw.
+    /// Then the answer that counts comes back. (Replicas that take two at once keep both, the latest counts.)
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub async fn answer_after(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        question: QuestionId,
+        reply: &str,
+        by: &str,
+        seen: Option<Timestamp>,
+    ) -> Result<Option<QuestionRecord>, AppError> {
+        let _one_by_one = self.answering.lock().await;
+        let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
+        let known = incident.questions.into_iter().find(|record| record.question == question);
+        if let Some(known) = known.filter(|record| record.answer.is_some() && record.answered_at != seen) {
+            return Ok(Some(known));
+        }
+        self.answer(id, question, reply, by).await?;
+        Ok(None)
     }
 
     /// Takes what a person says of the incident as a whole, and why. The reason and the names are redacted before they are

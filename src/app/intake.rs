@@ -235,18 +235,32 @@ impl App {
             let profile =
                 alerts.first().map(|alert| ServiceProfile::of(&self.services, alert)).unwrap_or_default();
             let profile = self.with_told(profile).await;
-            let mut events = vec![Event::Opened { key: key.clone(), profile }];
-            events.extend(self.received(&id, alerts.clone()));
-            let _in_order = self.stripe(&id).lock().await;
-            match Box::pin(self.decide_and_commit(Incident::new(id.clone()), &events, None, once)).await {
-                Ok(_) => return Ok(id),
-                Err(CommitError::Repeated) => {
-                    return Err(AppError::Refused("this was started before, and is over".to_owned()));
-                }
-                // An alert reports on no action: nothing of it can be taken over.
-                Err(CommitError::Conflict | CommitError::KeyTaken(_) | CommitError::TakenOver) => {}
-                Err(CommitError::Unavailable(error)) => return Err(error.into()),
+            if Box::pin(self.open(&id, key, profile, alerts.clone(), once)).await? {
+                return Ok(id);
             }
+        }
+    }
+
+    /// Opens an incident with these alerts, unless another with its key is faster; under this key it is done once at most.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        id: &IncidentId,
+        key: &IncidentKey,
+        profile: ServiceProfile,
+        alerts: Vec<Alert>,
+        once: Option<&str>,
+    ) -> Result<bool, AppError> {
+        let mut events = vec![Event::Opened { key: key.clone(), profile }];
+        events.extend(self.received(id, alerts));
+        let _in_order = self.stripe(id).lock().await;
+        match self.decide_and_commit(Incident::new(id.clone()), &events, None, once).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Repeated) => {
+                Err(AppError::Refused("this was started before, and is over".to_owned()))
+            }
+            // An alert reports on no action: nothing of it can be taken over.
+            Err(CommitError::Conflict | CommitError::KeyTaken(_) | CommitError::TakenOver) => Ok(false),
+            Err(CommitError::Unavailable(error)) => Err(error.into()),
         }
     }
 

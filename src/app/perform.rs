@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::{App, filing};
 use crate::chat::ChatError;
-use crate::checks::{self, NotRun, With};
+use crate::checks::{self, Environment, NotRun, With};
 use crate::clock;
 use crate::incident::{Event, Incident, IncidentId, NOBODY, Retry, Step, arrival};
 use crate::outcome::{CheckKind, Report};
@@ -218,14 +218,9 @@ async fn run_check(app: &Arc<App>, id: &IncidentId, step: &Step) -> Result<Event
         timeout: app.check_timeout,
         now: clock::now(),
     };
-    let run = AssertUnwindSafe(checks::run(&app.environment, &request)).catch_unwind().await;
-    let report = match run {
-        Ok(Ok(report)) => report,
-        Ok(Err(not_run)) => Report::error(step.check, &step.target, not_run.to_string()),
-        Err(_) => {
-            tracing::error!(incident.id = %id, step = step.key(), "a check panicked");
-            Report::error(step.check, &step.target, "the check itself broke; this is an error of firstcheck")
-        }
+    let report = match app.environment_of(id) {
+        Some(environment) => probe(&environment, &request, id).await,
+        None => Report::error(step.check, &step.target, "the drill's world has ended; start the drill again"),
     };
     app.counters.add(
         "firstcheck_checks_total",
@@ -238,6 +233,19 @@ async fn run_check(app: &Arc<App>, id: &IncidentId, step: &Step) -> Result<Event
         report.took_ms / 1000.0,
     );
     Ok(Event::CheckReported { step: step.key(), report })
+}
+
+/// One check, whatever becomes of it.
+async fn probe(environment: &Environment, request: &checks::Request, id: &IncidentId) -> Report {
+    match AssertUnwindSafe(checks::run(environment, request)).catch_unwind().await {
+        Ok(Ok(report)) => report,
+        Ok(Err(not_run)) => Report::error(request.check, &request.target, not_run.to_string()),
+        Err(_) => {
+            tracing::error!(incident.id = %id, check = %request.check, "a check panicked");
+            let reason = "the check itself broke; this is an error of firstcheck";
+            Report::error(request.check, &request.target, reason)
+        }
+    }
 }
 
 /// Notes a failure in the outbox, and in the incident when it is a new one.

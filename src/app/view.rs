@@ -11,16 +11,18 @@ use serde::Serialize;
 
 use crate::alert::{Alert, Severity};
 use crate::app::counters::Spans;
-use crate::app::{App, AppError, Filter, Kept, Summary, Unavailable, perform};
+use crate::app::course::Course;
+use crate::app::{App, AppError, Filter, Found, Kept, Search, Summary, Unavailable, perform};
 use crate::bucket::Bucket;
 use crate::clock;
+use crate::evidence::render::Issue;
 use crate::evidence::{self, Pack};
 use crate::incident::{
     Conclusion, Hypothesis, Incident, IncidentId, Reason, Stage, StepState, Stopped, TimelineEntry,
 };
 use crate::outcome::{CheckKind, Facts, Outcome, Role};
 use crate::question::{Answer, Choice, QuestionId};
-use crate::runbook::Knowledge;
+use crate::runbook::{self, Knowledge};
 use crate::store::{Figures, Pending};
 use crate::tracker::LeftOut;
 use crate::triage::Action;
@@ -143,6 +145,13 @@ pub struct Choosable {
     pub label: String,
 }
 
+impl Choosable {
+    /// The closed answers of a question.
+    pub(super) fn of(wording: &runbook::Question) -> Vec<Self> {
+        wording.answers.iter().map(|it| Self { id: it.id.clone(), label: it.label.clone() }).collect()
+    }
+}
+
 /// A question and its latest answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answered {
@@ -177,6 +186,22 @@ pub struct Check {
     pub facts: Facts,
     /// How long it took, in milliseconds.
     pub took_ms: Option<f64>,
+    /// How long its phases took, in milliseconds.
+    pub phases_ms: BTreeMap<String, f64>,
+    /// What `firstcheck check` would exit with: 0 healthy, 1 a finding, 3 it could not be run. For pages, not for the API.
+    #[serde(skip)]
+    pub exit_status: Option<u8>,
+}
+
+impl Check {
+    /// What tells it from every other check of the incident, as [`crate::incident::Step::key`].
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} {} {name}", self.check, self.role),
+            None => format!("{} {}", self.check, self.role),
+        }
+    }
 }
 
 /// An action that failed.
@@ -266,12 +291,11 @@ fn ranked(incident: &Incident) -> Vec<(Bucket, f64)> {
 fn open_questions(incident: &Incident, knowledge: &Knowledge) -> Vec<OpenQuestion> {
     let open = incident.open_questions().map(|record| {
         let wording = knowledge.question(record.question);
-        let answers = wording.answers.iter();
         OpenQuestion {
             question: record.question,
             ask: wording.ask.clone(),
             because: record.because.clone(),
-            answers: answers.map(|it| Choosable { id: it.id.clone(), label: it.label.clone() }).collect(),
+            answers: Choosable::of(wording),
             choice: record.question.choice(),
             asked_at: record.asked_at,
             passed_to: record.passed_to.as_ref().map(|it| it.name.clone()),
@@ -309,6 +333,8 @@ fn checks(incident: &Incident) -> Vec<Check> {
             summary: report.map(|report| report.summary.clone()),
             facts: report.map(|report| report.facts.clone()).unwrap_or_default(),
             took_ms: report.map(|report| report.took_ms),
+            phases_ms: report.map(|report| report.phases_ms.clone()).unwrap_or_default(),
+            exit_status: report.map(crate::outcome::Report::exit_status),
         }
     };
     incident.steps.iter().map(check).collect()
@@ -362,15 +388,23 @@ impl App {
     /// # Errors
     /// [`Unavailable`] when the store cannot be read.
     pub async fn incidents(&self, filter: Filter, limit: u32) -> Result<Vec<Summary>, Unavailable> {
-        let mut summaries = self.store.list(filter, limit).await?;
-        for summary in &mut summaries {
+        Ok(self.search(&Search::newest(filter, limit)).await?.incidents)
+    }
+
+    /// A page of the incidents that are looked for, redacted.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot be read.
+    pub async fn search(&self, search: &Search) -> Result<Found, Unavailable> {
+        let mut found = self.store.search(search).await?;
+        for summary in &mut found.incidents {
             let gate = self.gate(&summary.id);
             summary.title = gate.text(&summary.title);
             summary.service = summary.service.as_deref().map(|it| gate.text(it));
             summary.endpoint = summary.endpoint.as_deref().map(|it| gate.url(it));
             summary.assignee = summary.assignee.as_deref().map(|it| gate.text(it));
         }
-        Ok(summaries)
+        Ok(found)
     }
 
     /// An incident as the API shows it.
@@ -378,9 +412,22 @@ impl App {
     /// # Errors
     /// [`AppError::NoSuchIncident`] and [`AppError::Unavailable`].
     pub async fn document(&self, id: &IncidentId) -> Result<Document, AppError> {
+        Ok(self.story(id).await?.0)
+    }
+
+    /// An incident as the API shows it, and how it came to be so.
+    ///
+    /// # Errors
+    /// As [`Self::document`].
+    pub async fn story(&self, id: &IncidentId) -> Result<(Document, Course), AppError> {
         // The actions first: a trouble is committed with its event, so the incident that is read after it knows of it.
         let undone = self.store.pending_of(id).await?;
-        let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
+        let log = self.store.load(id).await?;
+        if log.is_empty() {
+            return Err(AppError::NoSuchIncident(id.clone()));
+        }
+        let incident = self.redacted(&Incident::fold(id.clone(), &log));
+        let course = Course::of(&log, &incident, &self.knowledge());
         let gate = self.gate(id);
         let troubles = undone.iter().filter_map(|(pending, given_up)| trouble(pending, *given_up));
         let mut troubles: Vec<Trouble> =
@@ -395,7 +442,7 @@ impl App {
                 retry_at: None,
             }));
         }
-        Ok(Document::of(incident, &self.knowledge(), troubles))
+        Ok((Document::of(incident, &self.knowledge(), troubles), course))
     }
 
     /// The evidence pack.
@@ -415,6 +462,15 @@ impl App {
         let pack = self.evidence(id).await?;
         evidence::render::markdown(&self.templates, &pack)
             .map_err(|error| AppError::Refused(error.to_string()))
+    }
+
+    /// The issue as it would be filed now.
+    ///
+    /// # Errors
+    /// As [`Self::evidence_markdown`].
+    pub async fn issue(&self, id: &IncidentId) -> Result<Issue, AppError> {
+        let pack = self.evidence(id).await?;
+        evidence::render::issue(&self.templates, &pack).map_err(|error| AppError::Refused(error.to_string()))
     }
 
     /// Fills one of the templates, e.g. a page of the console.

@@ -161,14 +161,19 @@ async fn post(running: &Running, url: &str) -> anyhow::Result<IncidentId> {
     IncidentId::parse(id).context("reading the incident's name")
 }
 
-fn setup(running: &Running, folder: &Path, no_input: bool) -> anyhow::Result<Setup> {
-    let scene = running.scene();
+/// What the checks of this world run with: its name server, its authority, and loopback.
+pub(super) fn environment(running: &Running) -> anyhow::Result<Environment> {
     let policy = Policy::allowing(&["127.0.0.0/8"]).context("allowing loopback")?;
-    let environment = Environment::new(policy)
+    Ok(Environment::new(policy)
         .with_resolvers(vec![running.resolver()])
         .with_ca_file(&running.authority_pem())
         .context("trusting the drill's authority")?
-        .with_secrets(scene.secrets.clone());
+        .with_secrets(running.scene().secrets.clone()))
+}
+
+fn setup(running: &Running, folder: &Path, no_input: bool) -> anyhow::Result<Setup> {
+    let scene = running.scene();
+    let environment = environment(running)?;
     Ok(Setup {
         store: folder.join("firstcheck.db"),
         environment,

@@ -152,7 +152,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             parts::knowledge(&settings).map_err(|broken| broken.to_string())
         }))
     });
-    serve_until_told(listener, &app, doors(&settings)).await?;
+    let drills = may_drill(&settings, &listener)?.then(|| drills::Here::new(&app));
+    let drills = drills.map(|here| Arc::new(here) as Arc<dyn server::Drills>);
+    serve_until_told(listener, &app, Doors { drills, ..doors(&settings) }).await?;
     if let Some(watching) = watching {
         watching.abort();
     }
@@ -167,6 +169,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+mod drills;
 mod reread;
 
 /// Everything people wrote.
@@ -197,6 +200,7 @@ fn doors(settings: &Settings) -> Doors {
             config::Chat::Discord(discord) => discord.public_key,
             config::Chat::Console => None,
         },
+        drills: None,
     }
 }
 
@@ -248,6 +252,19 @@ fn rules(settings: &Settings) -> Rules {
         recheck: wanted.recheck.unwrap_or(usual.recheck),
         polls: named.filter_map(poll).collect(),
     }
+}
+
+/// Whether drills may be started here: nobody but this machine reaches the bot, and a drill's thread and issue stay on it too.
+fn may_drill(settings: &Settings, listener: &TcpListener) -> anyhow::Result<bool> {
+    let is_here = listener.local_addr().context("asking for the address")?.ip().is_loopback();
+    let stays_here = matches!(settings.tracker, config::Tracker::Folder { .. })
+        && matches!(settings.chat, config::Chat::Console);
+    Ok(is_here
+        && stays_here
+        && settings.api_token.is_none()
+        && !settings.access.tokens
+        && settings.access.oidc.is_none()
+        && settings.access.proxy.is_none())
 }
 
 pub(super) fn discord_config(settings: &config::Discord, turn: watch::Receiver<bool>) -> discord::Config {

@@ -23,19 +23,21 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Result<Json<Value>, P
     let mut ready = json!({"status": "ready", "runbooks": shared.app.knowledge().hash()});
     // The last good runbooks are in use: that is worth knowing, and no reason to take the bot out of service.
     if let Some(problems) = shared.app.runbooks_broken() {
-        let lines = problems.lines();
-        // A path of this machine is for the log; callers learn the file's name and the place.
-        let told = lines.map(|line| {
-            line.rsplit_once(".yaml:")
-                .map_or(line, |(path, _)| &line[path.rfind('/').map_or(0, |at| at + 1)..])
-        });
-        ready["runbooks_broken"] = json!(told.collect::<Vec<_>>());
+        ready["runbooks_broken"] = json!(problems_told(&problems));
     }
     let silent = shared.app.silent_sources().await?;
     if !silent.is_empty() {
         ready["silent_sources"] = json!(silent);
     }
     Ok(Json(ready))
+}
+
+/// What is wrong with the runbooks, a line each. A path of this machine is for the log; callers learn the file's name and the place.
+pub(super) fn problems_told(problems: &str) -> Vec<String> {
+    let told = problems.lines().map(|line| {
+        line.rsplit_once(".yaml:").map_or(line, |(path, _)| &line[path.rfind('/').map_or(0, |at| at + 1)..])
+    });
+    told.map(str::to_owned).collect()
 }
 
 /// Prometheus text, format 0.0.4.

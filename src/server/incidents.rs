@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -10,27 +10,38 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::alert::generic;
+use crate::app::course::Entry;
 use crate::app::view::Document;
-use crate::app::{Filter, Summary};
+use crate::app::{AppError, Cursor, Filter, Search, Summary};
+use crate::bucket::Bucket;
 use crate::incident::{IncidentId, Stage};
 use crate::question::QuestionId;
+use crate::server::console::board::since;
 use crate::server::guard::Who;
+use crate::server::live::{self, Piece, Topic};
 use crate::server::problem::Problem;
-use crate::server::{Shared, alerts};
+use crate::server::{Shared, alerts, console};
 
 /// Incidents in a list when the caller does not say.
 const LIST_DEFAULT: u32 = 100;
 
-/// How many are listed, and in which state.
+/// Which are listed, how many, and from where on.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
     state: Option<String>,
+    bucket: Option<String>,
+    service: Option<String>,
+    source: Option<String>,
+    since: Option<String>,
+    cursor: Option<String>,
     limit: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Listed {
     incidents: Vec<Summary>,
+    /// What to ask for the next page with; null on the last.
+    next_cursor: Option<String>,
 }
 
 pub(super) async fn list(
@@ -38,26 +49,75 @@ pub(super) async fn list(
     wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Listed>, Problem> {
     let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let filter = filter(wanted.state.as_deref())?;
-    let incidents = shared.app.incidents(filter, wanted.limit.unwrap_or(LIST_DEFAULT)).await?;
-    Ok(Json(Listed { incidents }))
+    let found = shared.app.search(&search(wanted).map_err(Problem::bad_request)?).await?;
+    Ok(Json(Listed { incidents: found.incidents, next_cursor: found.next.map(|cursor| cursor.to_string()) }))
 }
 
-fn filter(state: Option<&str>) -> Result<Filter, Problem> {
+fn search(wanted: Wanted) -> Result<Search, String> {
+    let said = |text: Option<String>| text.filter(|text| !text.is_empty());
+    Ok(Search {
+        state: state(wanted.state.as_deref())?,
+        bucket: said(wanted.bucket)
+            .map(|it| it.parse::<Bucket>())
+            .transpose()
+            .map_err(|it| it.to_string())?,
+        service: said(wanted.service),
+        source: said(wanted.source),
+        since: said(wanted.since).map(|it| since(&it)).transpose()?,
+        after: said(wanted.cursor).map(|it| it.parse::<Cursor>()).transpose().map_err(|it| it.to_string())?,
+        limit: wanted.limit.unwrap_or(LIST_DEFAULT),
+    })
+}
+
+/// The states a list can be of.
+pub(super) fn state(state: Option<&str>) -> Result<Filter, String> {
     Ok(match state.unwrap_or("all") {
         "all" => Filter::All,
         "open" => Filter::Open,
+        "over" => Filter::Over,
         "triaging" => Filter::In(Stage::Triaging),
         "clarity" => Filter::In(Stage::Clarity),
         "unclear" => Filter::In(Stage::Unclear),
         "resolved" => Filter::In(Stage::Resolved),
         "closed" => Filter::In(Stage::Closed),
         other => {
-            return Err(Problem::bad_request(format!(
-                "`{other}` is no state; the states are triaging, clarity, unclear, resolved, closed, and open or all"
-            )));
+            return Err(format!(
+                "`{other}` is no state; the states are triaging, clarity, unclear, resolved, closed, and open, over or all"
+            ));
         }
     })
+}
+
+/// The incident a path names, if there is one.
+pub(super) async fn known(shared: &Shared, name: &str) -> Result<IncidentId, Problem> {
+    let id = id(name)?;
+    match shared.app.incident(&id).await? {
+        Some(_) => Ok(id),
+        None => Err(AppError::NoSuchIncident(id).into()),
+    }
+}
+
+/// The events of an incident from the one after `Last-Event-ID` (or `?after=`) on, as they happen.
+pub(super) async fn events(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = known(&shared, &name).await?;
+    let after = console::after(query.as_deref());
+    live::watch(&shared, &Topic::Events(id), live::seen(&headers, after.as_deref()))
+}
+
+/// Each event as a piece of its stream. What was sent once is not taken back, though a later redaction may word it anew.
+pub(super) async fn pieces(shared: &Shared, id: &IncidentId) -> Result<Vec<Piece>, Problem> {
+    let (_, course) = shared.app.story(id).await?;
+    let piece = |entry: &Entry| Piece {
+        order: live::at_event(entry.seq),
+        name: format!("{} {}", entry.event, entry.seq),
+        text: json!(entry).to_string(),
+    };
+    Ok(course.entries.iter().map(piece).collect())
 }
 
 /// The incident a path names; a word that cannot name one names none.

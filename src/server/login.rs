@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{LOGIN, Principal, SESSION, Via};
@@ -58,9 +58,9 @@ impl Page {
     }
 
     fn answer(&self, shared: &Shared, status: StatusCode) -> Response {
-        match shared.app.render("console/login", self) {
-            Ok(page) => (status, Html(page)).into_response(),
-            Err(error) => Problem::from(error).into_response(),
+        match console::render(shared, "console/login", "login", None, self) {
+            Ok(page) => (status, page).into_response(),
+            Err(problem) => problem.into_response(),
         }
     }
 }

@@ -104,7 +104,7 @@ pub(super) async fn snooze(
 }
 
 /// When a snooze of this span ends.
-fn snoozed_for(span: &str) -> Result<Timestamp, Problem> {
+pub(super) fn snoozed_for(span: &str) -> Result<Timestamp, Problem> {
     let until = span.parse::<SignedDuration>().ok().and_then(|span| clock::now().checked_add(span).ok());
     until.ok_or_else(|| unprocessable(format!("`for` `{span}` is no span of time such as `30m` or `2h`")))
 }

@@ -19,8 +19,9 @@ use crate::store::access::AccessChange;
 use crate::store::postgres::{Leader, Postgres};
 use crate::store::sqlite::{self, Sqlite};
 use crate::store::{
-    ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Heard, Kept, KeptDelivery, KeptFilter,
-    Note, OpenError, Pending, RecordedChange, Settled, Sighting, Summary, Tally, Unavailable, doors, rows,
+    ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Found, Heard, Kept, KeptDelivery, KeptFilter,
+    Note, OpenError, Pending, RecordedChange, Search, Settled, Sighting, Summary, Tally, Unavailable, doors,
+    rows,
 };
 
 /// How long the server may take for one statement or commit before the caller is told that the store is not available: a
@@ -232,7 +233,15 @@ impl Store {
     /// # Errors
     /// [`Unavailable`].
     pub async fn list(&self, filter: Filter, limit: u32) -> Result<Vec<Summary>, Unavailable> {
-        ask!(self, list(filter, limit))
+        Ok(self.search(&Search::newest(filter, limit)).await?.incidents)
+    }
+
+    /// A page of the incidents that are looked for, newest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn search(&self, search: &Search) -> Result<Found, Unavailable> {
+        ask!(self, search(search))
     }
 
     /// The newest kept deliveries.

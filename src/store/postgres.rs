@@ -17,10 +17,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, SqlSafeStr as _};
 
 use crate::alert::{Alert, IncidentKey};
+use crate::bucket::Bucket;
 use crate::incident::{IncidentId, Recorded};
-use crate::store::{
-    Figures, Filter, Kept, OpenError, Pending, Sighting, Summary, Unavailable, identity, rows,
-};
+use crate::store::{Figures, Found, Kept, OpenError, Pending, Search, Sighting, Unavailable, identity, rows};
 
 mod access;
 mod commit;
@@ -136,11 +135,22 @@ impl Postgres {
         undone.into_iter().map(rows::pending_or_given_up).collect()
     }
 
-    pub(super) async fn list(&self, filter: Filter, limit: u32) -> Result<Vec<Summary>, Unavailable> {
-        let (open_only, stage) = filter.parts();
-        let limit = i64::from(limit.clamp(1, 1000));
-        let listed = sqlx::query_as(rows::LIST).bind(open_only).bind(stage).bind(limit);
-        listed.fetch_all(&self.pool).await?.into_iter().map(rows::summary).collect()
+    pub(super) async fn search(&self, search: &Search) -> Result<Found, Unavailable> {
+        let (is_open, stage) = search.state.parts();
+        let limit = search.limit();
+        let rows = sqlx::query_as(rows::SEARCH_POSTGRES)
+            .bind(is_open)
+            .bind(stage)
+            .bind(search.bucket.map(Bucket::id))
+            .bind(search.service.as_deref())
+            .bind(search.source.as_deref())
+            .bind(search.since.map(jiff::Timestamp::as_millisecond))
+            .bind(search.after.as_ref().map(|cursor| cursor.opened_ms))
+            .bind(search.after.as_ref().map(|cursor| cursor.id.as_str()))
+            .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
+        rows::found(rows, limit)
     }
 
     pub(super) async fn kept(&self, limit: u32) -> Result<Vec<Kept>, Unavailable> {

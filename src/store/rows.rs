@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use crate::incident::{Event, Incident, IncidentId, Recorded};
-use crate::store::{ActionId, CommitError, Kept, Pending, Sighting, Summary, Unavailable, Verdict};
+use crate::store::{
+    ActionId, CommitError, Cursor, Found, Kept, Pending, Sighting, Summary, Unavailable, Verdict,
+};
 
 pub(super) const LOAD: &str =
     "SELECT recorded, times, last_ms FROM events LEFT JOIN repeats USING (incident_id)
@@ -28,9 +30,30 @@ pub(super) const PENDING_OF: &str =
     "SELECT id, incident_id, lane, action, due_ms, attempts, last_error, state = 'given_up'
      FROM actions WHERE incident_id = $1 ORDER BY state DESC, id";
 
-pub(super) const LIST: &str = "SELECT summary, times FROM incidents LEFT JOIN repeats ON incident_id = id
-     WHERE (NOT $1 OR stage NOT IN ('resolved', 'closed')) AND ($2 IS NULL OR stage = $2)
-     ORDER BY opened_ms DESC, id LIMIT $3";
+/// One page of a list and one row more, which tells whether there is another page. The databases name a field of a JSON text
+/// differently.
+macro_rules! search {
+    ($bucket:literal, $service:literal, $source:literal) => {
+        concat!(
+            "SELECT opened_ms, summary, times FROM incidents LEFT JOIN repeats ON incident_id = id
+             WHERE ($1 IS NULL OR (stage NOT IN ('resolved', 'closed')) = $1) AND ($2 IS NULL OR stage = $2)
+               AND ($3 IS NULL OR ", $bucket, " = $3) AND ($4 IS NULL OR ", $service, " = $4)
+               AND ($5 IS NULL OR ", $source, " = $5) AND ($6 IS NULL OR opened_ms >= $6)
+               AND ($7 IS NULL OR opened_ms < $7 OR (opened_ms = $7 AND id > $8))
+             ORDER BY opened_ms DESC, id LIMIT $9"
+        )
+    };
+}
+
+pub(super) const SEARCH: &str =
+    search!("summary ->> '$.bucket'", "summary ->> '$.service'", "summary ->> '$.source'");
+
+/// A foreign word with U+0000 in it is no text to PostgreSQL, and must not break the search of others.
+pub(super) const SEARCH_POSTGRES: &str = search!(
+    "summary::json ->> 'bucket'",
+    "CASE WHEN strpos(summary, '\\u0000') = 0 THEN summary::json ->> 'service' END",
+    "CASE WHEN strpos(summary, '\\u0000') = 0 THEN summary::json ->> 'source' END"
+);
 
 pub(super) const KEPT: &str =
     "SELECT at_ms, source, verdict, reason, size, body FROM deliveries ORDER BY id DESC LIMIT $1";
@@ -108,9 +131,9 @@ pub(super) fn log(rows: &[(String, Option<i64>, Option<i64>)]) -> Result<Vec<Rec
     Ok(log)
 }
 
-/// A row of [`LIST`].
-pub(super) fn summary((summary, times): (String, Option<i64>)) -> Result<Summary, Unavailable> {
-    let mut summary: Summary = json("summary", &summary)?;
+/// What the list shows of an incident, with what was counted beside it.
+fn summary(summary: &str, times: Option<i64>) -> Result<Summary, Unavailable> {
+    let mut summary: Summary = json("summary", summary)?;
     summary.alert_count += times.unwrap_or_default().unsigned_abs();
     Ok(summary)
 }
@@ -152,6 +175,17 @@ pub(super) fn kept(row: (i64, String, String, String, i64, String)) -> Result<Ke
     let verdict = known.into_iter().find(|it| it.id() == verdict).unwrap_or(Verdict::Unmapped);
     let headers = std::collections::BTreeMap::new();
     Ok(Kept { at: moment(at_ms)?, source, verdict, reason, size_bytes: size.unsigned_abs(), body, headers })
+}
+
+/// The rows of a search: a page, and the cursor of the next where there is one.
+pub(super) fn found(mut rows: Vec<(i64, String, Option<i64>)>, limit: usize) -> Result<Found, Unavailable> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let incidents: Vec<Summary> =
+        rows.iter().map(|(_, text, times)| summary(text, *times)).collect::<Result<_, _>>()?;
+    let last = rows.last().zip(incidents.last()).filter(|_| more);
+    let next = last.map(|((opened_ms, ..), summary)| Cursor { opened_ms: *opened_ms, id: summary.id.clone() });
+    Ok(Found { incidents, next })
 }
 
 pub(super) fn sighting(row: (String, bool, Option<i64>)) -> Result<Sighting, Unavailable> {

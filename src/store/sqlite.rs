@@ -18,10 +18,11 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
 use crate::alert::{Alert, IncidentKey};
+use crate::bucket::Bucket;
 use crate::incident::{IncidentId, Recorded};
 use crate::store::{
-    ActionId, Commit, CommitError, Figures, Filter, Heard, Kept, Note, OpenError, Pending, Settled, Sighting,
-    Summary, Unavailable, identity, rows,
+    ActionId, Commit, CommitError, Figures, Found, Heard, Kept, Note, OpenError, Pending, Search, Settled,
+    Sighting, Unavailable, identity, rows,
 };
 
 mod access;
@@ -175,10 +176,22 @@ impl Sqlite {
         undone.into_iter().map(rows::pending_or_given_up).collect()
     }
 
-    pub(super) async fn list(&self, filter: Filter, limit: u32) -> Result<Vec<Summary>, Unavailable> {
-        let (open_only, stage) = filter.parts();
-        let listed = sqlx::query_as(rows::LIST).bind(open_only).bind(stage).bind(limit.clamp(1, 1000));
-        listed.fetch_all(&self.readers).await?.into_iter().map(rows::summary).collect()
+    pub(super) async fn search(&self, search: &Search) -> Result<Found, Unavailable> {
+        let (is_open, stage) = search.state.parts();
+        let limit = search.limit();
+        let rows = sqlx::query_as(rows::SEARCH)
+            .bind(is_open)
+            .bind(stage)
+            .bind(search.bucket.map(Bucket::id))
+            .bind(search.service.as_deref())
+            .bind(search.source.as_deref())
+            .bind(search.since.map(jiff::Timestamp::as_millisecond))
+            .bind(search.after.as_ref().map(|cursor| cursor.opened_ms))
+            .bind(search.after.as_ref().map(|cursor| cursor.id.as_str()))
+            .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await?;
+        rows::found(rows, limit)
     }
 
     pub(super) async fn kept(&self, limit: u32) -> Result<Vec<Kept>, Unavailable> {

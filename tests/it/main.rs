@@ -7,6 +7,7 @@ mod alertmanager;
 mod architecture;
 mod bad_input;
 mod check_command;
+mod console;
 mod discord;
 mod drills;
 mod durability;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use firstcheck::app::{App, Parts};
@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::fakes::openapi::Description;
 pub(crate) use crate::worlds::Folder;
 
 /// A story waits for events; this only ends a test that would hang, and says what it waited for.
@@ -120,6 +121,11 @@ impl Bot {
         .await;
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection on which nothing was said yet.
     pub(crate) async fn connection(&self) -> TcpStream {
         TcpSocket::new_v4().unwrap().connect(self.address).await.unwrap()
@@ -140,7 +146,9 @@ impl Bot {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        within(LONG, path, send(self.address, method, path, headers, body)).await
+        let answer = within(LONG, path, send(self.address, method, path, headers, body)).await;
+        fits_the_description(method, path, &answer);
+        answer
     }
 
     /// As [`Self::send`], with a body of any bytes.
@@ -233,6 +241,26 @@ impl Answer {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then_some(value.trim())
         })
+    }
+}
+
+/// Every answer of the API in every story is one that its description allows.
+#[track_caller]
+fn fits_the_description(method: &str, path: &str, answer: &Answer) {
+    static OWN: OnceLock<Description> = OnceLock::new();
+    let is_json = answer.header("content-type").is_some_and(|kind| kind.ends_with("json"));
+    if !path.starts_with("/api/") || !is_json {
+        return;
+    }
+    let own = OWN.get_or_init(Description::own);
+    if answer.status >= 400 {
+        let wrong = own.violations("#/components/schemas/Problem", &answer.json());
+        assert!(wrong.is_empty(), "{method} {path}: {wrong:#?}");
+        return;
+    }
+    let operation = own.operation(method, path.split('?').next().unwrap()).unwrap();
+    if let Err(wrong) = own.check_answer(&operation, answer.status, Some(&answer.json())) {
+        panic!("{method} {path} answered what its description does not allow:\n{wrong}");
     }
 }
 

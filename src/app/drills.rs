@@ -1,0 +1,73 @@
+//! Drills inside a running bot: an incident whose checks run in a world of its own.
+//!
+//! The world's servers are on loopback, under names that only its name server knows, and its authority is trusted by nobody
+//! else; so its incident's checks get the world's environment, and no other incident's checks do. The surprise: an incident
+//! outlives its world. A check that comes later than that says so, and never probes the names of a drill out in the world.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::alert::Alert;
+use crate::app::{App, AppError};
+use crate::checks::Environment;
+use crate::incident::IncidentId;
+use crate::profile::ServiceProfile;
+
+/// Drills whose end is remembered; at some 20 bytes each nobody feels it, and nobody drills as often.
+const REMEMBERED: usize = 1000;
+
+/// The environments of the drills that run; `None` once the world has ended.
+#[derive(Default)]
+pub(super) struct Apart(Mutex<BTreeMap<IncidentId, Option<Environment>>>);
+
+impl Apart {
+    fn set(&self, id: &IncidentId, environment: Option<Environment>) {
+        let mut worlds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if worlds.len() >= REMEMBERED {
+            worlds.retain(|_, environment| environment.is_some());
+        }
+        worlds.insert(id.clone(), environment);
+    }
+
+    fn get(&self, id: &IncidentId) -> Option<Option<Environment>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+}
+
+impl App {
+    /// Opens the incident of a drill: its checks run in this environment. An open one of the same drill comes back instead, with
+    /// `false`: its world runs already.
+    ///
+    /// # Errors
+    /// [`AppError::Unavailable`] when it could not be made durable, [`AppError::Refused`] without an alert.
+    pub async fn start_drill(
+        self: &Arc<Self>,
+        alerts: Vec<Alert>,
+        profile: ServiceProfile,
+        environment: Environment,
+    ) -> Result<(IncidentId, bool), AppError> {
+        let Some(key) = alerts.first().map(Alert::incident_key) else {
+            return Err(AppError::Refused("the drill sent no alert".to_owned()));
+        };
+        loop {
+            if let Some(id) = self.store.open_incident(&key).await? {
+                return Ok((id, false));
+            }
+            let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
+            self.apart.set(&id, Some(environment.clone()));
+            if self.open(&id, &key, profile.clone(), alerts.clone(), None).await? {
+                return Ok((id, true));
+            }
+        }
+    }
+
+    /// The world of this drill has ended.
+    pub fn end_drill(&self, id: &IncidentId) {
+        self.apart.set(id, None);
+    }
+
+    /// Where this incident's checks run; `None` when its world has ended.
+    pub(super) fn environment_of(&self, id: &IncidentId) -> Option<Environment> {
+        self.apart.get(id).unwrap_or_else(|| Some(self.environment.clone()))
+    }
+}

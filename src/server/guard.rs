@@ -211,6 +211,10 @@ fn is_ours(access: &Access, origin: &str, headers: &HeaderMap) -> bool {
 
 fn is_cross_site(access: &Access, headers: &HeaderMap, is_safe: bool) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // No page can forge this one, and it is true also where a page hides its `Origin` (`null`).
+    if text("sec-fetch-site") == Some("same-origin") {
+        return false;
+    }
     if let Some(origin) = text("origin") {
         return !is_ours(access, origin, headers);
     }
@@ -277,6 +281,8 @@ mod tests {
         cross_site(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], true, false);
         cross_site(&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], false, true);
         cross_site(&[("sec-fetch-site", "same-origin")], false, false);
+        cross_site(&[("origin", "null"), ("sec-fetch-site", "same-origin")], false, false);
+        cross_site(&[("origin", "null"), ("sec-fetch-site", "cross-site")], false, true);
     }
 
     #[test]

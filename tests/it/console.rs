@@ -168,6 +168,7 @@ async fn the_script_and_the_style_sheet_are_kept_for_good_under_their_hash() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("referrer-policy"), Some("same-origin"), "forms say where they come from");
     let text = page.text();
     let files: Vec<&str> =
         text.split("/assets/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
@@ -236,13 +237,10 @@ async fn lists_are_filtered_and_paged() {
 async fn what_has_not_changed_is_told_in_a_few_bytes() {
     let bot = Bot::start(Setup::default()).await;
     let id = an_incident(&bot, "mail").await;
-    bot.an_open_question(&id).await;
     let path = format!("/api/incidents/{id}");
-    // What is under way ends before it is asked twice.
-    bot.until(&id, "every check has reported", |it| {
-        it["checks"].as_array().unwrap().iter().all(|check| check["state"] == "reported")
-    })
-    .await;
+    // Nothing is under way that could change it between two readings.
+    bot.answer_everything_with_unknown(&id).await;
+    bot.settled(&id).await;
     let first = bot.get(&path).await;
     let tag = first.header("etag").unwrap();
     assert_eq!(first.header("cache-control"), Some("private, no-cache"));

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 
 use crate::programs::{Program, ask, free_address};
@@ -38,9 +39,15 @@ impl Browser {
         let mut wanted = DesiredCapabilities::chrome();
         let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!look.dark));
         let size = format!("--window-size={},1000", look.width.max(500));
-        for argument in
-            ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &scheme, &size]
-        {
+        for argument in [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--force-prefers-reduced-motion",
+            &scheme,
+            &size,
+        ] {
             wanted.add_arg(argument).unwrap();
         }
         if look.width < 500 {
@@ -61,15 +68,43 @@ impl Browser {
 
     /// The first element that fits, once it is there to be seen.
     async fn see(&self, css: &str) -> WebElement {
-        let query = self.driver.query(By::Css(css)).wait(Duration::from_secs(60), Duration::from_millis(50));
-        match query.and_displayed().first().await {
-            Ok(element) => element,
-            Err(error) => panic!("{css}: {error}\n{}", self.text().await),
+        loop {
+            let query =
+                self.driver.query(By::Css(css)).wait(Duration::from_secs(60), Duration::from_millis(50));
+            match query.and_displayed().first().await {
+                Ok(element) => return element,
+                Err(error) if is_replaced(&error) => {}
+                Err(error) => panic!("{css}: {error}\n{}", self.text().await),
+            }
         }
     }
 
+    /// Whether there is such an element now.
+    async fn has(&self, css: &str) -> bool {
+        self.driver.query(By::Css(css)).nowait().exists().await.unwrap()
+    }
+
     async fn click(&self, css: &str) {
-        self.see(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        while let Err(error) = self.see(css).await.click().await {
+            assert!(is_replaced(&error), "{css}: {error}");
+        }
+    }
+
+    /// What somebody reads there.
+    async fn words(&self, css: &str) -> String {
+        loop {
+            match self.see(css).await.text().await {
+                Ok(words) => return words,
+                Err(error) => assert!(is_replaced(&error), "{css}: {error}"),
+            }
+        }
+    }
+
+    /// The question that waits for an answer.
+    async fn question(&self) -> String {
+        self.see(".question.waits").await;
+        let id = self.tell("return document.querySelector('.waits input[name=question]').value").await;
+        id.as_str().unwrap().to_owned()
     }
 
     async fn text(&self) -> String {
@@ -91,34 +126,27 @@ impl Browser {
         let mut answered = 0;
         loop {
             self.see(".question.waits form, li.conclusion").await;
-            if self.driver.query(By::Css("li.conclusion")).nowait().exists().await.unwrap() {
+            if self.has("li.conclusion").await {
                 return answered;
             }
-            let known = self.see(".waits .known bdi").await.text().await.unwrap();
-            let form = self.see(".question.waits form").await;
-            let question = form
-                .find(By::Css("input[name=question]"))
-                .await
-                .unwrap()
-                .attr("value")
-                .await
-                .unwrap()
-                .unwrap();
+            let question = self.question().await;
+            let known = self.words(&format!("#q-{question} .known bdi")).await;
+            let form = format!("#q-{question} form");
             let mut pressed = false;
             for part in known.split(',').map(str::trim) {
-                let choice = By::Css(format!("button[value=\"{part}\"], input[value=\"{part}\"]"));
-                if let Ok(choice) = form.find(choice).await {
-                    pressed |= choice.tag_name().await.unwrap() == "button";
-                    choice.click().await.unwrap();
-                } else if let Ok(words) = form.find(By::Css("textarea, input[type=text]")).await {
-                    words.send_keys(&known).await.unwrap();
+                let choice = format!("{form} :is(button, input)[value=\"{part}\"]");
+                if self.has(&choice).await {
+                    pressed |= self.has(&format!("{form} button[value=\"{part}\"]")).await;
+                    self.click(&choice).await;
+                } else if self.has(&format!("{form} :is(textarea, input[type=text])")).await {
+                    let field = self.see(&format!("{form} :is(textarea, input[type=text])")).await;
+                    field.send_keys(&known).await.unwrap();
                     break;
                 }
             }
             if !pressed {
-                let send =
-                    if known.starts_with("nothing") { "button[value=unknown]" } else { "button.primary" };
-                form.find(By::Css(send)).await.unwrap().click().await.unwrap();
+                let send = if known.starts_with("nothing") { "[value=unknown]" } else { ".primary" };
+                self.click(&format!("{form} button{send}")).await;
             }
             self.see(&format!("#q-{question} .reply")).await;
             answered += 1;
@@ -128,6 +156,11 @@ impl Browser {
     async fn close(self) {
         self.driver.quit().await.unwrap();
     }
+}
+
+/// Whether the page's stream has just put another element in its place.
+fn is_replaced(error: &WebDriverError) -> bool {
+    matches!(error.as_inner(), WebDriverErrorInner::StaleElementReference(_))
 }
 
 /// A bot as a newcomer starts it, but on a port of its own.
@@ -206,8 +239,7 @@ async fn of_two_browsers_that_answer_the_second_is_told_and_loses_no_word() {
     }
     // Grace's stream is broken: her page does not learn that Ada was faster.
     grace.tell("dispatchEvent(new Event('pagehide'))").await;
-    let question = ada.see(".waits input[name=question]").await;
-    let question = question.attr("value").await.unwrap().unwrap();
+    let question = ada.question().await;
     ada.click(".waits button[value=unknown]").await;
     ada.see(&format!("#q-{question} .reply")).await;
     grace.click(&format!("#q-{question} button[value=unknown]")).await;
@@ -228,10 +260,10 @@ async fn typed_words_survive_a_server_that_is_gone_and_a_reload() {
     browser.go(at, &format!("/incidents/{id}")).await;
     browser.see(".question.waits").await;
     let field = ".waits input[type=text], .waits textarea";
-    while !browser.driver.query(By::Css(field)).nowait().exists().await.unwrap() {
-        let question = browser.see(".waits input[name=question], .waits").await;
-        drop(question);
-        browser.click(".waits button[value=unknown]").await;
+    while !browser.has(field).await {
+        let question = browser.question().await;
+        browser.click(&format!("#q-{question} button[value=unknown]")).await;
+        browser.see(&format!("#q-{question} .reply")).await;
         browser.see(".question.waits").await;
     }
     browser.see(field).await.send_keys("since 14:05, I think").await.unwrap();

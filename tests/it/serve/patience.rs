@@ -91,7 +91,7 @@ async fn a_store_that_cannot_be_written_is_503_until_it_can() {
     assert!(refused.header("retry-after").is_some_and(|it| it.parse::<u32>().is_ok()));
     assert!(!refused.text().contains("locked"), "internals stay inside: {}", refused.text());
     assert_eq!(bot.get("/healthz").await.status, 200);
-    assert_eq!(bot.get("/api/incidents").await.json(), json!({"incidents": []}), "reading goes on");
+    assert_eq!(bot.get("/api/incidents").await.json()["incidents"], json!([]), "reading goes on");
 
     other.execute("ROLLBACK").await.unwrap();
     other.close().await.unwrap();

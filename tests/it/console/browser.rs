@@ -135,7 +135,8 @@ impl Browser {
             let mut pressed = false;
             for part in known.split(',').map(str::trim) {
                 let choice = format!("{form} :is(button, input)[value=\"{part}\"]");
-                if self.has(&choice).await {
+                let is_id = part.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
+                if is_id && self.has(&choice).await {
                     pressed |= self.has(&format!("{form} button[value=\"{part}\"]")).await;
                     self.click(&choice).await;
                 } else if self.has(&format!("{form} :is(textarea, input[type=text])")).await {

@@ -99,7 +99,7 @@ fn main() {
             "{{\"title\": \"503s on service {number}\", \"service\": \"service-{number}\", \"severity\": \"critical\"}}"
         );
         let answer = bot.send("POST", "/alerts/generic", &alert);
-        id = answer.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        answer.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap().clone_into(&mut id);
     }
     let spans = (0..20).map(|_| {
         let begun = Instant::now();
@@ -118,10 +118,7 @@ fn main() {
         stream
     };
     let mut viewers: Vec<TcpStream> = (0..VIEWERS).map(look).collect();
-    println!(
-        "{VIEWERS} live viewers of one incident: {:.1} MB more",
-        (bot.memory() - before) as f64 / 1000.0
-    );
+    println!("{VIEWERS} live viewers of one incident: {} kB more", bot.memory() - before);
 
     let said = Instant::now();
     bot.send("POST", &format!("/api/incidents/{id}/close"), "{\"by\": \"bench\"}");

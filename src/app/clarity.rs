@@ -208,7 +208,7 @@ mod tests {
         let spread = |count: i32| Spread::of((1..=count).rev().map(f64::from).collect()).unwrap();
         assert_eq!((spread(10).p50, spread(10).p90), (5.0, 9.0));
         assert_eq!((spread(1).p50, spread(1).p90), (1.0, 1.0));
-        assert_eq!(spread(3).p50, 2.0);
+        assert_eq!((spread(3).p50, spread(3).p90), (2.0, 3.0));
         assert_eq!(Spread::of(Vec::new()), None);
     }
 

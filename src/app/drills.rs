@@ -16,20 +16,27 @@ use crate::profile::ServiceProfile;
 /// Drills whose end is remembered; at some 20 bytes each nobody feels it, and nobody drills as often.
 const REMEMBERED: usize = 1000;
 
-/// The environments of the drills that run; `None` once the world has ended.
+/// The world of a drill.
+#[derive(Clone)]
+enum World {
+    Runs(Environment),
+    Ended,
+}
+
+/// The worlds of the drills.
 #[derive(Default)]
-pub(super) struct Apart(Mutex<BTreeMap<IncidentId, Option<Environment>>>);
+pub(super) struct Apart(Mutex<BTreeMap<IncidentId, World>>);
 
 impl Apart {
-    fn set(&self, id: &IncidentId, environment: Option<Environment>) {
+    fn set(&self, id: &IncidentId, world: World) {
         let mut worlds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if worlds.len() >= REMEMBERED {
-            worlds.retain(|_, environment| environment.is_some());
+            worlds.retain(|_, world| matches!(world, World::Runs(_)));
         }
-        worlds.insert(id.clone(), environment);
+        worlds.insert(id.clone(), world);
     }
 
-    fn get(&self, id: &IncidentId) -> Option<Option<Environment>> {
+    fn get(&self, id: &IncidentId) -> Option<World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 }
@@ -54,7 +61,7 @@ impl App {
                 return Ok((id, false));
             }
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
-            self.apart.set(&id, Some(environment.clone()));
+            self.apart.set(&id, World::Runs(environment.clone()));
             if self.open(&id, &key, profile.clone(), alerts.clone(), None).await? {
                 return Ok((id, true));
             }
@@ -63,11 +70,15 @@ impl App {
 
     /// The world of this drill has ended.
     pub fn end_drill(&self, id: &IncidentId) {
-        self.apart.set(id, None);
+        self.apart.set(id, World::Ended);
     }
 
     /// Where this incident's checks run; `None` when its world has ended.
     pub(super) fn environment_of(&self, id: &IncidentId) -> Option<Environment> {
-        self.apart.get(id).unwrap_or_else(|| Some(self.environment.clone()))
+        match self.apart.get(id) {
+            None => Some(self.environment.clone()),
+            Some(World::Runs(environment)) => Some(environment),
+            Some(World::Ended) => None,
+        }
     }
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::access::hex;
 use crate::server::problem::Problem;
 
 /// A file of the console.
@@ -23,8 +24,7 @@ struct Asset {
 
 impl Asset {
     fn new(stem: &str, ending: &str, kind: &'static str, text: &'static str) -> Self {
-        let hash = Sha256::digest(text);
-        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(text)[..8]);
         Self { name: format!("{stem}-{hash}.{ending}"), kind, text, tag: format!("\"{hash}\"") }
     }
 }

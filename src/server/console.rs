@@ -151,7 +151,7 @@ pub(super) fn after(query: Option<&str>) -> Option<String> {
 async fn page_of(shared: &Shared, id: &IncidentId) -> Result<Page, Problem> {
     let (document, course) = shared.app.story(id).await?;
     let known = shared.doors.drills.as_ref().and_then(|drills| drills.known(id));
-    Ok(Page::of(document, course, known.as_ref()))
+    Ok(Page::of(document, &course, known.as_ref()))
 }
 
 fn shown(shared: &Shared, page: Page) -> Result<Response, Problem> {
@@ -248,12 +248,11 @@ pub(super) async fn answer(
     let by = who.by(field(&form, "by"), "console");
     let reply = reply(&form);
     // A form that says nothing of what its reader saw (one of before, or a program's) is taken as it comes.
-    let taken = match form.iter().any(|(name, _)| name == "seen") {
-        false => shared.app.answer(&id, question, &reply, by).await.map(|()| None),
-        true => {
-            let seen = field(&form, "seen").and_then(|seen| seen.parse().ok());
-            shared.app.answer_after(&id, question, &reply, by, seen).await
-        }
+    let taken = if form.iter().any(|(name, _)| name == "seen") {
+        let seen = field(&form, "seen").and_then(|seen| seen.parse().ok());
+        shared.app.answer_after(&id, question, &reply, by, seen).await
+    } else {
+        shared.app.answer(&id, question, &reply, by).await.map(|()| None)
     };
     match taken {
         Ok(None) => Ok(Redirect::to(&format!("/incidents/{id}")).into_response()),

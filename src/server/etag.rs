@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::access::hex;
 use crate::server::problem::Problem;
 
 /// Bytes of an answer that is tagged: a list of a thousand incidents is less than one of these.
@@ -32,8 +33,7 @@ pub(super) async fn tag(request: Request, next: Next) -> Response {
     };
     let kind = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let hash = Sha256::new().chain_update(kind).chain_update(&bytes).finalize();
-    let tag: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    let tag = format!("\"{}\"", hex(&hash[..12]));
     if let Ok(value) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, value);
     }

@@ -29,6 +29,7 @@ pub(super) struct Notice {
 
 /// Everything the templates of an incident need.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one `if` of a template")]
 pub(super) struct Page {
     pub(super) incident: Document,
     pub(super) seq: u64,
@@ -75,6 +76,7 @@ struct Reported {
 
 /// A question in the thread.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one `if` of a template")]
 struct Asked {
     #[serde(flatten)]
     question: Question,
@@ -126,7 +128,7 @@ impl Page {
     /// The page of this incident; `known` is what somebody on call would know, in a drill that runs here.
     pub(super) fn of(
         incident: Document,
-        course: Course,
+        course: &Course,
         known: Option<&BTreeMap<QuestionId, String>>,
     ) -> Self {
         let open = !matches!(incident.state.id(), "closed" | "resolved");
@@ -137,16 +139,14 @@ impl Page {
             reload: incident.open_questions.is_empty()
                 && incident.checks.iter().any(|check| check.state != "reported"),
             issue_link: incident.issue.as_ref().map(|url| {
-                match url.starts_with("https:") || url.starts_with("http:") {
-                    true => url.clone(),
-                    false => format!("/incidents/{}/issue", incident.id),
-                }
+                let is_web = url.starts_with("https:") || url.starts_with("http:");
+                if is_web { url.clone() } else { format!("/incidents/{}/issue", incident.id) }
             }),
             open,
             reopens: !open || incident.snoozed_until.is_some(),
             bars: chart::bars(&incident.buckets),
             boundary: incident.bucket.map(Bucket::boundary),
-            thread: thread(&incident, &course, open, known),
+            thread: thread(&incident, course, open, known),
             checks: incident.checks.iter().map(|check| row(check, slowest)).collect(),
             belief: chart::belief(&course.entries),
             buckets: Bucket::ALL.map(Bucket::id),

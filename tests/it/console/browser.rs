@@ -70,7 +70,7 @@ impl Browser {
     async fn see(&self, css: &str) -> WebElement {
         loop {
             let query =
-                self.driver.query(By::Css(css)).wait(Duration::from_secs(60), Duration::from_millis(50));
+                self.driver.query(By::Css(css)).wait(Duration::from_mins(1), Duration::from_millis(50));
             match query.and_displayed().first().await {
                 Ok(element) => return element,
                 Err(error) if is_replaced(&error) => {}
@@ -116,7 +116,7 @@ impl Browser {
     }
 
     async fn picture(&self, name: &str) {
-        if let Ok(folder) = std::env::var("FIRSTCHECK_SCREENSHOTS") {
+        if let Some(folder) = told("FIRSTCHECK_SCREENSHOTS") {
             self.driver.screenshot(&Path::new(&folder).join(format!("{name}.png"))).await.unwrap();
         }
     }
@@ -157,6 +157,12 @@ impl Browser {
     async fn close(self) {
         self.driver.quit().await.unwrap();
     }
+}
+
+/// What whoever runs the tests says.
+#[expect(clippy::disallowed_methods, reason = "a test's own setting, no configuration of the bot")]
+fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Whether the page's stream has just put another element in its place.
@@ -334,7 +340,7 @@ async fn is_accessible(browser: &Browser, axe: &str, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs axe-core"]
 async fn no_page_has_a_serious_barrier_in_light_or_in_dark() {
-    let file = std::env::var("FIRSTCHECK_AXE").expect("FIRSTCHECK_AXE names axe-core's axe.min.js");
+    let file = told("FIRSTCHECK_AXE").expect("FIRSTCHECK_AXE names axe-core's axe.min.js");
     let axe = std::fs::read_to_string(file).unwrap();
     for dark in [false, true] {
         let (_bot, at, _folder) = a_bot();

@@ -530,7 +530,6 @@ fn binary<'a>(
     let text = language.text;
     let operator = match operator {
         BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(plain_pattern(language, pattern)?)),
-        BinaryOp::Pipe(None) | BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Or | BinaryOp::And => operator,
         BinaryOp::Cmp(_) if language.is_wide => {
             return Ok(Term::BinOp(Box::new(weighed(left)), operator, Box::new(weighed(right))));
         }
@@ -538,7 +537,13 @@ fn binary<'a>(
             let name = if math == Math::Sub { "_minus" } else { "_times" };
             return Ok(weighed(Term::Call(name, vec![left, right])));
         }
-        BinaryOp::Cmp(_) | BinaryOp::Math(Math::Add | Math::Sub | Math::Div) => operator,
+        BinaryOp::Pipe(None)
+        | BinaryOp::Comma
+        | BinaryOp::Alt
+        | BinaryOp::Or
+        | BinaryOp::And
+        | BinaryOp::Cmp(_)
+        | BinaryOp::Math(Math::Add | Math::Sub | Math::Div) => operator,
         BinaryOp::Math(Math::Rem)
         | BinaryOp::Assign
         | BinaryOp::Update
@@ -549,7 +554,7 @@ fn binary<'a>(
             operator
         }
         BinaryOp::Math(math) => return language.not_taken(text, &format!("`{}`", math.as_str())),
-        _ => return language.not_taken(text, "this assignment"),
+        _ => return language.not_taken(text, "an assignment"),
     };
     let builds = !matches!(
         operator,

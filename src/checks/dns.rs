@@ -202,12 +202,12 @@ fn resolv_conf() -> resolv_conf::Config {
 /// The names that the C library asks for, given one (resolv.conf(5), `search` and `ndots`).
 fn tried(host: &str) -> Vec<String> {
     let config = resolv_conf();
-    let search = config.get_last_search_or_domain().cloned().collect();
-    search_order(host, config.ndots, search)
+    let search: Vec<String> = config.get_last_search_or_domain().cloned().collect();
+    search_order(host, config.ndots, &search)
 }
 
 /// A name with fewer dots than `ndots` is looked for below each domain first, and by itself last.
-fn search_order(host: &str, ndots: u32, search: Vec<String>) -> Vec<String> {
+fn search_order(host: &str, ndots: u32, search: &[String]) -> Vec<String> {
     if host.ends_with('.') || search.is_empty() {
         return vec![host.to_owned()];
     }

@@ -225,10 +225,7 @@ pub(super) fn functions() -> [native::Filter<RunPtr<Fuelled>>; 3] {
     [
         ("_minus", native::v(2), |(mut context, _)| {
             let (right, left) = (context.pop_var(), context.pop_var());
-            native::bome(match each_with_each(&context, &left, &right) {
-                true => left - right,
-                false => Err(spent()),
-            })
+            native::bome(if each_with_each(&context, &left, &right) { left - right } else { Err(spent()) })
         }),
         ("_times", native::v(2), |(mut context, _)| {
             let (right, left) = (context.pop_var(), context.pop_var());
@@ -258,12 +255,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(filter: &str, body: &str, expected: Result<bool, Failed>) {
+    fn check(filter: &str, body: &str, expected: &Result<bool, Failed>) {
         let read = Filter::read_expectation(filter).unwrap_or_else(|why| panic!("{filter}: {why:?}"));
         let found = read.holds(&serde_json::from_str(body).unwrap());
         let found =
             found.map_err(|it| if it == Failed::TooCostly { it } else { Failed::Misfit(String::new()) });
-        assert_eq!(found, expected, "{filter} on {body:.80}");
+        assert_eq!(&found, expected, "{filter} on {body:.80}");
     }
 
     #[test]
@@ -280,7 +277,7 @@ mod tests {
             ("try error(\"x\") catch . == \"x\"", "{}"),
             ("def f: .a; def g($x): f + $x; g(1) == 2", r#"{"a":1}"#),
             ("def twice(f): f | f; 1 | twice(. + 1) == 3", "{}"),
-            (r#".t | fromdateiso8601 > 1767225599"#, r#"{"t":"2026-01-01T00:00:00Z"}"#),
+            (r".t | fromdateiso8601 > 1767225599", r#"{"t":"2026-01-01T00:00:00Z"}"#),
             (r#".a | @base64d == "hi""#, r#"{"a":"aGk="}"#),
             (r#""\(.a)" == "1""#, r#"{"a":1}"#),
             ("min_by(.n).n == 1 and (group_by(.n) | length == 2)", r#"[{"n":1},{"n":2}]"#),
@@ -293,16 +290,13 @@ mod tests {
             ("(. - [1]) == [2]", "[1,2]"),
             (r#"contains({"a":1}) and (.b | index("y") == 1)"#, r#"{"a":1,"b":"xy"}"#),
             ("length % 2 == 0", "[1,2]"),
-            ("(.a // 7) == 7 and (isnan | not)?", r#"{"a":null}"#),
+            ("(.a // 7) == 7", r#"{"a":null}"#),
         ] {
-            if filter.contains("isnan") {
-                continue;
-            }
-            check(filter, body, Ok(true));
+            check(filter, body, &Ok(true));
         }
-        check(".[] | .ok", r#"[{"ok":true},{"ok":false}]"#, Ok(false));
-        check("empty", "{}", Ok(false));
-        check(".a.b", r#"{"a":1}"#, Err(Failed::Misfit(String::new())));
+        check(".[] | .ok", r#"[{"ok":true},{"ok":false}]"#, &Ok(false));
+        check("empty", "{}", &Ok(false));
+        check(".a.b", r#"{"a":1}"#, &Err(Failed::Misfit(String::new())));
     }
 
     #[test]
@@ -347,11 +341,11 @@ mod tests {
             ". as $b | [.[] | $b] | length > 0",
             "def a: ., .; def b: a | a | a | a; def c: b | b | b | b; [c | c | c] | length > 0",
         ] {
-            check(filter, &many, Err(Failed::TooCostly));
+            check(filter, &many, &Err(Failed::TooCostly));
         }
-        check("\"x\" * 1000000000 | length > 0", "{}", Err(Failed::Misfit(String::new())));
-        check("length == 20001", &many, Ok(true));
-        check("all(.[]; . == 1)", &many, Ok(true));
+        check("\"x\" * 1000000000 | length > 0", "{}", &Err(Failed::Misfit(String::new())));
+        check("length == 20001", &many, &Ok(true));
+        check("all(.[]; . == 1)", &many, &Ok(true));
     }
 
     proptest::proptest! {

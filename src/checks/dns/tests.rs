@@ -153,13 +153,12 @@ async fn a_name_server_that_takes_no_tcp_is_told() {
 
 #[test]
 fn the_search_list_says_which_names_programs_ask_for() {
-    let order =
-        |host: &str, ndots| search_order(host, ndots, vec!["svc.local".to_owned(), "lan.".to_owned()]);
+    let order = |host: &str, ndots| search_order(host, ndots, &["svc.local".to_owned(), "lan.".to_owned()]);
     assert_eq!(order("api", 1), ["api.svc.local", "api.lan", "api"]);
     assert_eq!(order("api.example", 1), ["api.example", "api.example.svc.local", "api.example.lan"]);
     assert_eq!(order("api.example", 5), ["api.example.svc.local", "api.example.lan", "api.example"]);
     assert_eq!(order("api.", 5), ["api."]);
-    assert_eq!(search_order("api", 1, vec![]), ["api"]);
+    assert_eq!(search_order("api", 1, &[]), ["api"]);
 }
 
 #[tokio::test]

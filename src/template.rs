@@ -5,7 +5,7 @@
 //! ([`neutral::inline`]). `{{{value}}}` is for our own words only. A misspelt field is an error, not an empty place: the
 //! templates are strict.
 //!
-//! Helpers of the console: `foreign` (somebody else's text, in its place and cut), `brief` (on one line), `when TIME ["date"|"age"]`.
+//! Helpers of the console: `foreign` (somebody else's text, in its place and cut), `brief` (on one line), `spoken` (our sentence with code spans), `when TIME ["date"|"age"]`.
 //!
 //! Helpers: `percent` (0.93 → `93 %`), `seconds` (84.2 → `1 min 24 s`), `millis` (1520 → `1.52 s`), `clock` (a time → its
 //! `10:02:00`), `decibans`, `prose` (our sentence with code spans and foreign words in it), `code`, `cell` (code in a table), `fence VALUE "lang"`, `json VALUE` (pretty), and handlebars' own `eq`, `and`, `not`, `len`, …
@@ -33,6 +33,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("console/board/recent", include_str!("../templates/console/board/recent.hbs")),
     ("console/board/row", include_str!("../templates/console/board/row.hbs")),
     ("console/clarity", include_str!("../templates/console/clarity.hbs")),
+    ("console/deliveries", include_str!("../templates/console/deliveries.hbs")),
     ("console/evidence", include_str!("../templates/console/evidence.hbs")),
     ("console/foot", include_str!("../templates/console/foot.hbs")),
     ("console/login", include_str!("../templates/console/login.hbs")),
@@ -46,6 +47,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("console/incident/thread", include_str!("../templates/console/incident/thread.hbs")),
     ("console/incident/timeline", include_str!("../templates/console/incident/timeline.hbs")),
     ("console/runbooks", include_str!("../templates/console/runbooks.hbs")),
+    ("console/sources", include_str!("../templates/console/sources.hbs")),
     ("evidence", include_str!("../templates/evidence.hbs")),
     ("evidence/captured", include_str!("../templates/evidence/captured.hbs")),
     ("issue", include_str!("../templates/issue.hbs")),
@@ -220,6 +222,7 @@ fn registry(escape: fn(&str) -> String) -> Handlebars<'static> {
         ("cell", |h| neutral::cell(&text(h, 0))),
         ("fence", |h| neutral::fence(&text(h, 0), &text(h, 1))),
         ("json", |h| pretty(h)),
+        ("spoken", |h| html::spoken(&text(h, 0))),
         ("foreign", |h| html::foreign(&text(h, 0))),
         ("brief", |h| html::brief(&text(h, 0))),
         ("when", |h| html::when(&text(h, 0), &text(h, 1))),

@@ -23,6 +23,7 @@ use crate::server::{Shared, alerts, assets, incidents, words};
 
 pub(in crate::server) mod board;
 mod chart;
+pub(in crate::server) mod doors;
 mod page;
 pub(in crate::server) mod runbooks;
 
@@ -110,15 +111,23 @@ pub(super) async fn board(
     // Before the store is read: what happens from here on is sent.
     let after = moment();
     let board = board_of(&shared, wanted, &search).await?;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
     let hall = Hall {
         board,
-        base: format!("http://{host}"),
+        base: base(&shared, &headers),
         sources: shared.doors.sources.keys().map(|source| source.id().to_owned()).collect(),
         drills: shared.doors.drills.as_ref().map(|drills| drills.worlds()).unwrap_or_default(),
     };
     let query = query.filter(|it| !it.is_empty()).map(|it| format!("&{it}")).unwrap_or_default();
     render(&shared, "console/board", "board", Some(format!("/live?after={after}{query}")), hall)
+}
+
+/// Where the reader reached us: as configured, or as their request says.
+fn base(shared: &Shared, headers: &HeaderMap) -> String {
+    if let Some(url) = &shared.doors.access.url {
+        return url.as_str().trim_end_matches('/').to_owned();
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8080");
+    format!("http://{host}")
 }
 
 /// The parts of the board, as its stream sends them.

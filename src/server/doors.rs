@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::silence::Wanted as WantedSilence;
 use crate::app::{
-    ChangeFilter, Health, KeptFilter, RecordedChange, Replayed, ShownDelivery, ShownSilence, Tally, Verdict,
+    AppError, ChangeFilter, Health, KeptFilter, RecordedChange, Replayed, ShownDelivery, ShownSilence, Tally,
+    Verdict,
 };
 use crate::server::Shared;
 use crate::server::guard::Who;
@@ -28,7 +29,7 @@ pub(super) struct Sources {
 
 /// A source as the list shows it.
 #[derive(Debug, Serialize)]
-struct SourceShown {
+pub(super) struct SourceShown {
     source: String,
     title: String,
     path: String,
@@ -39,7 +40,20 @@ struct SourceShown {
     health: Health,
 }
 
+impl SourceShown {
+    /// Whether it was heard of, in whatever way, or should have been.
+    pub(super) fn is_known(&self) -> bool {
+        let Health { last_delivery_at, counts, heartbeat } = &self.health;
+        last_delivery_at.is_some() || heartbeat.is_some() || *counts != Tally::default()
+    }
+}
+
 pub(super) async fn sources(State(shared): State<Shared>) -> Result<Json<Sources>, Problem> {
+    Ok(Json(Sources { sources: shown(&shared).await? }))
+}
+
+/// Every source whose deliveries are taken.
+pub(super) async fn shown(shared: &Shared) -> Result<Vec<SourceShown>, Problem> {
     let mut known = shared.app.sources().await?;
     let unheard = || Health { last_delivery_at: None, counts: Tally::default(), heartbeat: None };
     let shown = shared.doors.sources.iter().map(|(source, credentials)| SourceShown {
@@ -50,31 +64,36 @@ pub(super) async fn sources(State(shared): State<Shared>) -> Result<Json<Sources
         authentication: credentials.kinds(),
         health: known.remove(source.id()).unwrap_or_else(unheard),
     });
-    Ok(Json(Sources { sources: shown.collect() }))
+    Ok(shown.collect())
 }
 
 /// Which kept deliveries are listed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct WantedDeliveries {
-    state: Option<String>,
-    source: Option<String>,
-    before: Option<i64>,
-    limit: Option<u32>,
+    pub(super) state: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) before: Option<i64>,
+    pub(super) limit: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Deliveries {
-    deliveries: Vec<ShownDelivery>,
+pub(super) struct Seen {
+    pub(super) deliveries: Vec<ShownDelivery>,
     /// `before=` of the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_before: Option<i64>,
+    pub(super) next_before: Option<i64>,
 }
 
 pub(super) async fn deliveries(
     State(shared): State<Shared>,
     wanted: Result<Query<WantedDeliveries>, QueryRejection>,
-) -> Result<Json<Deliveries>, Problem> {
+) -> Result<Json<Seen>, Problem> {
     let Query(wanted) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
+    Ok(Json(seen(&shared, wanted).await?))
+}
+
+/// A page of the kept deliveries.
+pub(super) async fn seen(shared: &Shared, wanted: WantedDeliveries) -> Result<Seen, Problem> {
     let verdict = match wanted.state.as_deref() {
         None | Some("all") => None,
         Some("refused") => Some(Verdict::Bad),
@@ -91,18 +110,22 @@ pub(super) async fn deliveries(
     let deliveries = shared.app.deliveries(&filter).await?;
     let is_full = deliveries.len() == limit as usize;
     let next_before = deliveries.last().filter(|_| is_full).map(|it| it.id);
-    Ok(Json(Deliveries { deliveries, next_before }))
+    Ok(Seen { deliveries, next_before })
 }
 
 pub(super) async fn replay(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Json<Replayed>, Problem> {
+    Ok(Json(replayed(&shared, &id).await??))
+}
+
+/// Takes a kept delivery again; the inner error is what became of it.
+pub(super) async fn replayed(shared: &Shared, id: &str) -> Result<Result<Replayed, AppError>, Problem> {
     let id =
         id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, format!("`{id}` names no delivery")))?;
     let doors = &shared.doors;
-    let replayed = shared.app.replay(id, |name| doors.source(name).map(|(source, _)| source.clone())).await?;
-    Ok(Json(replayed))
+    Ok(shared.app.replay(id, |name| doors.source(name).map(|(source, _)| source.clone())).await)
 }
 
 #[derive(Debug, Serialize)]

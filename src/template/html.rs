@@ -35,6 +35,18 @@ pub fn brief(text: &str) -> String {
     }
 }
 
+/// Our own sentence: what stands between backticks is code.
+#[must_use]
+pub fn spoken(text: &str) -> String {
+    let mut parts = text.split('`').map(html_escape);
+    let mut shown = parts.next().unwrap_or_default();
+    while let (Some(code), after) = (parts.next(), parts.next()) {
+        let Some(after) = after else { return shown + "`" + &code };
+        shown.extend(["<code>", &code, "</code>", &after]);
+    }
+    shown
+}
+
 /// A time: in UTC as it stands; the script puts it into the reader's zone.
 #[must_use]
 pub fn when(time: &str, words: &str) -> String {
@@ -64,6 +76,13 @@ mod tests {
         let long = foreign(&"ä".repeat(50_000));
         assert!(long.contains("show all (100 kB)") && long.contains(&"ä".repeat(50_000)), "{}", &long[..900]);
         assert_eq!(brief(&"x".repeat(200)).len(), 140 + "<bdi>…</bdi>".len());
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(spoken("Its name, or `none`."), "Its name, or <code>none</code>.");
+        assert_eq!(spoken("`<b>` and `c`"), "<code>&lt;b&gt;</code> and <code>c</code>");
+        assert_eq!(spoken("a ` alone"), "a ` alone");
     }
 
     #[test]

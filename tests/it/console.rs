@@ -2,6 +2,7 @@
 //! needs a real browser is in `console/browser.rs`.
 
 mod browser;
+mod doors;
 mod stream;
 
 use firstcheck::server::Doors;

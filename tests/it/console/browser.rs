@@ -117,6 +117,7 @@ impl Browser {
 
     async fn picture(&self, name: &str) {
         if let Some(folder) = told("FIRSTCHECK_SCREENSHOTS") {
+            self.tell("scrollTo(0, 0)").await;
             self.driver.screenshot(&Path::new(&folder).join(format!("{name}.png"))).await.unwrap();
         }
     }
@@ -178,17 +179,15 @@ fn a_bot() -> (Program, SocketAddr, Folder) {
     (bot, at, folder)
 }
 
+async fn post(at: SocketAddr, path: &'static str, body: Value) -> Value {
+    tokio::task::spawn_blocking(move || ask(at, "POST", path, &body.to_string())).await.unwrap()
+}
+
 /// An incident that waits for an answer.
 async fn a_question(at: SocketAddr) -> String {
-    let started = tokio::task::spawn_blocking(move || {
-        ask(
-            at,
-            "POST",
-            "/alerts/generic",
-            &json!({"title": "504s on /v1/reports", "service": "reports"}).to_string(),
-        )
-    });
-    started.await.unwrap()["incidents"][0]["id"].as_str().unwrap().to_owned()
+    let started =
+        post(at, "/alerts/generic", json!({"title": "504s on /v1/reports", "service": "reports"})).await;
+    started["incidents"][0]["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,9 +227,20 @@ async fn a_newcomer_drills_in_the_browser_from_the_first_screen_to_the_issue_and
         browser.text().await
     );
     browser.picture("issue").await;
+    // A board with company: an alert that waits for an answer, one that is asked about nothing, one of another boundary.
+    for alert in [
+        json!({"title": "Log-in fails for some users", "service": "accounts", "severity": "critical", "status_code": 401}),
+        json!({"title": "429s on /v1/search", "service": "search", "severity": "warning", "status_code": 429}),
+        json!({"title": "504s on /v1/reports", "service": "reports", "severity": "critical", "status_code": 504}),
+    ] {
+        post(at, "/alerts/generic", alert).await;
+    }
     browser.go(at, "/").await;
-    browser.see("li.row").await;
+    browser.see("li.row:nth-child(4)").await;
     browser.picture("board").await;
+    browser.go(at, "/clarity").await;
+    browser.see("table").await;
+    browser.picture("clarity").await;
     browser.close().await;
 }
 
@@ -303,6 +313,10 @@ async fn without_a_script_everything_can_be_read_and_answered() {
     assert!(browser.see("time").await.text().await.unwrap().contains("UTC"));
     browser.go(at, &format!("/incidents/{id}/evidence")).await;
     browser.see("#text").await;
+    post(at, "/alerts/generic", json!({"title": "x", "status": "wobbling"})).await;
+    browser.go(at, "/deliveries").await;
+    browser.click("form[action$=replay] button").await;
+    assert!(browser.words("#notice").await.contains("still no alert"));
     browser.close().await;
 }
 
@@ -315,7 +329,10 @@ async fn nothing_is_wider_than_a_phone() {
     let widths = "return [document.documentElement.scrollWidth, innerWidth]";
     assert_eq!(browser.tell(widths).await, json!([360, 360]), "the empty board");
     let id = a_question(at).await;
-    for path in ["/".to_owned(), format!("/incidents/{id}"), format!("/incidents/{id}/evidence")] {
+    post(at, "/alerts/generic", json!({"title": "x".repeat(300), "status": "wobbling"})).await;
+    let of_it = ["", "/evidence"].map(|rest| format!("/incidents/{id}{rest}"));
+    let pages = ["/", "/clarity", "/sources", "/deliveries", "/runbooks"].map(str::to_owned);
+    for path in pages.into_iter().chain(of_it) {
         browser.go(at, &path).await;
         browser.see("h1").await;
         assert_eq!(browser.tell(widths).await, json!([360, 360]), "{path}");
@@ -368,8 +385,18 @@ async fn no_page_has_a_serious_barrier_in_light_or_in_dark() {
         }
         browser.click("#issue").await;
         is_accessible(&browser, &axe, "the issue").await;
-        browser.go(at, "/").await;
-        is_accessible(&browser, &axe, "the board").await;
+        post(at, "/alerts/generic", json!({"title": "x", "status": "wobbling"})).await;
+        for path in ["/", "/clarity", "/sources", "/deliveries", "/runbooks"] {
+            browser.go(at, path).await;
+            is_accessible(&browser, &axe, path).await;
+            browser
+                .picture(&format!(
+                    "{}{}",
+                    path.trim_start_matches('/'),
+                    if dark { "-dark" } else { "-light" }
+                ))
+                .await;
+        }
         browser.close().await;
     }
 }

@@ -48,7 +48,7 @@ struct Deliveries {
     states: [&'static str; 4],
     state: String,
     source: String,
-    deliveries: Vec<ShownDelivery>,
+    rows: Vec<ShownDelivery>,
     /// The address of the next page.
     next: Option<String>,
 }
@@ -85,7 +85,7 @@ async fn listed(
         query.append_pair("before", &before.to_string()).finish()
     });
     let notice = notice.map(|says| Notice { says });
-    let page = Deliveries { notice, states: STATES, state, source, deliveries, next };
+    let page = Deliveries { notice, states: STATES, state, source, rows: deliveries, next };
     render(shared, "console/deliveries", "deliveries", None, page)
 }
 

@@ -375,6 +375,7 @@ async fn no_page_has_a_serious_barrier_in_light_or_in_dark() {
         browser.click("#hall button.primary").await;
         browser.see(".question.waits").await;
         is_accessible(&browser, &axe, "a question").await;
+        browser.picture(&format!("question{}", if dark { "-dark" } else { "-light" })).await;
         browser.answer_everything().await;
         browser.see("#issue").await;
         browser.click(".steer summary").await;

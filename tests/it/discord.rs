@@ -147,12 +147,12 @@ impl Table {
         self.discord.message_with(self.thread(), &because).await
     }
 
-    /// Waits until this question's message says who answered.
+    /// Waits until this question's message says who answered; until it is clear, the answer can be changed.
     async fn answered(&self, message: u64, words: &str) -> Posted {
         let says = |posted: &&Posted| posted.content.contains(words);
         let asked =
             self.discord.until(words, |world| world.messages.get(&message).filter(says).cloned()).await;
-        assert_eq!(asked.components, json!([]));
+        assert!(!ids(&asked).is_empty(), "the answer can still be changed");
         asked
     }
 

@@ -14,9 +14,13 @@ use super::deliver::{self, Letter};
 use super::thread::{self, Spot};
 use super::wire::Failure;
 use super::{Session, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, missed, nobody, words};
+use asked::{Asked, Shown};
 use crate::chat::ChatError;
 use crate::incident::{Incident, IncidentId, Retry, Stage, StepState};
 use crate::question::QuestionId;
+use crate::template::Templates;
+
+mod asked;
 
 /// Between two edits of one head: Discord allows about five edits in five seconds per channel, and a person reads slower.
 const REST: Duration = Duration::from_millis(1100);
@@ -36,18 +40,11 @@ struct Card {
     incident: Arc<Incident>,
     spot: Spot,
     head: Option<String>,
-    posted: BTreeMap<QuestionId, Posted>,
+    posted: BTreeMap<QuestionId, Asked>,
     /// Whether the thread has been read since we came here or came back.
     read: bool,
     taken: Taken,
     working: bool,
-}
-
-/// A question's message.
-struct Posted {
-    message: MessageId,
-    content: String,
-    answer: Option<(String, String)>,
 }
 
 /// Which messages of people have been taken: a session may bring one twice, and reading back brings it once more.
@@ -61,7 +58,7 @@ struct Taken {
 /// The next thing to bring up to date.
 enum Job {
     ReadThread,
-    Answered { question: QuestionId, message: MessageId, content: String, answer: (String, String) },
+    Question { question: QuestionId, message: MessageId, text: String, shown: Shown },
     Head { text: String },
 }
 
@@ -115,8 +112,19 @@ impl Board {
 
     /// A question's message is out.
     pub(super) fn posted(&self, id: &IncidentId, question: QuestionId, message: MessageId, content: String) {
+        self.with(id, |card| card.posted.entry(question).or_insert(Asked::posted(message, content)).message);
+    }
+
+    /// A question's message was found in the thread.
+    pub(super) fn question_found(
+        &self,
+        id: &IncidentId,
+        question: QuestionId,
+        (message, says): (MessageId, String),
+        templates: &Templates,
+    ) {
         self.with(id, |card| {
-            card.posted.entry(question).or_insert(Posted { message, content, answer: None });
+            card.posted.entry(question).or_insert_with(|| Asked::found(templates, message, says)).message
         });
     }
 
@@ -208,14 +216,11 @@ impl Board {
         if !card.read {
             return job(card, Job::ReadThread);
         }
-        for (question, posted) in &card.posted {
-            let answer =
-                card.incident.questions.iter().find(|it| it.question == *question).and_then(|record| {
-                    Some((record.answer.as_ref()?.to_string(), record.by.clone().unwrap_or_default()))
-                });
-            if let Some(answer) = answer.filter(|answer| Some(answer) != posted.answer.as_ref()) {
-                let (message, content) = (posted.message, posted.content.clone());
-                return job(card, Job::Answered { question: *question, message, content, answer });
+        for (question, posted) in &mut card.posted {
+            let question = *question;
+            if let Some((text, shown)) = posted.differs(&session.templates, &card.incident, question)? {
+                let message = posted.message;
+                return job(card, Job::Question { question, message, text, shown });
             }
         }
         let (place, _) = session.routing.place(&card.incident);
@@ -235,9 +240,9 @@ impl Board {
     fn done(&self, id: &IncidentId, job: Job) {
         self.with(id, |card| match job {
             Job::ReadThread => card.read = true,
-            Job::Answered { question, answer, .. } => {
+            Job::Question { question, shown, .. } => {
                 if let Some(posted) = card.posted.get_mut(&question) {
-                    posted.answer = Some(answer);
+                    posted.says(shown);
                 }
             }
             Job::Head { text } => card.head = Some(text),
@@ -321,9 +326,10 @@ async fn perform(
 ) -> Result<(), ChatError> {
     let performed = match job {
         Job::ReadThread => read_back(session, &incident.id, spot).await,
-        Job::Answered { message, content, answer: (answer, by), .. } => {
-            let text = words::answered(&session.templates, content, answer, by)?;
-            match session.edit((spot.thread, *message), &text, Some(Vec::new()), nobody()).await {
+        Job::Question { message, text, shown, .. } => {
+            // Rows that are not named stay.
+            let rows = (!shown.can_change).then(Vec::new);
+            match session.edit((spot.thread, *message), text, rows, nobody()).await {
                 // The answer counts all the same, and the head and the issue have it.
                 Err(failure) if failure.code == Some(UNKNOWN_MESSAGE) => Ok(()),
                 edited => edited,

@@ -59,7 +59,8 @@ async fn take(session: &Arc<Session>, id: &IncidentId, message: Message) {
     if message.author.id == session.bot {
         let question = message.components.iter().flat_map(|row| &row.components).find_map(question_of);
         if let Some(question) = question.filter(|it| it.incident == *id) {
-            session.board.posted(id, question.question, message.id, message.content);
+            let found = (message.id, message.content);
+            session.board.question_found(id, question.question, found, &session.templates);
         } else if is_head(&message.content, id) {
             session.board.head_found(id, (message.channel_id, message.id), message.content);
         }

@@ -274,21 +274,22 @@ struct Answered<'a> {
     question: &'a str,
     answer: &'a str,
     by: &'a str,
+    can_change: bool,
 }
 
-/// A question's message once it is answered: what it said, and below it who answered what.
+/// A question's message once it is answered: what it said, below it who answered what, and whether that can be changed.
 pub(super) fn answered(
     templates: &Templates,
     asked: &str,
-    answer: &str,
-    by: &str,
+    (answer, by): (&str, &str),
+    can_change: bool,
 ) -> Result<String, ChatError> {
+    let answer = answer.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut line = 200;
     loop {
-        let shown = shortened(&answer.split_whitespace().collect::<Vec<_>>().join(" "), line);
-        let by = shortened(by, line);
-        let text =
-            render(templates, "thread/answered", &Answered { question: asked, answer: &shown, by: &by })?;
+        let (answer, by) = (shortened(&answer, line), shortened(by, line));
+        let values = Answered { question: asked, answer: &answer, by: &by, can_change };
+        let text = render(templates, "thread/answered", &values)?;
         if text.chars().count() <= MESSAGE {
             return Ok(text);
         }
@@ -297,6 +298,16 @@ pub(super) fn answered(
         }
         line /= 2;
     }
+}
+
+/// What a question's message said before it said its answer, whatever the template puts between them.
+pub(super) fn without_answer<'a>(templates: &Templates, says: &'a str) -> &'a str {
+    // Of the private use area: in no question, and no template changes them.
+    let [question, answer] = ["\u{e000}", "\u{e001}"];
+    let marked = answered(templates, question, (answer, ""), true).unwrap_or_default();
+    let between = marked.split_once(question).and_then(|(_, after)| Some(after.split_once(answer)?.0));
+    let end = between.filter(|between| !between.trim().is_empty()).and_then(|between| says.rfind(between));
+    end.map_or(says, |end| &says[..end])
 }
 
 #[derive(Serialize)]
@@ -413,10 +424,10 @@ fn called(person: &Person) -> String {
     id.map_or_else(|| neutral::inline(&person.name), |id| format!("<@{id}>"))
 }
 
-/// The name of an incident's thread.
+/// The name of an incident's thread; one that is too long shows that it is cut.
 pub(super) fn thread_name(incident: &Incident) -> String {
     let title = incident.title().split_whitespace().collect::<Vec<_>>().join(" ");
-    format!("{} · {title}", incident.id).chars().take(THREAD_NAME).collect()
+    shortened(&format!("{} · {title}", incident.id), THREAD_NAME)
 }
 
 fn render(templates: &Templates, name: &str, values: &impl Serialize) -> Result<String, ChatError> {

@@ -195,21 +195,32 @@ async fn somebody_else_is_asked_and_called_by_name(discord: Discord) {
 
 async fn an_answer_is_changed_until_clarity(discord: Discord) {
     let desk = Desk::at(discord).await;
-    let (id, _, asked) = desk.incident().await;
-    let question = desk.until(&id, "a question", |_| true).await["open_questions"][0]["question"].clone();
-    let by = |who: &'static str| {
-        let question = question.clone();
-        move |it: &serde_json::Value| {
-            let mut answers = it["answers"].as_array().unwrap().iter();
-            answers.any(|it| it["question"] == question && it["by"] == who)
+    let (id, thread, asked) = desk.incident().await;
+    let says = |words: &'static str| {
+        let (discord, asked) = (desk.discord.clone(), asked.id);
+        async move {
+            let fits = |it: &&Posted| it.content.contains(words);
+            discord.until(words, |world| world.messages.get(&asked).filter(fits).cloned()).await
         }
     };
     desk.discord.clicks(&ada(), &asked, &id_ending(&asked, "|unknown"));
-    desk.until(&id, "the first answer", by("Ada")).await;
-    let menu = id_ending(&asked, "|*");
-    desk.discord.click(&asked, &menu, &["429"]);
+    let first = says("unknown · Ada").await;
+    assert_eq!(first.components, asked.components, "nothing is taken away");
+    assert!(first.content.contains("can be changed"), "{}", first.content);
+    // Somebody else knows better, and says so by the menu of the same message.
+    desk.discord.selects(&guest(), &first, &id_ending(&first, "|*"), &["429"]);
+    let second = says("429 · Grace").await;
+    assert!(!second.content.contains("Ada"), "{}", second.content);
     let document = desk.until(&id, "the second answer", |it| it["answers"].to_string().contains("429")).await;
-    assert_eq!(document["answers"][0]["answer"], "429", "{document:#}");
+    let answer = &document["answers"][0];
+    assert_eq!((&answer["answer"], &answer["by"]), (&json!("429"), &json!("Grace")), "{document:#}");
+    let told = document["timeline"].to_string();
+    assert!(told.contains("Ada") && told.contains("Grace"), "both are on the timeline: {told}");
+    // Then it is over, and there is nothing left to change it by.
+    desk.command(&ada(), thread, "incident", &under("close", &json!([]))).await;
+    let over = |world: &World| world.messages.get(&asked.id).filter(|it| it.components == json!([])).cloned();
+    let over = desk.discord.until("no controls", over).await;
+    assert!(over.content.contains("429 · Grace") && !over.content.contains("can be changed"), "{}", over.content);
     desk.finish().await;
 }
 

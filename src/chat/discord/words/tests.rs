@@ -101,7 +101,7 @@ fn the_head_links_the_console_and_tells_how_far_the_checks_are() {
 #[test]
 fn an_answer_of_any_length_fits_below_its_question() {
     let asked = "q ".repeat(790);
-    let text = answered(&Templates::builtin(), &asked, &"*word ".repeat(9000), "*Ada*").unwrap();
+    let text = answered(&Templates::builtin(), &asked, (&"*word ".repeat(9000), "*Ada*"), true).unwrap();
     assert!(text.chars().count() <= MESSAGE && text.contains('…'), "{text}");
 }
 
@@ -110,8 +110,18 @@ fn a_question_tells_why_it_is_asked_and_later_who_answered() {
     let asked =
         question(&Templates::builtin(), &shipped(QuestionId::EndpointScope), "it tells code from network")
             .unwrap();
-    let text = answered(&Templates::builtin(), &asked, "several", "Ada").unwrap();
+    let text = answered(&Templates::builtin(), &asked, ("several", "Ada"), true).unwrap();
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_question_is_found_again_below_its_answer() {
+    let templates = Templates::builtin();
+    for can_change in [true, false] {
+        let says = answered(&templates, "**Which?**\n-# because", ("one ↳ two", "Ada"), can_change).unwrap();
+        assert_eq!(without_answer(&templates, &says), "**Which?**\n-# because");
+    }
+    assert_eq!(without_answer(&templates, "**Which?**"), "**Which?**");
 }
 
 #[test]

@@ -122,6 +122,14 @@ impl Discord {
         id
     }
 
+    /// This person picks from a menu.
+    pub(crate) fn selects(&self, who: &Who, message: &Posted, custom_id: &str, values: &[&str]) -> u64 {
+        let data = json!({"custom_id": custom_id, "component_type": 3, "values": values});
+        let (id, interaction) = self.begin(who, 3, message.channel, &data, Some(shapes::message(message)));
+        self.dispatch("INTERACTION_CREATE", &interaction);
+        id
+    }
+
     /// This person picks somebody from a menu of people.
     pub(crate) fn picks(&self, who: &Who, message: &Posted, custom_id: &str, whom: u64) -> u64 {
         let resolved = json!({"users": {whom.to_string(): shapes::user(whom)}});

@@ -59,6 +59,8 @@ const UNKNOWN_CHANNEL: u32 = 10003;
 const UNKNOWN_MESSAGE: u32 = 10008;
 /// Discord's code for a permission that the bot lacks.
 const MISSING_PERMISSION: u32 = 50013;
+/// Discord's code for files that are larger than it takes.
+const TOO_LARGE: u32 = 40005;
 /// Discord's code for a thread that exists already.
 const THREAD_EXISTS: u32 = 160_004;
 /// Discord's code for a write into an archived thread.
@@ -185,9 +187,12 @@ impl Discord {
         let me: Me = wire.get(ApiRoute::UserMe, &[]).await?;
         let application: Application = wire.get(ApiRoute::Oauth2ApplicationCurrent, &[]).await?;
         let routing = config.routing();
-        for channel in routing.channels() {
-            let channel = ApiRoute::Channel { channel_id: ChannelId::new(channel) };
-            let _: Value = wire.get(channel, &[]).await?;
+        for id in routing.channels() {
+            let channel = ApiRoute::Channel { channel_id: ChannelId::new(id) };
+            let seen: Result<Value, wire::Failure> = wire.get(channel, &[]).await;
+            if let Err(wire::Failure { error: ChatError { reason, retry }, .. }) = seen {
+                return Err(ChatError { reason: format!("channel {id}: {reason}"), retry });
+            }
         }
         // Without its commands the bot still opens threads, asks, and is answered.
         if let Err(error) = register(&wire, application.id, config.guild.map(GuildId::new)).await {

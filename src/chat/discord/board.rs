@@ -5,20 +5,22 @@
 //! restart it is read back from the thread itself. What a head does not show (raw alerts, facts, the timeline) is not kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serenity::all::{ChannelId, Message, MessageId};
+use tokio::sync::Notify;
 
 use super::deliver::{self, Letter};
 use super::thread::{self, Spot};
 use super::wire::Failure;
 use super::{Session, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, missed, nobody, words};
-use asked::{Asked, Shown};
 use crate::chat::ChatError;
 use crate::incident::{Incident, IncidentId, Retry, Stage, StepState};
 use crate::question::QuestionId;
 use crate::template::Templates;
+use asked::{Asked, Shown};
 
 mod asked;
 
@@ -33,6 +35,8 @@ const TAKEN: usize = 256;
 #[derive(Default)]
 pub(super) struct Board {
     cards: Mutex<BTreeMap<IncidentId, Card>>,
+    /// Told whenever an incident's thread becomes known.
+    grown: Notify,
 }
 
 /// One incident's side of Discord.
@@ -103,6 +107,21 @@ impl Board {
         let is_working = cards.get(&incident.id).is_some_and(|card| card.working);
         let card = Card { head: Some(head), read: true, working: is_working, ..Card::new(incident, spot) };
         cards.insert(incident.id.clone(), card);
+        drop(cards);
+        self.grown.notify_waiters();
+    }
+
+    /// The incident's thread, once it has one.
+    pub(super) async fn thread_of(&self, id: &IncidentId) -> ChannelId {
+        loop {
+            let mut grown = pin!(self.grown.notified());
+            // What happens from here on is heard.
+            grown.as_mut().enable();
+            if let Some(thread) = self.with(id, |card| card.spot.thread) {
+                return thread;
+            }
+            grown.await;
+        }
     }
 
     /// Where this incident's thread is, unless another replica has opened it again and recorded that.
@@ -179,7 +198,10 @@ impl Board {
         let Some(thread) = thread.map(ChannelId::new) else { return false };
         let mut cards = self.cards();
         let begins = Spot { thread, head: (thread, MessageId::new(thread.get())) };
-        let card = cards.entry(incident.id.clone()).or_insert_with(|| Card::new(incident, begins));
+        let card = cards.entry(incident.id.clone()).or_insert_with(|| {
+            self.grown.notify_waiters();
+            Card::new(incident, begins)
+        });
         if card.incident.seq > incident.seq {
             return false;
         }

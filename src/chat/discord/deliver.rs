@@ -7,17 +7,22 @@ use serenity::http::{LightMethod, Route};
 
 use super::split::{self, MESSAGE};
 use super::wire::{FILE, Failure, File};
-use super::{ARCHIVED, MISSING_PERMISSION, Session, nobody, nonce};
+use super::{ARCHIVED, MISSING_PERMISSION, Session, TOO_LARGE, nobody, nonce};
 use crate::chat::ChatError;
 
 /// More parts than this are a file: nobody scrolls through ten messages in an incident.
 const PARTS: usize = 4;
 /// Files that go with one message: two of 10 MiB stay below the 25 MiB of a request.
-const FILES: usize = 2;
+pub(super) const FILES: usize = 2;
+/// Messages that stand in for a file at most: whoever wants more of it lets the bot attach it.
+const STAND_INS: usize = 20;
 /// Said in place of what is in a file.
 const ATTACHED: &str = "-# … the whole text is attached.";
-/// Said when the bot may not attach files.
-const NO_FILES: &str = "-# (Pictures and files are left out: the bot lacks Attach Files here.)";
+/// Said when files are not taken.
+pub(super) const NO_FILES: &str =
+    "-# (The bot lacks Attach Files here: pictures are left out, and a text follows in messages.)";
+/// Said of files without words of their own.
+pub(super) const CONTINUED: &str = "-# (continued)";
 
 /// A message to be posted.
 #[derive(Default)]
@@ -27,6 +32,8 @@ pub(super) struct Letter<'a> {
     pub(super) files: Vec<File>,
     /// Who is notified.
     pub(super) calls: CreateAllowedMentions,
+    /// The message it replies to, in the same channel.
+    pub(super) replies_to: Option<MessageId>,
     /// The same key twice, within Discord's memory of a few minutes, is once.
     pub(super) key: &'a str,
 }
@@ -44,27 +51,32 @@ impl Session {
                 self.open_again(channel).await?;
                 self.post_once(channel, letter).await
             }
-            // The words matter more than the picture.
-            Err(failure) if failure.code == Some(MISSING_PERMISSION) && !letter.files.is_empty() => {
-                let text = format!("{}\n{NO_FILES}", letter.text);
-                let text = if text.chars().count() <= MESSAGE { text } else { letter.text.to_owned() };
-                let key = format!("{} bare", letter.key);
-                let bare = Letter {
-                    text: &text,
-                    rows: letter.rows.clone(),
-                    calls: letter.calls.clone(),
-                    key: &key,
-                    ..Letter::default()
-                };
-                self.wire.believe_in(channel);
-                self.post_once(channel, &bare).await
+            Err(failure) if !letter.files.is_empty() && takes_no_files(&failure) => {
+                self.wire.believe_in(LightMethod::Post, Route::ChannelMessages { channel_id: channel });
+                self.post_bare(channel, letter).await
             }
             other => other,
         }
     }
 
+    /// The words matter more than the picture, and a text that was to be attached is said.
+    async fn post_bare(&self, channel: ChannelId, letter: &Letter<'_>) -> Result<MessageId, Failure> {
+        let text = format!("{}\n{NO_FILES}", letter.text);
+        let text = if text.chars().count() <= MESSAGE { text } else { letter.text.to_owned() };
+        let key = format!("{} bare", letter.key);
+        let (rows, calls) = (letter.rows.clone(), letter.calls.clone());
+        let bare =
+            Letter { text: &text, files: Vec::new(), rows, calls, key: &key, replies_to: letter.replies_to };
+        let posted = self.post_once(channel, &bare).await?;
+        for (place, text) in in_place_of(&letter.files).iter().enumerate() {
+            let key = format!("{key} {place}");
+            self.post_once(channel, &Letter { text, key: &key, ..Letter::default() }).await?;
+        }
+        Ok(posted)
+    }
+
     async fn post_once(&self, channel: ChannelId, letter: &Letter<'_>) -> Result<MessageId, Failure> {
-        let body = json!({
+        let mut body = json!({
             "content": letter.text,
             "components": letter.rows,
             "nonce": nonce(letter.key),
@@ -72,6 +84,11 @@ impl Session {
             "allowed_mentions": letter.calls,
             "attachments": described(&letter.files),
         });
+        if let Some(message) = letter.replies_to {
+            // Somebody may have deleted it meanwhile.
+            body["message_reference"] =
+                json!({"message_id": message.to_string(), "fail_if_not_exists": false});
+        }
         let route = Route::ChannelMessages { channel_id: channel };
         let posted: Posted =
             self.wire.send_with_files(LightMethod::Post, route, &body, &letter.files).await?;
@@ -92,11 +109,12 @@ impl Session {
         for place in 0..count {
             let key = if place == 0 { letter.key.to_owned() } else { format!("{} {place}", letter.key) };
             let part = Letter {
-                text: texts.get(place).map_or("-# (continued)", String::as_str),
+                text: texts.get(place).map_or(CONTINUED, String::as_str),
                 rows: if place + 1 == count { rows.take().unwrap_or_default() } else { Vec::new() },
                 files: files.drain(..files.len().min(FILES)).collect(),
                 calls: if place == 0 { letter.calls.clone() } else { nobody() },
                 key: &key,
+                replies_to: letter.replies_to.filter(|_| place == 0),
             };
             last = Some(self.post(channel, &part).await?);
         }
@@ -137,25 +155,46 @@ pub(super) fn role(role: Option<u64>) -> CreateAllowedMentions {
     role.map_or_else(nobody, |role| nobody().roles([RoleId::new(role)]))
 }
 
-fn described(files: &[File]) -> Value {
+/// What Discord is told of the files that come with a message.
+pub(super) fn described(files: &[File]) -> Value {
     let described = |(place, file): (usize, &File)| json!({"id": place.to_string(), "filename": file.name, "description": file.alt});
     files.iter().enumerate().map(described).collect()
 }
 
+/// Whether it was the files that Discord did not take.
+pub(super) fn takes_no_files(failure: &Failure) -> bool {
+    matches!(failure.code, Some(MISSING_PERMISSION | TOO_LARGE))
+}
+
+/// What the texts among these files say, in messages; what is left out is told.
+pub(super) fn in_place_of(files: &[File]) -> Vec<String> {
+    let texts = files.iter().filter(|file| file.kind.starts_with("text/"));
+    let mut parts: Vec<String> =
+        texts.flat_map(|file| split::split(&String::from_utf8_lossy(&file.bytes), MESSAGE)).collect();
+    if parts.len() > STAND_INS {
+        let left_out = parts.len() - STAND_INS;
+        parts.truncate(STAND_INS);
+        parts.push(format!(
+            "-# … {left_out} more messages of this text are left out; let the bot attach files here."
+        ));
+    }
+    parts
+}
+
 /// The text as messages, and what goes with them as files.
-fn laid_out(text: &str, mut files: Vec<File>) -> (Vec<String>, Vec<File>) {
+pub(super) fn laid_out(text: &str, mut files: Vec<File>) -> (Vec<String>, Vec<File>) {
     let texts = split::split(text, MESSAGE);
     if texts.len() <= PARTS {
         return (texts, files);
     }
     let room = MESSAGE - ATTACHED.chars().count() - 1;
     let begins = split::split(text, room).into_iter().next().unwrap_or_default();
-    files.extend(text_files(text));
+    files.extend(text_files("text", text));
     (vec![format!("{begins}\n{ATTACHED}")], files)
 }
 
-/// The text as files of a size that Discord takes.
-fn text_files(text: &str) -> Vec<File> {
+/// The text as Markdown files of this name, of a size that Discord takes.
+pub(super) fn text_files(name: &str, text: &str) -> Vec<File> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -165,7 +204,7 @@ fn text_files(text: &str) -> Vec<File> {
     }
     let many = pieces.len() > 1;
     let file = |(place, piece): (usize, &str)| File {
-        name: if many { format!("text-{}.md", place + 1) } else { "text.md".to_owned() },
+        name: if many { format!("{name}-{}.md", place + 1) } else { format!("{name}.md") },
         alt: "The whole text of this message.".to_owned(),
         kind: "text/markdown; charset=utf-8",
         bytes: piece.as_bytes().to_vec(),
@@ -191,13 +230,25 @@ mod tests {
     #[test]
     fn a_text_larger_than_a_file_is_several_and_nothing_is_lost() {
         let text = "é".repeat(FILE / 2 + 10);
-        let files = text_files(&text);
+        let files = text_files("text", &text);
         assert_eq!(
             files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(),
             ["text-1.md", "text-2.md"]
         );
         assert!(files.iter().all(|file| file.bytes.len() <= FILE));
         assert_eq!(files.iter().flat_map(|file| file.bytes.clone()).collect::<Vec<_>>(), text.as_bytes());
+    }
+
+    #[test]
+    fn what_stands_in_for_a_text_says_what_it_leaves_out() {
+        let picture = File { name: "a.png".into(), alt: String::new(), kind: "image/png", bytes: vec![0x89] };
+        let mut files = text_files("text", &"words ".repeat(1000));
+        files.push(picture.clone());
+        assert_eq!(in_place_of(&files).concat().matches("words").count(), 1000);
+        let long = in_place_of(&text_files("text", &"words ".repeat(20_000)));
+        assert_eq!(long.len(), STAND_INS + 1);
+        assert!(long[STAND_INS].contains("more messages of this text are left out"), "{}", long[STAND_INS]);
+        assert!(in_place_of(&[picture]).is_empty());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serenity::all::{
 use serenity::http::{LightMethod, Route};
 
 use super::custom_id::{CustomId, Means};
+use super::split::MESSAGE;
 use super::{Session, command, components, nobody};
 use crate::chat::{ChatError, Suggest, Suggestion};
 use crate::incident::{Person, Said};
@@ -24,7 +25,7 @@ use crate::permission::{Asker, Verb};
 
 mod perform;
 
-pub(super) use perform::{fitting, secrets, taken_out};
+pub(super) use perform::{secrets, taken_out};
 
 use perform::{Job, What};
 
@@ -54,6 +55,7 @@ impl Reaction {
 
     /// Tells the person, and nobody else.
     fn tell(text: &str) -> Self {
+        let text = components::shortened(text, MESSAGE);
         let message =
             CreateInteractionResponseMessage::new().content(text).ephemeral(true).allowed_mentions(nobody());
         Self::only(CreateInteractionResponse::Message(message))

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
-use serenity::all::{ChannelId, CreateMessage, GuildId, Member, Message, MessageReference, UserId};
+use serenity::all::{ChannelId, GuildId, Member, Message};
 use serenity::http::{LightMethod, Route};
 
+use super::deliver::Letter;
 use super::interaction::{self, display};
-use super::{Session, attachment, nobody};
+use super::{Session, attachment};
 use crate::chat::{ChatError, question_for};
 use crate::permission::{Asker, Verb};
 
@@ -91,7 +92,7 @@ async fn may_answer(session: &Session, message: &Message) -> bool {
 
 /// Tells the author alone; where they take no direct messages, below their message.
 async fn tell(session: &Session, message: &Message, text: &str) {
-    match direct(session, message.author.id, text).await {
+    match direct(session, message, text).await {
         Ok(()) => {}
         Err(error) => {
             tracing::info!(
@@ -103,25 +104,22 @@ async fn tell(session: &Session, message: &Message, text: &str) {
     }
 }
 
-async fn direct(session: &Session, user: UserId, text: &str) -> Result<(), ChatError> {
+async fn direct(session: &Session, message: &Message, text: &str) -> Result<(), ChatError> {
     #[derive(Deserialize)]
     struct Opened {
         id: ChannelId,
     }
-    let who = json!({"recipient_id": user.to_string()});
+    let who = json!({"recipient_id": message.author.id.to_string()});
     let opened: Opened = session.wire.send_json(LightMethod::Post, Route::UserMeDmChannels, &who).await?;
-    let message = CreateMessage::new().content(interaction::fitting(text)).allowed_mentions(nobody());
-    let route = Route::ChannelMessages { channel_id: opened.id };
-    Ok(session.wire.tell(LightMethod::Post, route, &message).await?)
+    let key = format!("told {} {text}", message.id);
+    session.post_all(opened.id, Letter { text, key: &key, ..Letter::default() }).await?;
+    Ok(())
 }
 
 async fn reply(session: &Session, to: &Message, text: &str) {
-    let message = CreateMessage::new()
-        .content(interaction::fitting(text))
-        .reference_message(MessageReference::from((to.channel_id, to.id)))
-        .allowed_mentions(nobody());
-    let route = Route::ChannelMessages { channel_id: to.channel_id };
-    if let Err(failure) = session.wire.tell(LightMethod::Post, route, &message).await {
+    let key = format!("told {} {text}", to.id);
+    let letter = Letter { text, key: &key, replies_to: Some(to.id), ..Letter::default() };
+    if let Err(failure) = session.post_all(to.channel_id, letter).await {
         tracing::warn!(
             reason = failure.error.reason,
             "a person could not be told what was wrong with a reply"

@@ -12,7 +12,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serenity::all::ChannelId;
 use serenity::http::{LightMethod, Request, Route};
 use serenity_reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serenity_reqwest::{Client, Response, StatusCode};
@@ -119,7 +118,18 @@ impl Wire {
         route: Route<'_>,
         body: &impl Serialize,
     ) -> Result<(), Failure> {
-        let body = form::body(json(body)?, &[]);
+        self.tell_with_files(method, route, body, &[]).await
+    }
+
+    /// As [`Self::tell`], with files as in [`Self::send_with_files`].
+    pub(super) async fn tell_with_files(
+        &self,
+        method: LightMethod,
+        route: Route<'_>,
+        body: &impl Serialize,
+        files: &[File],
+    ) -> Result<(), Failure> {
+        let body = form::body(json(body)?, files);
         self.send(route, method, None, Some(body)).await.map(drop)
     }
 
@@ -128,9 +138,9 @@ impl Wire {
         self.send(route, method, None, None).await.map(drop)
     }
 
-    /// A message with files was forbidden in this channel; one without may not be.
-    pub(super) fn believe_in(&self, channel: ChannelId) {
-        self.gate.forgive(LightMethod::Post, Route::ChannelMessages { channel_id: channel });
+    /// A message with files was forbidden here; one without may not be.
+    pub(super) fn believe_in(&self, method: LightMethod, route: Route<'_>) {
+        self.gate.forgive(method, route);
     }
 
     async fn send(

@@ -162,6 +162,8 @@ pub(crate) struct Interaction {
     pub(crate) original: Option<Value>,
     /// Further messages to the person.
     pub(crate) followups: Vec<Value>,
+    /// The files that came with any of them.
+    pub(crate) files: Vec<Attached>,
 }
 
 /// What goes wrong, once.
@@ -310,6 +312,7 @@ impl Discord {
             callback: None,
             original: None,
             followups: Vec::new(),
+            files: Vec::new(),
         };
         world.interactions.insert(id, interaction);
         (id, token)

@@ -10,12 +10,13 @@ use serde_json::json;
 use super::desk::{Desk, id_ending};
 use super::stories;
 use crate::fakes::discord::people::{GUEST, ada, guest, text, typing, under};
-use crate::fakes::discord::{CHANNEL, DIRECT, Discord, Fault, ROLE};
+use crate::fakes::discord::{CHANNEL, DIRECT, Discord, Fault, Posted, ROLE, World};
 
 stories! {
     an_incident_is_managed_by_command_from_its_thread
     a_check_runs_under_the_egress_policy_and_is_told_in_private
     runbooks_evidence_and_lists_are_read_by_command
+    the_evidence_comes_as_a_file_or_in_messages_where_files_are_not_taken
     what_is_typed_is_completed_from_what_the_bot_knows
     whoever_may_not_is_refused_politely_and_in_private
     a_configuration_gives_verbs_to_roles_and_people_and_to_nobody_else
@@ -97,10 +98,39 @@ async fn runbooks_evidence_and_lists_are_read_by_command(discord: Discord) {
     let none =
         desk.command(&guest(), CHANNEL, "runbook", &under("show", &json!([text("name", "weather")]))).await;
     assert!(none.contains("no runbook or cause `weather`"), "{none}");
+    desk.finish().await;
+}
+
+async fn the_evidence_comes_as_a_file_or_in_messages_where_files_are_not_taken(discord: Discord) {
+    let desk = Desk::at(discord).await;
+    let (id, thread, _) = desk.incident().await;
+    let wanted = desk.app.evidence_markdown(&id).await.unwrap();
     let pack = desk.discord.types(&guest(), thread, "incident", &under("evidence", &json!([])));
-    desk.discord.told(pack).await;
-    let first = desk.discord.world().interactions[&pack].original.clone().unwrap();
-    assert!(first["content"].as_str().unwrap().contains(id.as_str()), "{first}");
+    let told = desk.discord.told(pack).await;
+    assert!(told.contains(id.as_str()) && told.chars().count() < 200, "{told}");
+    let files = desk.discord.world().interactions[&pack].files.clone();
+    assert_eq!((files.len(), files[0].name.clone()), (1, format!("evidence-{id}.md")));
+    assert!(
+        wanted.as_bytes().starts_with(&files[0].begins) && files[0].alt.contains(id.as_str()),
+        "{files:?}"
+    );
+    desk.discord.fault("PATCH /webhooks/", Fault::Refusal { status: 403, code: 50013 });
+    let pack = desk.discord.types(&guest(), thread, "incident", &under("evidence", &json!([])));
+    let last = wanted.trim_end().lines().last().unwrap().trim_matches('`').to_owned();
+    let whole = |world: &World| {
+        let told = &world.interactions[&pack];
+        let parts = told.followups.iter().map(|it| it["content"].as_str().unwrap().to_owned());
+        let parts: Vec<String> = parts.collect();
+        parts
+            .concat()
+            .contains(&last)
+            .then(|| (told.original.clone().unwrap(), told.followups.clone(), parts))
+    };
+    let (first, followups, parts) = desk.discord.until("all of it", whole).await;
+    assert!(first["content"].as_str().unwrap().contains("Attach Files"), "{first}");
+    assert!(followups.iter().all(|it| it["flags"] == 64), "as private as the first");
+    let begins = wanted.lines().next().unwrap();
+    assert!(parts[0].contains(begins), "{parts:?}");
     desk.finish().await;
 }
 
@@ -220,7 +250,11 @@ async fn an_answer_is_changed_until_clarity(discord: Discord) {
     desk.command(&ada(), thread, "incident", &under("close", &json!([]))).await;
     let over = |world: &World| world.messages.get(&asked.id).filter(|it| it.components == json!([])).cloned();
     let over = desk.discord.until("no controls", over).await;
-    assert!(over.content.contains("429 · Grace") && !over.content.contains("can be changed"), "{}", over.content);
+    assert!(
+        over.content.contains("429 · Grace") && !over.content.contains("can be changed"),
+        "{}",
+        over.content
+    );
     desk.finish().await;
 }
 

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serenity::all::{CreateInteractionResponseFollowup, EditInteractionResponse, InteractionId};
+use serde_json::json;
+use serenity::all::{InteractionId, MessageFlags};
 use serenity::http::{LightMethod, Route};
 use tokio::sync::oneshot;
 
 use crate::chat::discord::command::Typed;
-use crate::chat::discord::split::{self, MESSAGE};
-use crate::chat::discord::wire::Failure;
-use crate::chat::discord::{Session, nobody, words};
+use crate::chat::discord::deliver::{self, CONTINUED, FILES, NO_FILES};
+use crate::chat::discord::split::MESSAGE;
+use crate::chat::discord::wire::{Failure, File};
+use crate::chat::discord::{Session, components, nobody, words};
 use crate::chat::{Inbound, Suggest, Suggestion, Which};
 use crate::evidence::redact;
 use crate::incident::{Incident, IncidentId, Said};
@@ -25,6 +27,8 @@ use crate::template::neutral;
 const VERDICT: Duration = Duration::from_secs(10);
 /// How long for what takes longer: a check has its own deadline, and the interaction's token lives for 15 minutes.
 const LONG: Duration = Duration::from_mins(3);
+/// How long somebody who started an incident waits to be told its thread.
+const OPENED: Duration = Duration::from_secs(5);
 /// What is said when the app does not answer.
 const STOPPING: &str = "The bot is stopping; try again in a minute.";
 /// Discord's code for an interaction whose first answer it has not taken in yet.
@@ -50,6 +54,38 @@ pub(in crate::chat::discord) enum What {
     Command { typed: Typed, thread: String },
 }
 
+/// What somebody is told.
+struct Told {
+    text: String,
+    files: Vec<File>,
+}
+
+impl From<String> for Told {
+    fn from(text: String) -> Self {
+        Self { text, files: Vec::new() }
+    }
+}
+
+/// Where somebody is told it.
+struct Way<'a> {
+    first: First,
+    /// Whether nobody else reads it.
+    is_private: bool,
+    /// The interaction's. A secret.
+    token: &'a str,
+}
+
+/// Where the first message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// Below what was done.
+    FollowUp,
+    /// Into the deferred answer, as private as that is.
+    Original,
+    /// In place of the menu that was picked from.
+    WithoutMenu,
+}
+
 pub(super) async fn perform(session: &Arc<Session>, job: Job) {
     let Job { id, token, by, what } = job;
     let once = Some(format!("discord {id}"));
@@ -61,7 +97,9 @@ pub(super) async fn perform(session: &Arc<Session>, job: Job) {
                 Err(why) => Some(why),
             };
             if let Some(told) = told {
-                session.follow_up(&token, &told).await;
+                session
+                    .answer_by(&Way { first: First::FollowUp, is_private: true, token: &token }, told.into())
+                    .await;
             }
         }
         What::PassOn { incident, said } => {
@@ -73,11 +111,14 @@ pub(super) async fn perform(session: &Arc<Session>, job: Job) {
                 Ok(_) => format!("{to} is asked in the thread."),
                 Err(why) => why,
             };
-            session.edit_original(&token, &text, true).await;
+            session
+                .answer_by(&Way { first: First::WithoutMenu, is_private: true, token: &token }, text.into())
+                .await;
         }
         What::Command { typed, thread } => {
-            let text = session.run(typed, thread, by, once).await;
-            session.edit_original(&token, &text, false).await;
+            let is_private = typed.is_private();
+            let told = session.run(typed, thread, by, once).await;
+            session.answer_by(&Way { first: First::Original, is_private, token: &token }, told).await;
         }
     }
 }
@@ -151,16 +192,17 @@ impl Session {
     }
 
     /// Does what a command says; gives what is answered.
-    async fn run(&self, typed: Typed, thread: String, by: String, once: Option<String>) -> String {
+    async fn run(&self, typed: Typed, thread: String, by: String, once: Option<String>) -> Told {
         let which = |id: Option<IncidentId>| id.map_or_else(|| Which::Thread(thread.clone()), Which::Id);
         let done = match typed {
             Typed::Start(start) => {
                 let (respond, verdict) = oneshot::channel();
                 let started =
                     ask_app(self, VERDICT, Inbound::Start { start, by, once, respond }, verdict).await;
-                started.unwrap_or_else(|| Err(stopping())).map(|id| {
-                    format!("Incident `{id}` is open; its thread is in <#{}>.", self.config.channel)
-                })
+                match started.unwrap_or_else(|| Err(stopping())) {
+                    Ok(id) => Ok(self.opened(&id).await),
+                    Err(why) => Err(why),
+                }
             }
             Typed::Status(id) => {
                 let (respond, verdict) = oneshot::channel();
@@ -185,7 +227,7 @@ impl Session {
                 let (respond, verdict) = oneshot::channel();
                 let asked = Inbound::Evidence { which: which(id), respond };
                 let pack = ask_app(self, VERDICT, asked, verdict).await.unwrap_or_else(|| Err(stopping()));
-                pack.map(|(_, markdown)| markdown)
+                return pack.map_or_else(Told::from, |(id, markdown)| evidence(&id, &markdown));
             }
             Typed::Check { check, target, with, share: _ } => {
                 let (respond, verdict) = oneshot::channel();
@@ -199,7 +241,20 @@ impl Session {
                 ask_app(self, VERDICT, asked, verdict).await.unwrap_or_else(|| Err(stopping()))
             }
         };
-        done.unwrap_or_else(|why| why)
+        done.unwrap_or_else(|why| why).into()
+    }
+
+    /// Where an incident that was just started is: its thread, or the channel in which that will be opened.
+    async fn opened(&self, id: &IncidentId) -> String {
+        if let Ok(thread) = tokio::time::timeout(OPENED, self.board.thread_of(id)).await {
+            return format!("Incident `{id}` is open; its thread is <#{thread}>.");
+        }
+        let (respond, verdict) = oneshot::channel();
+        let asked = Inbound::Status { which: Which::Id(id.clone()), respond };
+        let incident = ask_app(self, VERDICT, asked, verdict).await.flatten();
+        let channel =
+            incident.map_or(self.config.channel, |incident| self.routing.place(&incident).0.channel);
+        format!("Incident `{id}` is open; its thread will be opened in <#{channel}>.")
     }
 
     fn reported(&self, report: &Report) -> Result<String, String> {
@@ -215,46 +270,56 @@ impl Session {
             .map_err(|error| format!("The report cannot be put into words: {error}"))
     }
 
-    pub(super) async fn follow_up(&self, token: &str, text: &str) {
-        let message = CreateInteractionResponseFollowup::new()
-            .content(fitting(text))
-            .ephemeral(true)
-            .allowed_mentions(nobody());
-        let route = Route::WebhookFollowupMessages { application_id: self.application, token };
-        if let Err(failure) = self.tell_in_time(LightMethod::Post, route, &message).await {
-            tracing::warn!(reason = failure.error.reason, "a person could not be told what came of it");
+    /// Answers somebody: in as many messages and files as it takes.
+    async fn answer_by(&self, way: &Way<'_>, told: Told) {
+        let (texts, mut files) = deliver::laid_out(&told.text, told.files);
+        let count = texts.len().max(files.len().div_ceil(FILES)).max(1);
+        for place in 0..count {
+            let text = texts.get(place).map_or(CONTINUED, String::as_str);
+            let files: Vec<File> = files.drain(..files.len().min(FILES)).collect();
+            let first = if place == 0 { way.first } else { First::FollowUp };
+            let way = Way { first, ..*way };
+            let put = match self.put(&way, text, &files).await {
+                Err(failure) if !files.is_empty() && deliver::takes_no_files(&failure) => {
+                    self.put_bare(&way, text, &files).await
+                }
+                put => put,
+            };
+            if let Err(failure) = put {
+                tracing::warn!(reason = failure.error.reason, "a person could not be told what came of it");
+                return;
+            }
         }
     }
 
-    /// Fills in a deferred answer, or replaces what a menu stood in; what does not fit follows in messages of its own, as
-    /// private as the first.
-    async fn edit_original(&self, token: &str, text: &str, without_menu: bool) {
-        let mut parts = split::split(text, MESSAGE).into_iter();
-        let first = parts.next().unwrap_or_else(|| "…".to_owned());
-        let mut message = EditInteractionResponse::new().content(first).allowed_mentions(nobody());
-        if without_menu {
-            message = message.components(Vec::new());
+    /// Where files are not taken, their texts are said.
+    async fn put_bare(&self, way: &Way<'_>, text: &str, files: &[File]) -> Result<(), Failure> {
+        let (method, route) = self.route(way);
+        self.wire.believe_in(method, route);
+        self.put(way, &components::shortened(&format!("{NO_FILES}\n{text}"), MESSAGE), &[]).await?;
+        for text in deliver::in_place_of(files) {
+            self.put(&Way { first: First::FollowUp, ..*way }, &text, &[]).await?;
         }
-        let route = Route::WebhookOriginalInteractionResponse { application_id: self.application, token };
-        if let Err(failure) = self.tell_in_time(LightMethod::Patch, route, &message).await {
-            tracing::warn!(reason = failure.error.reason, "a command could not be answered");
-        }
-        for part in parts {
-            self.follow_up(token, &part).await;
-        }
+        Ok(())
     }
 
-    /// Follows up on an interaction. Over HTTP the first answer may still be on its way: until Discord has taken it in, the
+    /// One message about an interaction. Over HTTP the first answer may still be on its way: until Discord has taken it in, the
     /// interaction has no message.
-    async fn tell_in_time(
-        &self,
-        method: LightMethod,
-        route: Route<'_>,
-        body: &impl Serialize,
-    ) -> Result<(), Failure> {
+    async fn put(&self, way: &Way<'_>, text: &str, files: &[File]) -> Result<(), Failure> {
+        let mut body = json!({"content": text, "allowed_mentions": nobody()});
+        if !files.is_empty() {
+            body["attachments"] = deliver::described(files);
+        }
+        if way.first == First::WithoutMenu {
+            body["components"] = json!([]);
+        }
+        if way.first == First::FollowUp && way.is_private {
+            body["flags"] = json!(MessageFlags::EPHEMERAL.bits());
+        }
+        let (method, route) = self.route(way);
         let mut tries = 1;
         loop {
-            match self.wire.tell(method, route, body).await {
+            match self.wire.tell_with_files(method, route, &body, files).await {
                 Err(failure) if failure.code == Some(NOT_YET) && tries < TRIES => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
@@ -263,6 +328,26 @@ impl Session {
             }
         }
     }
+
+    fn route<'a>(&self, way: &Way<'a>) -> (LightMethod, Route<'a>) {
+        let (application_id, token) = (self.application, way.token);
+        match way.first {
+            First::FollowUp => (LightMethod::Post, Route::WebhookFollowupMessages { application_id, token }),
+            First::Original | First::WithoutMenu => {
+                (LightMethod::Patch, Route::WebhookOriginalInteractionResponse { application_id, token })
+            }
+        }
+    }
+}
+
+/// The evidence as a file: nobody reads a pack in messages.
+fn evidence(id: &IncidentId, markdown: &str) -> Told {
+    let text = format!("The evidence of `{id}`, without secrets.");
+    let mut files = deliver::text_files(&format!("evidence-{id}"), markdown);
+    for file in &mut files {
+        file.alt = format!("The evidence pack of incident {id}.");
+    }
+    Told { text, files }
 }
 
 /// What was done, as it goes on after the incident's name.
@@ -292,11 +377,6 @@ fn listed(incidents: &[Arc<Incident>]) -> String {
         format!("- `{}` {title} ({}{whose}){thread}", incident.id, incident.stage.id())
     };
     incidents.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Our own words about a reply that was not taken; they quote it, and it may be long.
-pub(in crate::chat::discord) fn fitting(text: &str) -> String {
-    split::split(text, MESSAGE).into_iter().next().unwrap_or_else(|| "…".to_owned())
 }
 
 #[cfg(test)]

@@ -234,9 +234,9 @@ fn route(world: &mut World, asked: &Asked<'_>, gateway: &str) -> Answer {
         ("POST", ["interactions", _, _, "callback"]) => {
             callback(world, number(1), asked.path[2], &asked.body)
         }
-        ("POST", ["webhooks", _, token]) => follow_up(world, token, &asked.body),
+        ("POST", ["webhooks", _, token]) => follow_up(world, token, &asked.body, &asked.files),
         ("PATCH", ["webhooks", _, token, "messages", "@original"]) => {
-            edit_original(world, token, &asked.body)
+            edit_original(world, token, &asked.body, &asked.files)
         }
         _ => {
             world.complaints.push(format!("{} /{} is no route here", asked.method, asked.path.join("/")));
@@ -292,9 +292,8 @@ fn post(world: &mut World, channel: u64, body: &Value, files: &[FormFile]) -> An
         let code = if threads::is_forum(channel) { 50008 } else { 160_005 };
         return refused(if code == 50008 { 400 } else { 403 }, code, "Cannot send messages here");
     }
-    let sizes: Vec<usize> = files.iter().map(|file| file.bytes.len()).collect();
-    if let Some((code, wrong)) = limits::of_message(body, true).or_else(|| limits::of_files(body, &sizes)) {
-        return refused(if code == 40005 { 413 } else { 400 }, code, &wrong);
+    if let Some(refusal) = wrong_with(body, files, true) {
+        return refusal;
     }
     let nonce = body["nonce"].as_str().map(str::to_owned);
     let same = |it: &&Posted| it.author == BOT && it.nonce.is_some() && it.nonce == nonce;
@@ -308,16 +307,27 @@ fn post(world: &mut World, channel: u64, body: &Value, files: &[FormFile]) -> An
         thread.archived = false;
     }
     let id = world.fresh_id();
-    let files = files.iter().map(|file| Attached {
+    let posted = Posted { nonce, files: attached(body, files), ..written(id, channel, body) };
+    let answer = shapes::message(&posted);
+    world.messages.insert(posted.id, posted);
+    ok(answer)
+}
+
+fn attached(body: &Value, files: &[FormFile]) -> Vec<Attached> {
+    let attached = |file: &FormFile| Attached {
         name: file.name.clone(),
         alt: body["attachments"][file.place]["description"].as_str().unwrap_or_default().to_owned(),
         size: file.bytes.len(),
         begins: file.bytes.iter().take(16).copied().collect(),
-    });
-    let posted = Posted { nonce, files: files.collect(), ..written(id, channel, body) };
-    let answer = shapes::message(&posted);
-    world.messages.insert(posted.id, posted);
-    ok(answer)
+    };
+    files.iter().map(attached).collect()
+}
+
+/// What Discord refuses of a message with files.
+fn wrong_with(body: &Value, files: &[FormFile], is_new: bool) -> Option<Answer> {
+    let sizes: Vec<usize> = files.iter().map(|file| file.bytes.len()).collect();
+    let (code, wrong) = limits::of_message(body, is_new).or_else(|| limits::of_files(body, &sizes))?;
+    Some(refused(if code == 40005 { 413 } else { 400 }, code, &wrong))
 }
 
 /// A message of the bot's, as it is sent: whoever it names and is allowed to is notified.
@@ -414,27 +424,29 @@ fn callback(world: &mut World, id: u64, token: &str, body: &Value) -> Answer {
     (204, None)
 }
 
-fn follow_up(world: &mut World, token: &str, body: &Value) -> Answer {
-    if let Some((code, wrong)) = limits::of_message(body, true) {
-        return refused(400, code, &wrong);
+fn follow_up(world: &mut World, token: &str, body: &Value, files: &[FormFile]) -> Answer {
+    if let Some(refusal) = wrong_with(body, files, true) {
+        return refusal;
     }
     let id = world.fresh_id();
     let Some(interaction) = world.interaction_of(token).filter(|it| it.callback.is_some()) else {
         return refused(404, 10015, "Unknown Webhook");
     };
     interaction.followups.push(body.clone());
+    interaction.files.extend(attached(body, files));
     ok(shapes::message(&private(id, body)))
 }
 
-fn edit_original(world: &mut World, token: &str, body: &Value) -> Answer {
-    if let Some((code, wrong)) = limits::of_message(body, false) {
-        return refused(400, code, &wrong);
+fn edit_original(world: &mut World, token: &str, body: &Value, files: &[FormFile]) -> Answer {
+    if let Some(refusal) = wrong_with(body, files, false) {
+        return refusal;
     }
     let id = world.fresh_id();
     let Some(interaction) = world.interaction_of(token).filter(|it| it.callback.is_some()) else {
         return refused(404, 10015, "Unknown Webhook");
     };
     interaction.original = Some(body.clone());
+    interaction.files.extend(attached(body, files));
     ok(shapes::message(&private(id, body)))
 }
 

@@ -68,7 +68,17 @@ impl Routing {
     pub fn place(&self, incident: &Incident) -> (Place, Option<usize>) {
         let found = self.routes.iter().enumerate().find(|(_, route)| route.fits(incident));
         let Some((number, route)) = found else { return (self.usual.clone(), None) };
-        let place = Place {
+        (self.by(route), Some(number))
+    }
+
+    /// The usual place, and those that the routes lead to, in their order.
+    pub fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        std::iter::once(self.usual.clone()).chain(self.routes.iter().map(|route| self.by(route)))
+    }
+
+    /// Where this route leads.
+    fn by(&self, route: &Route) -> Place {
+        Place {
             channel: route.channel.unwrap_or(self.usual.channel),
             tags: route.tags.as_ref().unwrap_or(&self.usual.tags).clone(),
             on_call_role: match route.calls {
@@ -76,8 +86,7 @@ impl Routing {
                 Some(Calls::Nobody) => None,
                 Some(Calls::Role(role)) => Some(role),
             },
-        };
-        (place, Some(number))
+        }
     }
 
     /// Every channel an incident may be told in, each once.

@@ -13,8 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use serenity::all::{ApplicationId, ChannelId, CreateAllowedMentions, GuildId, MessageId, UserId};
-use serenity::http::{LightMethod, Route as ApiRoute};
+use serenity::all::{ApplicationId, ChannelId, CreateAllowedMentions, MessageId, UserId};
+use serenity::http::Route as ApiRoute;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -37,8 +37,9 @@ mod deliver;
 mod examine;
 mod gateway;
 mod missed;
-mod pictures;
 mod interaction;
+mod pictures;
+mod register;
 mod said;
 mod split;
 mod thread;
@@ -149,6 +150,8 @@ struct Session {
     inbound: mpsc::Sender<Inbound>,
     board: board::Board,
     tally: Tally,
+    /// Why the slash commands are not registered, where they are not.
+    unregistered: Mutex<Option<ChatError>>,
     connected: watch::Sender<bool>,
     closing: watch::Sender<bool>,
     /// The connection must end until Discord allows more sessions.
@@ -194,10 +197,6 @@ impl Discord {
                 return Err(ChatError { reason: format!("channel {id}: {reason}"), retry });
             }
         }
-        // Without its commands the bot still opens threads, asks, and is answered.
-        if let Err(error) = register(&wire, application.id, config.guild.map(GuildId::new)).await {
-            tracing::warn!(reason = error.reason, "the slash commands could not be registered");
-        }
         let gateway = match &config.gateway_url {
             Some(url) => url.clone(),
             None => gateway::Gateway::ask(&wire).await?.url,
@@ -214,10 +213,12 @@ impl Discord {
             inbound,
             board: board::Board::default(),
             tally: Tally::default(),
+            unregistered: Mutex::default(),
             connected: watch::Sender::new(false),
             closing: watch::Sender::new(false),
             resting: watch::Sender::new(false),
         });
+        register::register(&session).await;
         let holder = tokio::spawn(gateway::hold_in_turn(Arc::clone(&session), gateway));
         Ok(Self { session, holder: Arc::new(Mutex::new(Some(holder))) })
     }
@@ -349,35 +350,6 @@ impl Config {
         let usual = Place { channel: self.channel, tags: self.tags.clone(), on_call_role: self.on_call_role };
         Routing { usual, routes: self.routes.clone() }
     }
-}
-
-/// Where the commands are registered.
-fn commands_of(application: ApplicationId, guild: Option<GuildId>) -> ApiRoute<'static> {
-    match guild {
-        Some(guild_id) => ApiRoute::GuildCommands { application_id: application, guild_id },
-        None => ApiRoute::Commands { application_id: application },
-    }
-}
-
-/// Without it Discord's copy says nothing in other languages, and would always differ.
-fn with_localizations() -> [(&'static str, String); 1] {
-    [("with_localizations", "true".to_owned())]
-}
-
-/// Registers the commands with one request, and only when Discord's copy differs: creations are counted per day.
-async fn register(
-    wire: &wire::Wire,
-    application: ApplicationId,
-    guild: Option<GuildId>,
-) -> Result<(), ChatError> {
-    let route = commands_of(application, guild);
-    let wanted = command::definitions();
-    let registered: Vec<Value> = wire.get(route, &with_localizations()).await?;
-    if !command::is_registered(&registered, &wanted) {
-        wire.tell(LightMethod::Put, route, &wanted).await?;
-        tracing::info!(commands = wanted.len(), "the slash commands are registered");
-    }
-    Ok(())
 }
 
 fn thread_of(incident: &Incident) -> Result<ChannelId, ChatError> {

@@ -231,7 +231,7 @@ async fn lost(turn: &mut watch::Receiver<bool>) {
 }
 
 /// Resolves when the session closes.
-async fn closed(closing: &mut watch::Receiver<bool>) {
+pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
     // The sender lives in the session, which the caller holds.
     let _ = closing.wait_for(|closing| *closing).await;
 }

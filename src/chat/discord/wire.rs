@@ -184,8 +184,11 @@ impl Wire {
         if status == StatusCode::TOO_MANY_REQUESTS {
             // The body's figure has fractions; the header is whole seconds.
             let wait = body["retry_after"].as_f64().or(header).map_or(UNSAID, seconds);
-            pass.close(wait, is_global || body["global"] == true);
-            return failure(code, ChatError::again(USED_UP, wait));
+            // One old message holds up no new one.
+            if code != Some(refusal::EDITED_TOO_OFTEN) {
+                pass.close(wait, is_global || body["global"] == true);
+            }
+            return failure(code, ChatError::again(refusal::limit(code), wait));
         }
         let message = body["message"].as_str().unwrap_or_default();
         let (reason, retry) = refusal::explain(status, code, message, &body["errors"]);

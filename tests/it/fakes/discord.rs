@@ -84,6 +84,8 @@ pub(crate) struct World {
     /// Messages that a thread was once opened from.
     had_threads: BTreeSet<u64>,
     pub(crate) commands: Vec<Value>,
+    /// Commands that were created today.
+    pub(crate) created: usize,
     pub(crate) interactions: BTreeMap<u64, Interaction>,
     /// Every request, as `METHOD /path`.
     pub(crate) requests: Vec<String>,
@@ -104,6 +106,8 @@ pub(crate) struct World {
     pastes: BTreeMap<String, String>,
     /// What the bot's role allows it.
     pub(crate) bot_rights: u64,
+    /// A channel, and what everybody is forbidden there.
+    pub(crate) forbidden_in: Option<(u64, u64)>,
     /// The application's flags: its privileged intents among them.
     pub(crate) flags: u64,
     /// Where the application wants its interactions.
@@ -158,6 +162,8 @@ pub(crate) struct Interaction {
     begun: Instant,
     /// Its one callback.
     pub(crate) callback: Option<Value>,
+    /// How long that took.
+    pub(crate) took: Option<Duration>,
     /// The answer as it was edited last.
     pub(crate) original: Option<Value>,
     /// Further messages to the person.
@@ -171,6 +177,8 @@ pub(crate) struct Interaction {
 pub(crate) enum Fault {
     /// 429 with these seconds to wait.
     Limited { retry_after: f64, global: bool },
+    /// 429 of a limit that has a code of its own.
+    LimitedBy { code: u32, retry_after: f64 },
     /// 429 of what stands in front of Discord: the header alone, and a page in place of JSON.
     LimitedInFront { seconds: u64 },
     /// This status, before anything is done.
@@ -310,6 +318,7 @@ impl Discord {
             token: token.clone(),
             begun: Instant::now(),
             callback: None,
+            took: None,
             original: None,
             followups: Vec::new(),
             files: Vec::new(),
@@ -328,20 +337,8 @@ impl Discord {
     pub(crate) fn write(&self, channel: u64, content: &str, replies_to: Option<u64>) -> u64 {
         let posted = {
             let mut world = self.world();
-            let id = world.fresh_id();
-            let posted = Posted {
-                id,
-                channel,
-                author: PERSON,
-                content: content.to_owned(),
-                components: json!([]),
-                nonce: None,
-                notified: Vec::new(),
-                edits: 0,
-                replies_to,
-                files: Vec::new(),
-            };
-            world.messages.insert(id, posted.clone());
+            let posted = Posted::by(PERSON, world.fresh_id(), channel, content, replies_to);
+            world.messages.insert(posted.id, posted.clone());
             posted
         };
         let mut event = shapes::message(&posted);
@@ -407,6 +404,24 @@ impl Discord {
 
     fn note_change(&self) {
         self.inner.changed.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl Posted {
+    /// What a person writes.
+    fn by(author: u64, id: u64, channel: u64, content: &str, replies_to: Option<u64>) -> Self {
+        Self {
+            id,
+            channel,
+            author,
+            content: content.to_owned(),
+            components: json!([]),
+            nonce: None,
+            notified: Vec::new(),
+            edits: 0,
+            replies_to,
+            files: Vec::new(),
+        }
     }
 }
 

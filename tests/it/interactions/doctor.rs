@@ -10,12 +10,14 @@ use tokio::sync::mpsc;
 
 use super::stories;
 use crate::fakes::discord::people::PUBLIC_KEY;
-use crate::fakes::discord::{CHANNEL, Discord, Fault, GUILD, TOKEN, shapes};
+use crate::fakes::discord::{CHANNEL, Discord, FORUM, Fault, GUILD, OTHER, ROLE, TOKEN, VOICE, shapes};
 use crate::worlds::Folder;
 
 stories! {
     a_bot_that_is_set_up_is_told_so
     each_missing_right_intent_and_command_is_named
+    every_channel_and_role_that_a_route_leads_to_is_looked_at
+    a_day_without_more_commands_is_told_as_one
     a_door_with_another_key_is_told
     commands_are_registered_everywhere_when_no_server_is_named
 }
@@ -69,6 +71,37 @@ async fn each_missing_right_intent_and_command_is_named(discord: Discord) {
     assert!(has("note", "Message Content Intent"), "{findings:#?}");
     assert!(has("broken", "not over the gateway"), "{findings:#?}");
     assert_eq!(status, Some(1));
+    discord.finish();
+}
+
+async fn every_channel_and_role_that_a_route_leads_to_is_looked_at(discord: Discord) {
+    discord.world().forbidden_in = Some((OTHER, 1 << 38));
+    let gone = 900_000_000_000_000_077_u64;
+    let routes = format!(
+        ", tags: [incident], routes: [{{service: orders, channel: {OTHER}, on_call_role: {ROLE}}}, \
+         {{service: mail, channel: {FORUM}, tags: [payments, weather], on_call_role: {gone}}}, \
+         {{service: web, channel: {VOICE}}}]"
+    );
+    let (findings, status) = examined(&discord, &routes).await;
+    let has = |state: &str, words: &str| findings.iter().any(|it| it.0 == state && it.1.contains(words));
+    assert!(has("works", &format!("needs in #channel-{CHANNEL}")), "{findings:#?}");
+    assert!(
+        has("broken", &format!("in #channel-{OTHER} the bot lacks Send Messages in Threads")),
+        "{findings:#?}"
+    );
+    assert!(has("note", "calling the role on call"), "it cannot be mentioned: {findings:#?}");
+    assert!(has("broken", &format!("the role {gone}")), "{findings:#?}");
+    assert!(has("note", &format!("#channel-{FORUM} has no tag weather")), "{findings:#?}");
+    assert!(has("broken", &format!("threads cannot be opened in #channel-{VOICE}")), "{findings:#?}");
+    assert_eq!(status, Some(1));
+    discord.finish();
+}
+
+async fn a_day_without_more_commands_is_told_as_one(discord: Discord) {
+    discord.world().created = 200;
+    let (findings, _) = examined(&discord, "").await;
+    let told = findings.iter().find(|it| it.1.contains("not registered")).unwrap();
+    assert!(told.1.contains("200 a day") && told.1.contains("tries again by itself"), "{told:?}");
     discord.finish();
 }
 

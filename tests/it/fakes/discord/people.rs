@@ -195,16 +195,22 @@ impl Discord {
 
     /// This person replies to a message.
     pub(crate) fn replies(&self, who: &Who, channel: u64, replies_to: u64, text: &str) {
-        let id = self.world().fresh_id();
+        self.writes(who, channel, Some(replies_to), text);
+    }
+
+    /// This person writes into a channel, perhaps in reply to a message.
+    pub(crate) fn writes(&self, who: &Who, channel: u64, replies_to: Option<u64>, text: &str) {
+        let posted = {
+            let mut world = self.world();
+            let posted = Posted::by(who.id, world.fresh_id(), channel, text, replies_to);
+            world.messages.insert(posted.id, posted.clone());
+            posted
+        };
         let mut member = who.member();
         member.as_object_mut().unwrap().remove("user");
-        let message = json!({
-            "id": id.to_string(), "channel_id": channel.to_string(), "author": shapes::user(who.id), "type": 19, "content": text,
-            "mentions": [], "mention_roles": [], "mention_everyone": false, "embeds": [], "pinned": false, "tts": false,
-            "timestamp": "2026-01-02T03:04:05.000000+00:00", "edited_timestamp": null, "flags": 0, "components": [],
-            "attachments": [], "guild_id": GUILD.to_string(), "member": member,
-            "message_reference": {"type": 0, "message_id": replies_to.to_string(), "channel_id": channel.to_string()},
-        });
+        let mut message = shapes::message(&posted);
+        message["guild_id"] = json!(GUILD.to_string());
+        message["member"] = member;
         self.dispatch("MESSAGE_CREATE", &message);
     }
 }

@@ -16,6 +16,8 @@ use super::{form, limits, shapes, threads};
 /// A status and a body.
 pub(super) type Answer = (u16, Option<Value>);
 
+/// Commands that may be created in a day, per server.
+const CREATED_A_DAY: usize = 200;
 /// The largest request.
 const REQUEST: usize = 25 << 20;
 
@@ -50,6 +52,7 @@ pub(super) async fn answer(State(discord): State<Discord>, request: Request) -> 
     let judge = || judged(&discord, parts.method.as_str(), &path, &query, &parts.headers, body, files);
     let answer = match fault {
         Some(Fault::Limited { retry_after, global }) => return limited(&discord, retry_after, global),
+        Some(Fault::LimitedBy { code, retry_after }) => limited_by(code, retry_after),
         Some(Fault::LimitedInFront { seconds }) => {
             discord.note_change();
             let headers = [("content-type", "text/html".to_owned()), ("retry-after", seconds.to_string())];
@@ -134,6 +137,11 @@ fn limited(discord: &Discord, retry_after: f64, global: bool) -> Response {
         ("x-ratelimit-scope", if global { "global" } else { "user" }.to_owned()),
     ];
     (StatusCode::TOO_MANY_REQUESTS, headers, body.to_string()).into_response()
+}
+
+/// A limit with a code of its own says its time in its body alone.
+fn limited_by(code: u32, retry_after: f64) -> Answer {
+    (429, Some(json!({"message": "a limit of its own", "code": code, "retry_after": retry_after})))
 }
 
 /// Answers, with the description as the judge of both sides where there is one.
@@ -399,6 +407,13 @@ fn register(world: &mut World, body: &Value) -> Answer {
     if let Some(wrong) = limits::of_commands(&sent) {
         return refused(400, 50035, &wrong);
     }
+    // A command is known by its name: what has one already is changed, and not created.
+    let is_new = |it: &&Value| !world.commands.iter().any(|known| known["name"] == it["name"]);
+    let created = world.created + sent.iter().filter(is_new).count();
+    if created > CREATED_A_DAY {
+        return limited_by(30034, 0.3);
+    }
+    world.created = created;
     let id = world.fresh_id();
     world.commands = sent.iter().map(|command| shapes::command(id, command)).collect();
     ok(json!(world.commands))
@@ -418,6 +433,7 @@ fn callback(world: &mut World, id: u64, token: &str, body: &Value) -> Answer {
         return refused(400, 40060, "Interaction has already been acknowledged");
     }
     interaction.callback = Some(body.clone());
+    interaction.took = Some(interaction.begun.elapsed());
     if body["type"] == 4 {
         interaction.original = Some(body["data"].clone());
     }
@@ -452,16 +468,5 @@ fn edit_original(world: &mut World, token: &str, body: &Value, files: &[FormFile
 
 /// A message to one person, as its sender gets it back.
 fn private(id: u64, body: &Value) -> Posted {
-    Posted {
-        id,
-        channel: CHANNEL,
-        author: BOT,
-        content: body["content"].as_str().unwrap_or_default().to_owned(),
-        components: json!([]),
-        nonce: None,
-        notified: Vec::new(),
-        edits: 0,
-        replies_to: None,
-        files: Vec::new(),
-    }
+    Posted::by(BOT, id, CHANNEL, body["content"].as_str().unwrap_or_default(), None)
 }

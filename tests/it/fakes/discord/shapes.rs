@@ -139,7 +139,7 @@ pub(crate) fn channel(id: u64, needs_tag: bool) -> Value {
         _ => 0,
     };
     let mut channel = json!({
-        "id": id.to_string(), "type": kind, "flags": 0, "guild_id": GUILD.to_string(), "name": "incidents", "position": 0,
+        "id": id.to_string(), "type": kind, "flags": 0, "guild_id": GUILD.to_string(), "name": format!("channel-{id}"), "position": 0,
         "permission_overwrites": [], "parent_id": null, "nsfw": false, "topic": null, "last_message_id": null,
         "rate_limit_per_user": 0,
     });

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::rest::{Answer, ok, refused, written};
-use super::{CHANNEL, FORUM, MEDIA, OTHER, Thread, VOICE, World, limits, shapes};
+use super::{CHANNEL, FORUM, GUILD, MEDIA, OTHER, Thread, VOICE, World, limits, shapes};
 
 pub(super) fn is_forum(channel: u64) -> bool {
     matches!(channel, FORUM | MEDIA)
@@ -16,7 +16,15 @@ pub(super) fn exists(world: &World, channel: u64) -> bool {
 pub(super) fn channel(world: &World, id: u64) -> Answer {
     match world.threads.get(&id) {
         Some(thread) => ok(shapes::thread(id, thread)),
-        None if exists(world, id) => ok(shapes::channel(id, world.needs_tag)),
+        None if exists(world, id) => {
+            let mut channel = shapes::channel(id, world.needs_tag);
+            if let Some((_, denied)) = world.forbidden_in.filter(|(forbidden, _)| *forbidden == id) {
+                let everyone =
+                    json!({"id": GUILD.to_string(), "type": 0, "allow": "0", "deny": denied.to_string()});
+                channel["permission_overwrites"] = json!([everyone]);
+            }
+            ok(channel)
+        }
         None => refused(404, 10003, "Unknown Channel"),
     }
 }

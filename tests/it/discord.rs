@@ -39,6 +39,7 @@ macro_rules! stories {
 
 mod delivery;
 mod gateway;
+mod limits;
 mod threads;
 
 stories! {

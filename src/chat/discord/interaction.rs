@@ -29,8 +29,8 @@ pub(super) use perform::{secrets, taken_out};
 
 use perform::{Job, What};
 
-/// How long suggestions may take: Discord shows none after three seconds.
-const SUGGESTIONS: Duration = Duration::from_millis(1500);
+/// How long suggestions may take: Discord shows none after three seconds, and whoever types does not wait.
+const SUGGESTIONS: Duration = Duration::from_millis(400);
 /// Characters of a suggestion's value and of what is read (Discord's documentation, application commands).
 const CHOICE: usize = 100;
 /// Discord's code for an interaction that somebody has answered.

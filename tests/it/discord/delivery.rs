@@ -24,7 +24,7 @@ stories! {
     a_restart_edits_nothing_that_is_so_already
 }
 
-fn said(reason: &str) -> Note {
+pub(super) fn said(reason: &str) -> Note {
     Note::Refused { reason: reason.to_owned() }
 }
 
@@ -152,7 +152,7 @@ async fn words_come_without_pictures_where_files_are_not_allowed(discord: Discor
 }
 
 /// Another incident's thread, of the same bot.
-async fn another(table: &Table) -> Incident {
+pub(super) async fn another(table: &Table) -> Incident {
     let mut other = incident();
     other.id = IncidentId::from_seed(0x7777);
     other.thread = Some(table.chat.open_thread(&other).await.unwrap());

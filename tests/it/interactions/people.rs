@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use firstcheck::chat::discord::Config;
 use firstcheck::egress::Policy;
 use firstcheck::permission::{Permissions, Verb, Who as Given};
+use firstcheck::routing::Route;
 use serde_json::json;
 
 use super::desk::{Desk, id_ending};
 use super::stories;
 use crate::fakes::discord::people::{GUEST, ada, guest, text, typing, under};
-use crate::fakes::discord::{CHANNEL, DIRECT, Discord, Fault, Posted, ROLE, World};
+use crate::fakes::discord::{CHANNEL, DIRECT, Discord, Fault, OTHER, Posted, ROLE, World};
 
 stories! {
     an_incident_is_managed_by_command_from_its_thread
@@ -20,6 +21,8 @@ stories! {
     what_is_typed_is_completed_from_what_the_bot_knows
     whoever_may_not_is_refused_politely_and_in_private
     a_configuration_gives_verbs_to_roles_and_people_and_to_nobody_else
+    words_in_a_thread_count_from_those_whose_clicks_do
+    whoever_starts_an_incident_is_told_the_thread_that_its_route_chose
     somebody_else_is_asked_and_called_by_name
     an_answer_is_changed_until_clarity
     a_secret_in_a_form_is_taken_out_and_told_in_private
@@ -201,6 +204,49 @@ async fn a_configuration_gives_verbs_to_roles_and_people_and_to_nobody_else(disc
     assert!(
         desk.command(&guest(), thread, "incident", &under("close", &json!([]))).await.contains("is closed")
     );
+    desk.finish().await;
+}
+
+async fn words_in_a_thread_count_from_those_whose_clicks_do(discord: Discord) {
+    let on_call = Given::Those { roles: [ROLE].into(), users: [].into() };
+    let given = BTreeMap::from([(Verb::Start, Given::Everyone), (Verb::Answer, on_call)]);
+    let config = Config { permissions: Permissions::Given(given), ..discord.config() };
+    let desk = Desk::with(discord, config, Policy::public_only()).await;
+    let (id, thread, asked) = desk.incident().await;
+    // Talk that happens to be an answer is no answer from somebody who may not give one, and nobody is lectured for talk.
+    desk.discord.writes(&guest(), thread, None, "unknown");
+    desk.discord.replies(&guest(), thread, asked.id, "429");
+    desk.discord.message_with(DIRECT, "permissions.answer").await;
+    // What is read back afterwards does not say anybody's roles: they are asked for.
+    desk.discord.invalidate(false);
+    desk.discord.until("no session", |world| world.desk.is_empty().then_some(())).await;
+    desk.discord.replies(&guest(), thread, asked.id, "504");
+    desk.discord.replies(&ada(), thread, asked.id, "unknown");
+    let document = desk.until(&id, "Ada's answer", |it| !it["answers"].as_array().unwrap().is_empty()).await;
+    assert_eq!(
+        (&document["answers"][0]["answer"], &document["answers"][0]["by"]),
+        (&json!("unknown"), &json!("Ada"))
+    );
+    assert!(!document["timeline"].to_string().contains("Grace"), "{document:#}");
+    let refused = desk.discord.world().messages.values().filter(|it| it.channel == DIRECT).count();
+    assert_eq!(refused, 2, "each reply to the question, and no talk");
+    desk.finish().await;
+}
+
+async fn whoever_starts_an_incident_is_told_the_thread_that_its_route_chose(discord: Discord) {
+    let mail = Route { services: vec!["mail".into()], channel: Some(OTHER), ..Route::default() };
+    let config = Config { routes: vec![mail], ..discord.config() };
+    let desk = Desk::with(discord, config, Policy::public_only()).await;
+    let start = under("start", &json!([text("service", "mail")]));
+    let told = desk.command(&ada(), CHANNEL, "triage", &start).await;
+    let thread = told.split("<#").nth(1).unwrap().split('>').next().unwrap().parse::<u64>().unwrap();
+    assert_eq!(desk.discord.world().threads[&thread].parent, OTHER, "{told}");
+    // Where none can be opened for now, the channel is named.
+    desk.discord.world().active_threads = Some(0);
+    let start = under("start", &json!([text("service", "orders-api")]));
+    let told = desk.command(&ada(), CHANNEL, "triage", &start).await;
+    assert!(told.contains(&format!("will be opened in <#{CHANNEL}>")), "{told}");
+    desk.discord.world().active_threads = None;
     desk.finish().await;
 }
 

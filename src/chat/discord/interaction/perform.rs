@@ -28,7 +28,7 @@ const VERDICT: Duration = Duration::from_secs(10);
 /// How long for what takes longer: a check has its own deadline, and the interaction's token lives for 15 minutes.
 const LONG: Duration = Duration::from_mins(3);
 /// How long somebody who started an incident waits to be told its thread.
-const OPENED: Duration = Duration::from_secs(5);
+const OPENED: Duration = Duration::from_secs(3);
 /// What is said when the app does not answer.
 const STOPPING: &str = "The bot is stopping; try again in a minute.";
 /// Discord's code for an interaction whose first answer it has not taken in yet.

@@ -4,28 +4,14 @@
 //! opened; (b) the memory that each open incident takes (goal: under 64 KiB), this Discord's own memory of its messages
 //! included, Linux only.
 
-use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use firstcheck::app::{App, Parts};
-use firstcheck::chat::Chat;
-use firstcheck::chat::discord::Discord as Chatting;
-use firstcheck::checks::Environment;
-use firstcheck::egress::Policy;
-use firstcheck::runbook::Knowledge;
-use firstcheck::server::{self, Doors};
-use firstcheck::store::Store;
-use firstcheck::template::Templates;
 use firstcheck::tracker::Tracker;
 use firstcheck::tracker::folder::Folder;
-use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 
+#[path = "chat/bot.rs"]
+mod bot;
 #[expect(dead_code, reason = "a measurement needs less of the local Discord than the stories do")]
 #[path = "../tests/it/fakes/discord.rs"]
 mod discord;
@@ -33,7 +19,8 @@ mod discord;
 #[path = "../tests/it/fakes/openapi.rs"]
 mod openapi;
 
-use discord::{BOT, CHANNEL, Discord};
+use bot::{bot, open, show};
+use discord::{CHANNEL, Discord};
 
 /// Incidents that are open.
 const OPEN: usize = 200;
@@ -50,7 +37,8 @@ fn main() {
 
 async fn measure(folder: &Path) {
     let discord = Discord::start().await;
-    let (app, chat, address) = bot(folder, &discord).await;
+    let tracker = Tracker::Folder(Folder::new(folder.join("issues")));
+    let (app, chat, address) = bot(folder, &discord, tracker).await;
     // The first incident pays for what is made once.
     open(&discord, address, 0).await;
     let before = resident_kib();
@@ -90,56 +78,6 @@ async fn measure(folder: &Path) {
     chat.close().await;
 }
 
-async fn bot(folder: &Path, discord: &Discord) -> (Arc<App>, Chatting, SocketAddr) {
-    let templates = Arc::new(Templates::builtin());
-    let (sender, inbound) = mpsc::channel(16);
-    let chat =
-        Chatting::connect(discord.config(), Arc::clone(&templates), sender).await.expect("Discord answers");
-    chat.connected().await;
-    let app = App::start(Parts {
-        store: Store::open(&folder.join("firstcheck.db")).await.expect("the store opens"),
-        knowledge: Arc::new(Knowledge::builtin()),
-        environment: Environment::new(Policy::public_only()),
-        chat: Ok(Chat::Discord(chat.clone())),
-        inbound: Some(inbound),
-        tracker: Tracker::Folder(Folder::new(folder.join("issues"))),
-        templates,
-        services: Vec::new(),
-        check_timeout: Duration::from_secs(5),
-    })
-    .await
-    .expect("the bot starts");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(server::serve(listener, Arc::clone(&app), Doors::open(), std::future::pending()));
-    (app, chat, address)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the benchmark stands in for an alerting system")]
-/// One webhook, until its question is out; milliseconds from the moment it was accepted to the first message.
-async fn open(discord: &Discord, address: SocketAddr, place: usize) -> f64 {
-    let service = format!("service-{place:04}");
-    let title = format!("High 502 rate on {service}");
-    let body = json!({"title": title, "service": service, "status": 502}).to_string();
-    let mut stream = TcpStream::connect(address).await.expect("the bot listens");
-    let request = format!(
-        "POST /alerts/generic HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.expect("the bot reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("the bot answers");
-    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-    let accepted = Instant::now();
-    let head = discord.message_with(CHANNEL, &title).await;
-    let took = accepted.elapsed().as_secs_f64() * 1000.0;
-    let asked = |world: &discord::World| {
-        world.messages.values().any(|it| it.channel == head.id && it.author == BOT).then_some(())
-    };
-    discord.until("a question", asked).await;
-    took
-}
-
 /// Waits until as many heads show what is asked.
 async fn settled(discord: &Discord, heads: usize) {
     let shown = |world: &discord::World| {
@@ -153,8 +91,4 @@ async fn settled(discord: &Discord, heads: usize) {
 fn resident_kib() -> Option<u32> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
-}
-
-fn show(line: std::fmt::Arguments<'_>) {
-    writeln!(std::io::stdout(), "{line}").ok();
 }

@@ -255,7 +255,7 @@ impl Chat {
     }
 
     /// Takes something a person did that comes as an HTTP request of the chat's service (its body, whose sender is proved), and
-    /// gives what is answered at once, as JSON. Never waits for anything but, within a second and a half, suggestions.
+    /// gives what is answered at once, as JSON. Never waits for anything but, within half a second, suggestions.
     ///
     /// # Errors
     /// [`ChatError`] when this chat takes none, or it cannot be read.

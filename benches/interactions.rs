@@ -46,8 +46,14 @@ fn main() {
     std::fs::remove_dir_all(&folder).ok();
 }
 
+/// How many incidents are open.
+#[expect(clippy::disallowed_methods, reason = "a measurement reads no configuration")]
+fn incidents() -> usize {
+    std::env::var("FIRSTCHECK_INCIDENTS").ok().and_then(|it| it.parse().ok()).unwrap_or(200)
+}
+
 async fn measure(folder: &Path) {
-    let count = std::env::var("FIRSTCHECK_INCIDENTS").ok().and_then(|it| it.parse().ok()).unwrap_or(200);
+    let count = incidents();
     let discord = Discord::start().await;
     let (app, chat, address) = bot(folder, &discord, silent_github().await).await;
     for place in 0..count {
@@ -89,7 +95,6 @@ async fn measure(folder: &Path) {
 }
 
 /// A GitHub that takes every connection and says nothing.
-#[expect(clippy::disallowed_methods, reason = "the benchmark stands in for GitHub")]
 async fn silent_github() -> Tracker {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -134,7 +134,8 @@ async fn a_form_brings_four_thousand_characters(discord: Discord) {
 
 async fn a_question_of_any_length_is_asked_in_parts(discord: Discord) {
     let table = Table::laid(discord).await;
-    let because = (0..600).map(|place| format!("reason{place} ")).collect::<String>() + "at last";
+    let reasons: Vec<String> = (0..600).map(|place| format!("reason{place}")).collect();
+    let because = reasons.join(" ") + " at last";
     let question = QuestionId::EndpointScope;
     table.record(Event::QuestionAsked { question, because: because.clone() });
     table.chat.ask(&table.incident(), table.knowledge.question(question), &because, "n").await.unwrap();
@@ -157,11 +158,16 @@ async fn a_file_that_is_too_large_for_discord_is_said_in_messages(discord: Disco
     let request = format!("POST /channels/{}/messages", table.thread());
     table.discord.fault(&request, Fault::Refusal { status: 413, code: 40005 });
     table.chat.say(&table.incident(), &said(&words), "n").await.unwrap();
-    let all: String = {
+    let all: Vec<String> = {
         let world = table.discord.world();
-        let said = world.messages.values().filter(|it| it.channel == table.thread());
-        said.map(|it| format!("{} ", it.content)).collect()
+        world
+            .messages
+            .values()
+            .filter(|it| it.channel == table.thread())
+            .map(|it| it.content.clone())
+            .collect()
     };
+    let all = all.join(" ") + " ";
     assert!((0..2000).all(|place| all.contains(&format!("word{place} "))), "{all}");
     table.discord.finish();
 }

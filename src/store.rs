@@ -183,11 +183,7 @@ pub struct Heard {
 
 impl From<&Alert> for Heard {
     fn from(alert: &Alert) -> Self {
-        Self {
-            source: alert.source.clone(),
-            fingerprint: alert.fingerprint.clone(),
-            digest: alert.digest(),
-        }
+        Self { source: alert.source.clone(), fingerprint: alert.fingerprint.clone(), digest: alert.digest() }
     }
 }
 

@@ -19,9 +19,9 @@ use crate::store::access::AccessChange;
 use crate::store::postgres::{Leader, Postgres};
 use crate::store::sqlite::{self, Sqlite};
 use crate::store::{
-    ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Found, Heard, Kept, KeptDelivery, KeptFilter,
-    Note, OpenError, Pending, RecordedChange, Search, Settled, Sighting, Summary, Tally, Unavailable, doors,
-    rows,
+    ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Found, Heard, Kept, KeptDelivery,
+    KeptFilter, Note, OpenError, Pending, RecordedChange, Search, Settled, Sighting, Summary, Tally,
+    Unavailable, doors, rows,
 };
 
 /// How long the server may take for one statement or commit before the caller is told that the store is not available: a

@@ -184,7 +184,8 @@ pub(super) fn found(mut rows: Vec<(i64, String, Option<i64>)>, limit: usize) -> 
     let incidents: Vec<Summary> =
         rows.iter().map(|(_, text, times)| summary(text, *times)).collect::<Result<_, _>>()?;
     let last = rows.last().zip(incidents.last()).filter(|_| more);
-    let next = last.map(|((opened_ms, ..), summary)| Cursor { opened_ms: *opened_ms, id: summary.id.clone() });
+    let next =
+        last.map(|((opened_ms, ..), summary)| Cursor { opened_ms: *opened_ms, id: summary.id.clone() });
     Ok(Found { incidents, next })
 }
 

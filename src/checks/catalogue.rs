@@ -322,6 +322,9 @@ pub struct Limiter {
     /// What is a refusal besides status 429.
     #[serde(default)]
     pub limited: Vec<Refused>,
+    /// What is none, although the status is 429.
+    #[serde(default)]
+    pub no_limit: Vec<Refused>,
 }
 
 /// Where a limiter runs.

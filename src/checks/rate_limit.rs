@@ -121,14 +121,16 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     let quotas = quotas(catalogues, limiter, answer, now);
     let tightest = quota::most_exhausted(&quotas);
     let refusal = limiter.and_then(|it| it.limited.iter().find(|refused| refused.mark.holds(answer)));
+    let other = limiter.and_then(|it| it.no_limit.iter().find(|other| other.mark.holds(answer)));
     let origin = origin::attribute(catalogues, answer);
     let wrapped = origin.wraps.as_ref().filter(|wrap| wrap.means == Means::Limit);
     let nothing_left = tightest.is_some_and(|it| it.remaining.is_some_and(|left| left <= 0.0));
-    let is_limited = answer.status == 429
-        || refusal.is_some()
-        || wrapped.is_some()
-        || origin.means == Some(Means::Limit)
-        || (matches!(answer.status, 403 | 503) && nothing_left);
+    let is_limited = other.is_none()
+        && (answer.status == 429
+            || refusal.is_some()
+            || wrapped.is_some()
+            || origin.means == Some(Means::Limit)
+            || (matches!(answer.status, 403 | 503) && nothing_left));
 
     let mut facts = Facts::from([("status".to_owned(), answer.status.into())]);
     let mut put = |name: &str, value: Option<Value>| {
@@ -159,14 +161,14 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     put("reason", reason(limiter, answer).map(Value::from));
     put("origin", (origin.who != "unknown").then(|| origin.who.into()));
     put("dependency", wrapped.and_then(|it| it.dependency.clone()).map(Value::from));
-    put(
-        "diagnosis",
-        diagnosis(is_limited, answer, tightest, retry_after, wrapped.is_some()).map(Value::from),
-    );
+    let row = || diagnosis(is_limited, answer, tightest, retry_after, wrapped.is_some()).map(Value::from);
+    put("diagnosis", other.and_then(|it| it.policy.clone()).map(Value::from).or_else(row));
     put("quotas", (quotas.len() > 1).then(|| quotas.iter().map(shown).collect()));
 
     let outcome = if is_limited {
         Outcome::Limited
+    } else if other.is_some() {
+        Outcome::NotLimited
     } else if quotas.is_empty() {
         Outcome::NoHeaders
     } else if tightest.and_then(quota::Told::share_left).is_some_and(|share| share <= NEAR_SHARE) {
@@ -174,7 +176,10 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     } else {
         Outcome::NotLimited
     };
-    let summary = summary(outcome, limiter, tightest, resets_in, answer.status);
+    let summary = match other.and_then(|it| it.policy.as_deref()) {
+        Some(what) => format!("not limited: this {} is about another thing ({what})", answer.status),
+        None => summary(outcome, limiter, tightest, resets_in, answer.status),
+    };
     Verdict { outcome, facts, summary }
 }
 
@@ -253,8 +258,12 @@ fn diagnosis(
     wrapped: bool,
 ) -> Option<&'static str> {
     if !limited {
-        let is_bare = answer.status == 503 && tightest.is_none() && retry_after.is_none();
-        return is_bare.then_some("bare_503");
+        return match (answer.status, tightest, retry_after) {
+            (503, None, None) => Some("bare_503"),
+            // RFC 9110 §10.2.3: how long the service is expected to be unavailable, for whatever reason.
+            (503, None, Some(_)) => Some("unavailable_for_a_while"),
+            _ => None,
+        };
     }
     let remaining = tightest.and_then(|it| it.remaining);
     Some(match (remaining, tightest.and_then(|it| it.resets_in)) {

@@ -230,8 +230,9 @@ fn of_component(page: &Page, wanted: &str) -> Option<(State, Value)> {
     let plain = |text: &str| text.trim().to_lowercase();
     let wanted = plain(wanted);
     let exact = |it: &&Component| plain(&it.name) == wanted || plain(&it.id) == wanted;
+    // Of several with that name (`API` in each region's group) the worst: which one is meant, nobody said.
     let mut by_name: Vec<_> = page.components.iter().filter(exact).collect();
-    by_name.sort_by_key(|it| it.is_group);
+    by_name.sort_by_key(|it| (it.is_group, std::cmp::Reverse(it.state)));
     let only = |fits: &dyn Fn(&str) -> bool| {
         let mut fitting = page.components.iter().filter(|it| fits(&plain(&it.name)));
         fitting.next().filter(|_| fitting.next().is_none())

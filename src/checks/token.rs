@@ -439,6 +439,10 @@ fn signature(jwt: &Jwt, keys: &Keys, fact: &mut impl FnMut(&str, Value)) -> Sign
             says: "The token is not signed (`alg` is `none`); no API may accept that.".to_owned(),
         };
     }
+    if jwt.signature.is_empty() {
+        let says = "The token's signature is missing: cut off, or taken away on the way.".to_owned();
+        return Signature::Bad { diagnosis: "no_signature", says };
+    }
     match keys {
         Keys::NotNamed => Signature::NotChecked,
         Keys::Missing(why) => Signature::Unknown(why.clone()),

@@ -135,22 +135,34 @@ fn header(key: &str, name: &str, value: String) -> Result<(String, String), NotR
     Ok((name.to_ascii_lowercase(), value))
 }
 
-/// `250ms`, `5s`, `1.5s`, `2m`, `1h`, or a bare number of seconds; at most a year.
+/// `250ms`, `5s`, `1.5s`, `2m`, `1h30m`, or a bare number of seconds; at most a year.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let split = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().ok()?;
-    let seconds = match unit.trim() {
-        "us" | "µs" => number / 1_000_000.0,
-        "ms" => number / 1_000.0,
-        "" | "s" => number,
-        "m" | "min" => number * 60.0,
-        "h" => number * 3600.0,
-        "d" => number * 86_400.0,
-        _ => return None,
-    };
+    let is_bare = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
+    let mut rest = text.trim();
+    let mut seconds = 0.0;
+    if is_bare(rest) {
+        seconds = rest.parse().ok()?;
+    } else if rest.is_empty() {
+        return None;
+    } else {
+        while !rest.is_empty() {
+            let (number, tail) = rest.split_at(rest.find(|it: char| !it.is_ascii_digit() && it != '.')?);
+            let (unit, tail) = tail.split_at(tail.find(|it: char| it.is_ascii_digit()).unwrap_or(tail.len()));
+            let number: f64 = number.parse().ok()?;
+            seconds += match unit.trim() {
+                "ns" => number / 1_000_000_000.0,
+                "us" | "µs" => number / 1_000_000.0,
+                "ms" => number / 1_000.0,
+                "s" => number,
+                "m" | "min" => number * 60.0,
+                "h" => number * 3600.0,
+                "d" => number * 86_400.0,
+                _ => return None,
+            };
+            rest = tail;
+        }
+    }
     if (0.0..=86_400.0 * 366.0).contains(&seconds) { Duration::try_from_secs_f64(seconds).ok() } else { None }
 }
 
@@ -187,6 +199,10 @@ mod tests {
         check_duration("30", Some(30_000));
         check_duration("2m", Some(120_000));
         check_duration("1 h", Some(3_600_000));
+        check_duration("1m30s", Some(90_000));
+        check_duration("1h 2m 3.5s", Some(3_723_500));
+        check_duration("1h30", None);
+        check_duration(".", None);
         check_duration("", None);
         check_duration("-5s", None);
         check_duration("5 parsecs", None);

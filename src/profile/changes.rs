@@ -86,7 +86,8 @@ pub struct Problem {
 pub fn read(text: &str) -> (Vec<Change>, Vec<Problem>) {
     let mut changes = Vec::new();
     let mut problems = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    // Windows editors begin a file with a byte order mark.
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_and_the_others_count() {
-        let text = "# releases\n\n{\"at\": \"2026-11-01T10:00:00+02:00\", \"kind\": \"release\", \"what\": \"x\"}\n{\"kind\": \"deploy\"}\nnope";
+        let text = "\u{feff}# releases\n\n{\"at\": \"2026-11-01T10:00:00+02:00\", \"kind\": \"release\", \"what\": \"x\"}\n{\"kind\": \"deploy\"}\nnope";
         let (changes, problems) = read(text);
         assert_eq!(changes.len(), 1);
         assert_eq!(changes[0].at.to_string(), "2026-11-01T08:00:00Z");

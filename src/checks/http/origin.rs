@@ -232,6 +232,7 @@ fn wrapped(gateways: &Gateways, answer: &Answer<'_>) -> Option<Wrap> {
     let told = |fields: &[String]| body.as_ref().and_then(|body| find_field(body, fields, 0));
     let dependency = told(&words.name_fields).and_then(|value| value.as_str().map(short));
     let status = told(&words.status_fields).and_then(|value| status_of(&value));
+    let status = status.or_else(|| received_limit(answer));
     let code = body
         .as_ref()
         .and_then(|body| find_field(body, &["error", "code", "type", "reason"].map(str::to_owned), 0));
@@ -253,6 +254,12 @@ fn wrapped(gateways: &Gateways, answer: &Answer<'_>) -> Option<Wrap> {
     });
     let means = by_phrase.map(|it| it.means).or(by_status).or(by_code.map(|it| it.means));
     Some(Wrap { means: means.unwrap_or(Means::Upstream), dependency, status })
+}
+
+/// A proxy that says it received 429 and that passed on a failure (RFC 9209 §2.1.5): somebody behind made one of the other.
+fn received_limit(answer: &Answer<'_>) -> Option<u16> {
+    let received = |it: &Member| it.parameter("received-status").and_then(Bare::number);
+    proxy_status(answer).iter().any(|it| received(it) == Some(429.0)).then_some(429)
 }
 
 fn status_of(value: &Value) -> Option<u16> {

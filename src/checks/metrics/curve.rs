@@ -133,6 +133,13 @@ impl Curve {
         self.between(from, to).map(|value| value * step).sum()
     }
 
+    /// The mean between two instants; nothing where there are no points.
+    pub(super) fn mean_between(&self, from: f64, to: f64) -> f64 {
+        let (sum, count) =
+            self.between(from, to).fold((0.0, 0.0), |(sum, count), it| (sum + it, count + 1.0));
+        if count > 0.0 { sum / count } else { 0.0 }
+    }
+
     /// The median between two instants.
     pub(super) fn median_between(&self, from: f64, to: f64) -> Option<f64> {
         quantile(&self.between(from, to).collect::<Vec<_>>(), 0.5)

@@ -138,6 +138,9 @@ const STORM_ATTEMPTS: f64 = 1.5;
 const LEAST_ANSWERS: f64 = 10.0;
 const SIGMAS: f64 = 5.0;
 
+/// How many times as many failing answers a second there must be, whatever their share.
+const MORE_ERRORS: f64 = 1.5;
+
 /// Judges the curves.
 pub(super) fn judge(observation: &Observation<'_>, grid: Grid) -> Verdict {
     let traffic = observation.traffic.as_ref();
@@ -367,7 +370,10 @@ fn rests_on_enough(traffic: &Traffic, class: &Curve, shift: Shift, grid: Grid) -
     let until = shift.ended.unwrap_or(f64::INFINITY);
     let got = class.amount(shift.onset, until, grid.step);
     let expected = traffic.all.amount(shift.onset, until, grid.step) * shift.before;
-    got >= LEAST_ANSWERS && got - expected >= SIGMAS * (expected + 1.0).sqrt()
+    // Where traffic falls away, the same few errors are a larger share: nothing new fails.
+    let rate = |from, to| class.mean_between(from, to);
+    let more = rate(shift.onset, until) >= MORE_ERRORS * rate(f64::NEG_INFINITY, shift.onset - grid.step);
+    more && got >= LEAST_ANSWERS && got - expected >= SIGMAS * (expected + 1.0).sqrt()
 }
 
 /// A rise of the whole traffic that rests on enough requests.

@@ -56,6 +56,16 @@ fn from(start: f64, at: f64, before: f64, after: f64) -> f64 {
 }
 
 #[test]
+fn a_larger_share_of_the_same_errors_is_no_step() {
+    let world = World {
+        good: Some(|at| from(START, at, 20.0, 2.0)),
+        by_status: vec![("500", |_| 0.05)],
+        ..World::default()
+    };
+    check(&world, Outcome::Normal, "traffic_fell");
+}
+
+#[test]
 fn errors_that_begin_at_once_are_a_step() {
     let world = World {
         good: Some(|at| from(START, at, 20.0, 15.0)),

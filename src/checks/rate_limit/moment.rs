@@ -4,9 +4,11 @@
 //! stated unit gives nonsense, the value's own looks decide ([`Unit::Auto`]); where that is nonsense too, the answer is none.
 
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
+use jiff::fmt::{rfc2822, strtime};
+use jiff::tz::TimeZone;
 
 use crate::checks::catalogue::Unit;
+use crate::checks::with::parse_duration;
 
 /// Resets that lie further in the past are not believed; clocks and caches explain this much.
 const LATEST_PAST_SECONDS: f64 = 60.0;
@@ -70,35 +72,22 @@ fn epoch(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
 }
 
-/// An HTTP date (RFC 9110 §5.6.7).
+/// An HTTP date in any of its three forms (RFC 9110 §5.6.7): as mail writes it, as RFC 850 did, and as `asctime` does.
 pub(in crate::checks) fn http_date(text: &str) -> Option<Timestamp> {
-    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+    let text = text.trim();
+    let obsolete = |form: &str, text: &str| {
+        let at = strtime::parse(form, text).ok()?.to_datetime().ok()?;
+        TimeZone::UTC.to_timestamp(at).ok()
+    };
+    let by_mail = rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    by_mail
+        .or_else(|| obsolete("%A, %d-%b-%y %H:%M:%S", text.strip_suffix(" GMT")?))
+        .or_else(|| obsolete("%a %b %e %H:%M:%S %Y", text))
 }
 
 /// `1s`, `6m0s`, `12ms`, `1h2m3.5s`.
 fn go_duration(text: &str) -> Option<f64> {
-    let mut rest = text;
-    let mut seconds = 0.0;
-    while !rest.is_empty() {
-        let split = rest.find(|it: char| !it.is_ascii_digit() && it != '.')?;
-        let (amount, tail) = rest.split_at(split);
-        let end = tail.find(|it: char| it.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(end);
-        let amount: f64 = amount.parse().ok()?;
-        seconds += amount
-            * match unit.trim_end() {
-                "ns" => 1e-9,
-                "us" | "µs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                "d" => 86_400.0,
-                _ => return None,
-            };
-        rest = tail.trim_start();
-    }
-    if text.is_empty() { None } else { Some(seconds) }
+    parse_duration(text).map(|it| it.as_secs_f64())
 }
 
 /// `PT1M30S` (ISO 8601) and `90 seconds`, `2 minutes`.
@@ -189,6 +178,8 @@ mod tests {
         let date = Some("Sun, 01 Mar 2026 10:00:00 GMT");
         assert_eq!(retry_after("Sun, 01 Mar 2026 10:02:00 GMT", date), Some(120.0));
         assert_eq!(retry_after("Sun, 01 Mar 2026 09:00:00 GMT", date), Some(0.0));
+        assert_eq!(retry_after("Sunday, 01-Mar-26 10:02:00 GMT", date), Some(120.0));
+        assert_eq!(retry_after("Sun Mar  1 10:02:00 2026", date), Some(120.0));
         assert_eq!(retry_after("-3", date), None);
         assert_eq!(retry_after("later", date), None);
     }

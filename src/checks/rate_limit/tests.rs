@@ -343,14 +343,38 @@ fn a_vendors_limit_that_our_application_wraps_is_told() {
 }
 
 #[test]
-fn a_503_with_retry_after_is_a_limiter_of_the_weakest_kind() {
+fn a_503_with_retry_after_is_a_limiters_only_with_a_word_about_limits() {
     check(
         503,
         &[("retry-after", "120")],
-        "",
+        "Too many requests, slow down",
         Outcome::Limited,
         &json!({"limiter": "retry_after", "policy": "retry_after_only"}),
     );
+    // Maintenance says the same (RFC 9110 §10.2.3).
+    check(
+        503,
+        &[("retry-after", "3600")],
+        "down for maintenance",
+        Outcome::NoHeaders,
+        &json!({"limiter": null, "diagnosis": "unavailable_for_a_while", "retry_after": 3600}),
+    );
+}
+
+#[test]
+fn a_lock_that_times_out_at_stripe_is_no_limit() {
+    let body = r#"{"error": {"code": "lock_timeout"}}"#;
+    let expected = json!({"limiter": "stripe", "diagnosis": "object_lock"});
+    check(429, &[("stripe-version", "2025-01-01")], body, Outcome::NotLimited, &expected);
+    let limited = [("stripe-version", "2025-01-01"), ("stripe-rate-limited-reason", "resource-specific")];
+    check(429, &limited, body, Outcome::Limited, &json!({"reason": "resource-specific"}));
+}
+
+#[test]
+fn a_429_that_a_proxy_received_and_passed_on_as_a_failure_is_a_vendors_limit() {
+    let status = [("proxy-status", "gw.example; received-status=429")];
+    check(502, &status, "", Outcome::Limited, &json!({"diagnosis": "vendor_limit_wrapped", "hop": "vendor"}));
+    check(502, &[("proxy-status", "gw.example; received-status=500")], "", Outcome::NoHeaders, &json!({}));
 }
 
 #[test]

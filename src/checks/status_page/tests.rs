@@ -248,3 +248,13 @@ fn a_component_is_found_by_all_its_words() {
     assert_eq!(of_component(&page, "S3 us-east-1").unwrap().0, State::Degraded);
     assert_eq!(of_component(&page, "ec2 us-east-1").unwrap().0, State::Operational);
 }
+
+#[test]
+fn of_components_with_one_name_the_worst_is_told() {
+    let part = |state| Component { id: String::new(), name: "API".into(), state, is_group: false };
+    let page = Page {
+        components: vec![part(State::Operational), part(State::MajorOutage), part(State::Operational)],
+        ..Page::default()
+    };
+    assert_eq!(of_component(&page, "api").unwrap().0, State::MajorOutage);
+}

@@ -138,7 +138,8 @@ fn a_text_that_is_no_token_is_malformed() {
     check(&format!("{header}.{claims}="), Outcome::Malformed, "wrong_number_of_parts");
     check(&format!("{header}.{claims}=.c2ln"), Outcome::Malformed, "encoding");
     check(&format!("{header}.{}.c2ln", URL_SAFE_NO_PAD.encode("[1]")), Outcome::Malformed, "no_json");
-    check(&format!("{header}.{claims}."), Outcome::Malformed, "no_signature");
+    check(&format!("{header}.{claims}."), Outcome::BadSignature, "no_signature");
+    check(&format!("JWT {good}"), Outcome::WrongScheme, "other_scheme");
     check(&format!("{header}.{claims}.a+b/"), Outcome::Malformed, "signature_encoding");
     check(&format!("\"{good}\""), Outcome::Malformed, "quoted");
     check(&format!("Bearer Bearer {good}"), Outcome::Malformed, "doubled_scheme");

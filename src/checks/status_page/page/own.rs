@@ -22,13 +22,22 @@ pub(super) fn google_cloud(value: &Value) -> Option<Page> {
         incidents: open
             .map(|it| Incident {
                 impact: impact(it),
-                components: names(it, "affected_products"),
+                components: ["affected_products", "currently_affected_locations"]
+                    .iter()
+                    .flat_map(|list_name| names(it, list_name).into_iter().chain(ids(it, list_name)))
+                    .collect(),
                 ..incident(it, word(it, "external_desc").unwrap_or_default(), None)
             })
             .collect(),
         lists_only_trouble: true,
         ..Page::default()
     })
+}
+
+/// The ids of the members of a list that are no mere numbers of a catalogue: a location's is what people call it (`europe-west1`).
+fn ids(value: &Value, list_name: &str) -> Vec<String> {
+    let ids = list(value, list_name).filter_map(|it| word(it, "id")).filter(|id| id.contains('-'));
+    ids.map(str::to_owned).collect()
 }
 
 /// AWS Health's public events; an empty list is calm.

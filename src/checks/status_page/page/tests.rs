@@ -71,11 +71,11 @@ fn instatus_and_better_stack_are_read() {
 #[test]
 fn the_clouds_list_only_trouble() {
     let google = page(&json!([
-        {"external_desc": "x", "begin": "2026", "end": null, "status_impact": "SERVICE_OUTAGE", "affected_products": [{"title": "Cloud Run"}]},
+        {"external_desc": "x", "begin": "2026", "end": null, "status_impact": "SERVICE_OUTAGE", "affected_products": [{"title": "Cloud Run", "id": "9D7d2iNBQWN24zc1VamE"}], "currently_affected_locations": [{"title": "Belgium", "id": "europe-west1"}]},
         {"external_desc": "old", "begin": "2025", "end": "2025", "status_impact": "SERVICE_OUTAGE"},
     ]));
     assert_eq!((google.provider, google.incidents.len()), ("google_cloud", 1));
-    assert_eq!(google.incidents[0].components, ["Cloud Run"]);
+    assert_eq!(google.incidents[0].components, ["Cloud Run", "Belgium", "europe-west1"]);
     let aws = json!([{"arn": "a", "region_name": "Ireland", "service": "s3-eu-west-1", "status": "3", "summary": "s"}]);
     let mut utf16 = vec![0xfe, 0xff];
     utf16.extend(aws.to_string().encode_utf16().flat_map(u16::to_be_bytes));

@@ -19,6 +19,7 @@
 
 // The core: pure. No async, no clock, no randomness, no I/O.
 pub mod bucket;
+pub mod duration;
 pub mod access;
 pub mod outcome;
 pub mod question;

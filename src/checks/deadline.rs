@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::catalogue::{Answer, Catalogues, KnownTimeout, Means};
 use super::exchange::{ExchangeError, Phase};
 use super::http::{origin, wire};
-use super::with::show_duration;
 use super::{Environment, NotRun, Request, manners, millis};
+use crate::duration;
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// How near to a limit a request must have ended for that limit to have ended it: timers and networks add this much.
@@ -151,7 +151,7 @@ fn judge(catalogues: &Catalogues, target: &str, limits: &Limits, face: Option<Fa
     let (outcome, summary) = match (fault, face) {
         (Some((outcome, _, summary)), _) => (outcome, summary),
         (None, Some(Face::Holds { at_least })) => {
-            let why = format!("no answer within {}; allow the check more time", show_duration(at_least));
+            let why = format!("no answer within {}; allow the check more time", duration::show(at_least));
             return Report { facts, ..Report::error(CheckKind::Deadline, target, why) };
         }
         (None, _) => (Outcome::Within, "nobody gives up before the work is done".to_owned()),
@@ -173,14 +173,14 @@ fn gateway_fault(limits: &Limits, face: Option<Face>, known: &[&KnownTimeout]) -
     if let (Some(gateway), Some(backend)) = (limits.gateway, limits.backend)
         && gateway < backend
     {
-        let (gateway, backend) = (show_duration(gateway), show_duration(backend));
+        let (gateway, backend) = (duration::show(gateway), duration::show(backend));
         return fault(
             "limits_in_wrong_order",
             format!("the gateway gives up after {gateway}, the backend needs {backend}"),
         );
     }
     if let Some(Face::GaveUp { took, .. }) = face {
-        let took = show_duration(took);
+        let took = duration::show(took);
         return fault(
             "gateway_gave_up",
             format!("the gateway gave up after {took}, before the backend was done"),
@@ -189,7 +189,7 @@ fn gateway_fault(limits: &Limits, face: Option<Face>, known: &[&KnownTimeout]) -
     let observed = limits.observed?;
     let Some(gateway) = limits.gateway else {
         let who = ended_by_a_default(limits, observed, known)?;
-        let observed = show_duration(observed);
+        let observed = duration::show(observed);
         return fault(
             "ended_at_a_known_limit",
             format!("the request ended after {observed}, which is the default limit of {who}"),
@@ -197,7 +197,7 @@ fn gateway_fault(limits: &Limits, face: Option<Face>, known: &[&KnownTimeout]) -
     };
     let client_was_first = limits.client.is_some_and(|it| it < gateway);
     if limits.backend.is_none() && is_near(observed, gateway) && !client_was_first {
-        let (observed, gateway) = (show_duration(observed), show_duration(gateway));
+        let (observed, gateway) = (duration::show(observed), duration::show(gateway));
         return fault(
             "ended_at_the_gateways_limit",
             format!("the request ended after {observed}, where the gateway's {gateway} are up"),
@@ -221,20 +221,20 @@ fn ended_by_a_default(limits: &Limits, observed: Duration, known: &[&KnownTimeou
 /// The client gives up before the gateway does.
 fn client_fault(limits: &Limits, face: Option<Face>) -> Option<Fault> {
     let client = limits.client?;
-    let shown = show_duration(client);
+    let shown = duration::show(client);
     let fault = |diagnosis, summary| Some((Outcome::ClientShorterThanGateway, diagnosis, summary));
     if let Some(gateway) = limits.gateway {
         if client >= gateway {
             return None;
         }
-        let gateway = show_duration(gateway);
+        let gateway = duration::show(gateway);
         return fault(
             "limits_in_wrong_order",
             format!("the client gives up after {shown}, the gateway only after {gateway}"),
         );
     }
     if let Some(backend) = limits.backend.filter(|it| client < *it) {
-        let backend = show_duration(backend);
+        let backend = duration::show(backend);
         return fault(
             "client_shorter_than_backend",
             format!("the client gives up after {shown}, the backend needs {backend}"),
@@ -252,7 +252,7 @@ fn client_fault(limits: &Limits, face: Option<Face>) -> Option<Fault> {
         Face::GaveUp { .. } => return None,
     };
     if client < held {
-        let held = show_duration(held);
+        let held = duration::show(held);
         return fault(
             "answer_after_the_clients_limit",
             format!("the client gives up after {shown}, the gateway held the request for {held}"),

@@ -210,7 +210,7 @@ fn judge(
             let last = last.map_or_else(String::new, |last| {
                 facts.insert("last_before".to_owned(), describe(last, expectation.at));
                 let ago = expectation.at.duration_since(last.change.at).unsigned_abs();
-                format!("; the last one was {} earlier", super::with::show_duration(ago))
+                format!("; the last one was {} earlier", crate::duration::show(ago))
             });
             let window = minutes(expectation.window);
             (Outcome::NoneNear, format!("No change within {window} min before the start{last}."))

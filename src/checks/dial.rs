@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::checks::Environment;
 use crate::checks::resolve::{self, Unresolved};
 use crate::checks::socket;
-use crate::checks::with::show_duration;
+use crate::duration;
 use crate::egress::Refusal;
 
 /// Where a host is.
@@ -113,7 +113,7 @@ pub enum DialError {
         kind: Failure,
     },
     /// The host has had enough of us for now; the check is an `error`, not a finding.
-    #[error("`{host}` is left alone for another {}, because it was probed too often or asked for it", show_duration(*.wait))]
+    #[error("`{host}` is left alone for another {}, because it was probed too often or asked for it", duration::show(*.wait))]
     Busy {
         /// The host.
         host: String,

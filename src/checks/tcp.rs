@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dial::{self, Addresses, DialError, Dialed, Failure};
 use super::socket;
-use super::with::show_duration;
 use super::{Environment, NotRun, Request, millis};
+use crate::duration;
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// How long an open connection is watched for a reset: longer than a round trip within a continent, short enough that
@@ -275,7 +275,7 @@ fn all_good(counted: &[&Tried]) -> String {
         End::Connected { took, .. } => Some(took),
         _ => None,
     });
-    let slowest = show_duration(slowest.max().unwrap_or_default());
+    let slowest = duration::show(slowest.max().unwrap_or_default());
     match counted {
         [one] => format!("{} accepts connections (in {slowest})", one.addr),
         _ => format!("all {} addresses accept connections (in at most {slowest})", counted.len()),

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use self::key_set::{KeySet, Signature};
 use self::presented::{Jwt, Presented};
-use super::with::show_duration;
 use super::{Environment, NotRun, Request, document};
+use crate::duration;
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// How far clocks may differ by default, in seconds: what most verifiers allow (the jsonwebtoken crate: 60 s).
@@ -274,7 +274,7 @@ fn valid_summary(facts: &Facts) -> String {
             ", though only by the leeway: it has expired for a verifier without one".to_owned()
         }
         Some(seconds) => {
-            format!(" for another {}", show_duration(std::time::Duration::from_secs(seconds.unsigned_abs())))
+            format!(" for another {}", duration::show(std::time::Duration::from_secs(seconds.unsigned_abs())))
         }
         None => ", and never expires".to_owned(),
     };
@@ -487,7 +487,7 @@ fn plain(value: &Value) -> String {
 
 /// A span of seconds for a person, whatever its sign.
 fn span(seconds: f64) -> String {
-    std::time::Duration::try_from_secs_f64(seconds.abs()).map_or_else(|_| "ages".to_owned(), show_duration)
+    std::time::Duration::try_from_secs_f64(seconds.abs()).map_or_else(|_| "ages".to_owned(), duration::show)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::checks::NotRun;
+use crate::duration;
 use crate::outcome::CheckKind;
 
 /// The keys of one check.
@@ -40,7 +41,7 @@ impl With {
     /// [`NotRun::Usage`] when it is none.
     pub fn duration(&self, key: &str) -> Result<Option<Duration>, NotRun> {
         let read = |value| {
-            parse_duration(value).ok_or_else(|| self.bad(key, "a duration such as `250ms`, `5s` or `2m`"))
+            duration::parse(value).ok_or_else(|| self.bad(key, "a duration such as `250ms`, `5s` or `2m`"))
         };
         self.get(key).map(read).transpose()
     }
@@ -135,93 +136,9 @@ fn header(key: &str, name: &str, value: String) -> Result<(String, String), NotR
     Ok((name.to_ascii_lowercase(), value))
 }
 
-/// `250ms`, `5s`, `1.5s`, `2m`, `1h30m`, or a bare number of seconds; at most a year.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let is_bare = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
-    let mut rest = text.trim();
-    let mut seconds = 0.0;
-    if is_bare(rest) {
-        seconds = rest.parse().ok()?;
-    } else if rest.is_empty() {
-        return None;
-    } else {
-        while !rest.is_empty() {
-            let (number, tail) = rest.split_at(rest.find(|it: char| !it.is_ascii_digit() && it != '.')?);
-            let (unit, tail) = tail.split_at(tail.find(|it: char| it.is_ascii_digit()).unwrap_or(tail.len()));
-            let number: f64 = number.parse().ok()?;
-            seconds += match unit.trim() {
-                "ns" => number / 1_000_000_000.0,
-                "us" | "µs" => number / 1_000_000.0,
-                "ms" => number / 1_000.0,
-                "s" => number,
-                "m" | "min" => number * 60.0,
-                "h" => number * 3600.0,
-                "d" => number * 86_400.0,
-                _ => return None,
-            };
-            rest = tail;
-        }
-    }
-    if (0.0..=86_400.0 * 366.0).contains(&seconds) { Duration::try_from_secs_f64(seconds).ok() } else { None }
-}
-
-/// A duration for a person: `12 ms`, `1.5 s`, `4 min`, `3 h`, `41 days`.
-#[must_use]
-pub fn show_duration(took: Duration) -> String {
-    let seconds = took.as_secs_f64();
-    let one = |number: f64, unit: &str| format!("{} {unit}", (number * 10.0).round() / 10.0);
-    let whole =
-        |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
-    match took.as_secs() {
-        0 if seconds < 0.9995 => format!("{:.0} ms", seconds * 1000.0),
-        0..120 => one(seconds, "s"),
-        whole_seconds @ 120..7200 => format!("{} min", whole_seconds / 60),
-        whole_seconds @ 7200..172_800 => format!("{} h", whole_seconds / 3600),
-        whole_seconds => whole(whole_seconds / 86_400, "day", "days"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_duration(text: &str, expected: Option<u64>) {
-        assert_eq!(parse_duration(text), expected.map(Duration::from_millis), "{text}");
-    }
-
-    #[test]
-    fn durations_are_read() {
-        check_duration("250ms", Some(250));
-        check_duration("5s", Some(5000));
-        check_duration("1.5s", Some(1500));
-        check_duration("30", Some(30_000));
-        check_duration("2m", Some(120_000));
-        check_duration("1 h", Some(3_600_000));
-        check_duration("1m30s", Some(90_000));
-        check_duration("1h 2m 3.5s", Some(3_723_500));
-        check_duration("1h30", None);
-        check_duration(".", None);
-        check_duration("", None);
-        check_duration("-5s", None);
-        check_duration("5 parsecs", None);
-        check_duration("99999999999999999999d", None);
-    }
-
-    #[test]
-    fn durations_are_shown() {
-        for (millis, expected) in [
-            (12, "12 ms"),
-            (1500, "1.5 s"),
-            (30_000, "30 s"),
-            (240_000, "4 min"),
-            (7_200_000, "2 h"),
-            (3_542_400_000, "41 days"),
-        ] {
-            assert_eq!(show_duration(Duration::from_millis(millis)), expected);
-        }
-    }
 
     #[test]
     fn an_unknown_key_names_the_known_ones() {

@@ -64,7 +64,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = checks::with::parse_duration(text).filter(|it| !it.is_zero());
+    let duration = crate::duration::parse(text).filter(|it| !it.is_zero());
     duration.ok_or_else(|| "write a duration above zero such as `5s` or `500ms`".to_owned())
 }
 

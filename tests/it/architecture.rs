@@ -13,6 +13,7 @@ const CORE: &[&str] = &[
     "access",
     "alert",
     "bucket",
+    "duration",
     "egress",
     "evidence",
     "incident",

@@ -9,7 +9,7 @@ fn line(kind: &str, at: &str, what: &str) -> String {
 }
 
 fn judged(record: &[String], window: &str, service: Option<&str>) -> Report {
-    let window = crate::checks::with::parse_duration(window).unwrap();
+    let window = crate::duration::parse(window).unwrap();
     let expectation = Expectation {
         at: START.parse().unwrap(),
         window: SignedDuration::try_from(window).unwrap(),

@@ -16,9 +16,10 @@ use super::{Observed, Stopped, told_redirects, wire};
 use crate::checks::catalogue::{Answer, Catalogues, Means};
 use crate::checks::dial::{DialError, Failure};
 use crate::checks::exchange::{Ask, Ended, Exchange, ExchangeError, Failed};
-use crate::checks::with::{With, show_duration};
+use crate::checks::with::With;
 use crate::checks::{NotRun, millis};
 use crate::checks::{rate_limit, tls};
+use crate::duration;
 use crate::outcome::{CheckKind, Facts, Outcome};
 
 /// Clocks further apart than this break tokens, signatures and dates (checks.md T23).
@@ -438,7 +439,7 @@ fn summary(
     diagnosis: Option<&str>,
     expected: &Expected,
 ) -> String {
-    let took = show_duration(Duration::from_secs_f64(observed.total_ms / 1000.0));
+    let took = duration::show(Duration::from_secs_f64(observed.total_ms / 1000.0));
     let status = exchange.status;
     let maker = origin.maker.as_ref().map(|it| format!(" (`{it}`)")).unwrap_or_default();
     let by = match origin.who {
@@ -454,7 +455,7 @@ fn summary(
         }
         Outcome::Ok => format!("answered {status} in {took}"),
         Outcome::Slow => {
-            let limit = expected.slow_after.map(show_duration).unwrap_or_default();
+            let limit = expected.slow_after.map(duration::show).unwrap_or_default();
             format!("answered {status}, but took {took}, more than {limit}")
         }
         Outcome::Reset => format!("answered {status}, but the connection ended before the body did"),

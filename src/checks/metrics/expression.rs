@@ -193,7 +193,7 @@ fn as_rate(series: &Series) -> Series {
 /// The longest `[5m]` of an expression, in seconds.
 fn longest_span(expression: &str) -> Option<f64> {
     let spans = expression.split('[').skip(1).filter_map(|it| it.split([']', ':']).next());
-    spans.filter_map(super::super::with::parse_duration).map(|it| it.as_secs_f64()).max_by(f64::total_cmp)
+    spans.filter_map(crate::duration::parse).map(|it| it.as_secs_f64()).max_by(f64::total_cmp)
 }
 
 #[cfg(test)]

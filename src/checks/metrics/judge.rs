@@ -451,7 +451,7 @@ fn percent(share: f64) -> String {
 
 fn time(seconds: f64) -> String {
     let seconds = if seconds.is_finite() { seconds.clamp(0.0, 1e9) } else { 0.0 };
-    crate::checks::with::show_duration(std::time::Duration::from_secs_f64(seconds))
+    crate::duration::show(std::time::Duration::from_secs_f64(seconds))
 }
 
 fn capital(text: &str) -> String {

@@ -8,7 +8,7 @@ use jiff::fmt::{rfc2822, strtime};
 use jiff::tz::TimeZone;
 
 use crate::checks::catalogue::Unit;
-use crate::checks::with::parse_duration;
+use crate::duration;
 
 /// Resets that lie further in the past are not believed; clocks and caches explain this much.
 const LATEST_PAST_SECONDS: f64 = 60.0;
@@ -87,7 +87,7 @@ pub(in crate::checks) fn http_date(text: &str) -> Option<Timestamp> {
 
 /// `1s`, `6m0s`, `12ms`, `1h2m3.5s`.
 fn go_duration(text: &str) -> Option<f64> {
-    parse_duration(text).map(|it| it.as_secs_f64())
+    duration::parse(text).map(|it| it.as_secs_f64())
 }
 
 /// `PT1M30S` (ISO 8601) and `90 seconds`, `2 minutes`.

@@ -22,7 +22,7 @@ use x509_parser::public_key::PublicKey;
 
 use super::Finding;
 use super::provider::PROVIDER;
-use crate::checks::with::show_duration;
+use crate::duration;
 use crate::outcome::{Facts, Outcome};
 
 mod path;
@@ -118,17 +118,17 @@ impl Leaf<'_> {
         let now = self.expected.now;
         let (not_before, not_after) = (self.not_before(), self.not_after());
         if now > not_after {
-            let text = format!("certificate expired {} ago", show_duration(between(not_after, now)));
+            let text = format!("certificate expired {} ago", duration::show(between(not_after, now)));
             return Some(Finding::new(Outcome::Expired, text));
         }
         if now < not_before {
-            let wait = show_duration(between(now, not_before));
+            let wait = duration::show(between(now, not_before));
             let text = format!("certificate is not valid before {not_before}, in {wait}");
             return Some(Finding::new(Outcome::NotYetValid, text));
         }
         let left = between(now, not_after);
         (left < self.expected.warn).then(|| {
-            let text = format!("certificate expires in {}", show_duration(left));
+            let text = format!("certificate expires in {}", duration::show(left));
             let finding = Finding::new(Outcome::ExpiresSoon, text);
             // Authorities issue certificates for six days: less than the warning from the first day on.
             let lifetime = between(not_before, not_after);

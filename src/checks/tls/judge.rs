@@ -17,7 +17,7 @@ use super::{Finding, Observation, Reached, Variants, legacy};
 use crate::checks::dial::Failure;
 use crate::checks::millis;
 use crate::checks::tcp::{failure_outcome, finding, follows_family};
-use crate::checks::with::show_duration;
+use crate::duration;
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// Which of two outcomes is told: the row of `triage.md`, with its more specific ones first and its warning last.
@@ -298,7 +298,7 @@ fn plaintext(first: &[u8]) -> Finding {
 
 fn valid(facts: &Facts) -> Finding {
     let days = facts.get("days_left").and_then(Value::as_u64).unwrap_or_default();
-    let left = show_duration(Duration::from_secs(days * 86_400));
+    let left = duration::show(Duration::from_secs(days * 86_400));
     let protocol = facts.get("protocol").and_then(Value::as_str).unwrap_or("TLS");
     Finding::new(Outcome::Valid, format!("certificate is valid for another {left} ({protocol})"))
 }

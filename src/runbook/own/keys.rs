@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::checks::with::parse_duration;
+use crate::duration;
 use crate::outcome::CheckKind;
 
 /// The keys of a kind; `header.NAME` stands for every header.
@@ -58,7 +58,7 @@ pub(super) fn unlike(key: &str, value: &str) -> Option<&'static str> {
     let list = || value.split(',').map(str::trim);
     let good = match key {
         "slow_after" | "leeway" | "client" | "gateway" | "backend" | "observed" | "window" => {
-            return parse_duration(value).is_none().then_some("a duration such as `250ms`, `5s` or `2m`");
+            return duration::parse(value).is_none().then_some("a duration such as `250ms`, `5s` or `2m`");
         }
         "at" | "now" => {
             return value

@@ -219,9 +219,8 @@ impl Filter {
         is_flat(text)?;
         let term = load::parse(text, |parser| parser.term()).ok_or_else(|| syntax(text))?;
         let body = guard(language, term, 0)?;
-        let ours = Def { name: "mapping", args: Vec::new(), body };
-        let given = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        let definitions = given.map(shorter).chain([ours]);
+        let given = given::called_by(&body);
+        let definitions = given.chain([Def { name: "mapping", args: Vec::new(), body }]);
         let arena = Arena::default();
         let modules = Loader::new(definitions)
             .load(&arena, File { code: "mapping", path: () })
@@ -244,7 +243,7 @@ impl Filter {
     /// [`Failed`] when it costs too much or does not fit the body.
     pub fn run(&self, body: &Value, headers: &Value) -> Result<Vec<Value>, Failed> {
         let mut outputs = Vec::new();
-        self.each_of(body, [to_val(headers)], |output| {
+        self.each_of(FUEL, body, [to_val(headers)], |output| {
             outputs.push(from_val(output));
             outputs.len() <= MOST_OUTPUTS
         })?;
@@ -253,16 +252,17 @@ impl Filter {
 
     /// Hands out each output of a filter without variables until `wants_more` says no.
     fn each(&self, body: &Value, wants_more: impl FnMut(&Val) -> bool) -> Result<(), Failed> {
-        self.each_of(body, [], wants_more)
+        self.each_of(FUEL, body, [], wants_more)
     }
 
     fn each_of(
         &self,
+        fuel: u64,
         body: &Value,
         variables: impl IntoIterator<Item = Val>,
         mut wants_more: impl FnMut(&Val) -> bool,
     ) -> Result<(), Failed> {
-        let left = Cell::new(FUEL);
+        let left = Cell::new(fuel);
         let context = Ctx::<Fuelled>::new(Tank { lut: &self.0.lut, left: &left }, Vars::new(variables));
         for output in self.0.id.run((context, to_val(body))).map(unwrap_valr) {
             let output = match output {
@@ -279,11 +279,6 @@ impl Filter {
         }
         if left.get() == 0 { Err(Failed::TooCostly) } else { Ok(()) }
     }
-}
-
-/// A definition that lives longer than it must.
-fn shorter<'a>(definition: Def<&'static str>) -> Def<&'a str> {
-    definition
 }
 
 /// An error's text may quote the body: its beginning is enough.
@@ -656,6 +651,7 @@ fn from_val(value: &Val) -> Value {
     }
 }
 
+mod given;
 mod wide;
 
 #[cfg(test)]

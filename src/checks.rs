@@ -84,11 +84,13 @@ impl Environment {
     /// An environment with the system's resolvers and authorities and the built-in catalogues.
     #[must_use]
     pub fn new(policy: egress::Policy) -> Self {
-        Self {
-            roots: Arc::clone(&SYSTEM_ROOTS),
-            catalogues: Arc::new(Catalogues::builtin()),
-            ..Self::bare(policy)
-        }
+        Self::knowing(policy, Catalogues::builtin())
+    }
+
+    /// As [`Self::new`], with these catalogues instead of the built-in ones.
+    #[must_use]
+    pub fn knowing(policy: egress::Policy, catalogues: Catalogues) -> Self {
+        Self { roots: Arc::clone(&SYSTEM_ROOTS), catalogues: Arc::new(catalogues), ..Self::bare(policy) }
     }
 
     /// An environment that trusts nobody and knows no product, for the kinds that need neither (`dns`, `tcp`): reading the
@@ -158,13 +160,6 @@ impl Environment {
     #[must_use]
     pub fn with_github(mut self, github: Option<GitHubAccess>) -> Self {
         self.github = github.map(Arc::new);
-        self
-    }
-
-    /// Uses these catalogues instead of the built-in ones.
-    #[must_use]
-    pub fn with_catalogues(mut self, catalogues: Catalogues) -> Self {
-        self.catalogues = Arc::new(catalogues);
         self
     }
 

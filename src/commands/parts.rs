@@ -88,13 +88,12 @@ pub(super) fn templates(settings: &Settings) -> Result<Templates, Broken> {
 pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environment, Broken> {
     let secrets: BTreeMap<String, String> =
         settings.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
-    let environment = Environment::new(policy)
+    let environment = Environment::knowing(policy, catalogues(settings)?)
         .with_resolvers(settings.checks.resolvers.clone())
         .with_control(settings.checks.control.as_deref())
         .with_budget(Budget::new(settings.checks.burst_per_host, settings.checks.per_second_per_host))
         .with_secrets(secrets)
-        .with_github(github_access(settings))
-        .with_catalogues(catalogues(settings)?);
+        .with_github(github_access(settings));
     match &settings.checks.authorities {
         Some((file, pem)) => {
             environment.with_ca_file(pem).map_err(|error| Broken::Authorities(file.clone(), error))

@@ -183,11 +183,20 @@ struct Read {
 /// Everything people wrote, or what is wrong with it.
 fn read(args: &Args) -> Result<Read, String> {
     let settings = Settings::load(args.config.as_deref()).map_err(|problem| problem.to_string())?;
-    let knowledge = parts::knowledge(&settings).map_err(|broken| broken.to_string())?;
-    let templates = parts::templates(&settings).map_err(|broken| broken.to_string())?;
-    let environment =
-        parts::environment(&settings, settings.egress.clone()).map_err(|broken| broken.to_string())?;
-    Ok(Read { settings, knowledge, templates: Arc::new(templates), environment })
+    // Each of the three takes milliseconds, and nobody is served before the last: they are read side by side.
+    let (knowledge, templates, environment) = std::thread::scope(|threads| {
+        let templates = threads.spawn(|| parts::templates(&settings));
+        let environment = threads.spawn(|| parts::environment(&settings, settings.egress.clone()));
+        (parts::knowledge(&settings), joined(templates), joined(environment))
+    });
+    let said = |broken: parts::Broken| broken.to_string();
+    let (knowledge, templates) = (knowledge.map_err(said)?, Arc::new(templates.map_err(said)?));
+    Ok(Read { knowledge, templates, environment: environment.map_err(said)?, settings })
+}
+
+/// What a thread came to; a panic goes on here.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn doors(settings: &Settings) -> Doors {

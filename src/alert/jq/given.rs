@@ -57,8 +57,7 @@ fn walk<'a>(term: &Tree<'a>, names: &mut BTreeSet<&'a str>) {
         Term::Arr(Some(term)) | Term::Neg(term) | Term::Label(_, term) => walk(term, names),
         Term::Obj(fields) => {
             for (key, value) in fields {
-                walk(key, names);
-                value.iter().for_each(|it| walk(it, names));
+                walk_all(std::iter::once(key).chain(value), names);
             }
         }
         Term::BinOp(left, operator, right) => {
@@ -72,43 +71,50 @@ fn walk<'a>(term: &Tree<'a>, names: &mut BTreeSet<&'a str>) {
             names.insert(name);
             walk(source, names);
             walk_pattern(pattern, names);
-            terms.iter().for_each(|it| walk(it, names));
+            walk_all(terms, names);
         }
         Term::TryCatch(tried, caught) => {
             walk(tried, names);
-            caught.iter().for_each(|it| walk(it, names));
+            walk_all(caught.as_deref(), names);
         }
         Term::IfThenElse(branches, otherwise) => {
-            for (condition, then) in branches {
-                walk(condition, names);
-                walk(then, names);
-            }
-            otherwise.iter().for_each(|it| walk(it, names));
+            walk_all(branches.iter().flat_map(|(condition, then)| [condition, then]), names);
+            walk_all(otherwise.as_deref(), names);
         }
         Term::Def(definitions, term) => {
-            definitions.iter().for_each(|it| walk(&it.body, names));
+            walk_all(definitions.iter().map(|it| &it.body), names);
             walk(term, names);
         }
         Term::Call(name, arguments) => {
             names.insert(name);
-            arguments.iter().for_each(|it| walk(it, names));
+            walk_all(arguments, names);
         }
         Term::Path(term, path) => {
             walk(term, names);
             for (part, _) in &path.0 {
                 match part {
                     Part::Index(index) => walk(index, names),
-                    Part::Range(from, until) => from.iter().chain(until).for_each(|it| walk(it, names)),
+                    Part::Range(from, until) => walk_all(from.iter().chain(until), names),
                 }
             }
         }
     }
 }
 
+fn walk_all<'t, 'a: 't>(terms: impl IntoIterator<Item = &'t Tree<'a>>, names: &mut BTreeSet<&'a str>) {
+    for term in terms {
+        walk(term, names);
+    }
+}
+
 fn walk_pattern<'a>(pattern: &Pattern<&'a str>, names: &mut BTreeSet<&'a str>) {
     match pattern {
         Pattern::Var(_) => {}
-        Pattern::Arr(parts) => parts.iter().for_each(|it| walk_pattern(it, names)),
+        Pattern::Arr(parts) => {
+            for part in parts {
+                walk_pattern(part, names);
+            }
+        }
         Pattern::Obj(fields) => {
             for (key, part) in fields {
                 walk(key, names);

@@ -117,6 +117,8 @@ async fn the_evidence_comes_as_a_file_or_in_messages_where_files_are_not_taken(d
         wanted.as_bytes().starts_with(&files[0].begins) && files[0].alt.contains(id.as_str()),
         "{files:?}"
     );
+    // Where it is limited and takes no files, each in its turn, nothing is lost.
+    desk.discord.fault("PATCH /webhooks/", Fault::Limited { retry_after: 1.6, global: false });
     desk.discord.fault("PATCH /webhooks/", Fault::Refusal { status: 403, code: 50013 });
     let pack = desk.discord.types(&guest(), thread, "incident", &under("evidence", &json!([])));
     let last = wanted.trim_end().lines().last().unwrap().trim_matches('`').to_owned();

@@ -16,9 +16,9 @@ use crate::chat::discord::deliver::{self, CONTINUED, FILES, NO_FILES};
 use crate::chat::discord::split::MESSAGE;
 use crate::chat::discord::wire::{Failure, File};
 use crate::chat::discord::{Session, components, nobody, words};
-use crate::chat::{Inbound, Suggest, Suggestion, Which};
+use crate::chat::{ChatError, Inbound, Suggest, Suggestion, Which};
 use crate::evidence::redact;
-use crate::incident::{Incident, IncidentId, Said};
+use crate::incident::{Incident, IncidentId, Retry, Said};
 use crate::outcome::Report;
 use crate::question::QuestionId;
 use crate::template::neutral;
@@ -33,9 +33,11 @@ const OPENED: Duration = Duration::from_secs(3);
 const STOPPING: &str = "The bot is stopping; try again in a minute.";
 /// Discord's code for an interaction whose first answer it has not taken in yet.
 const NOT_YET: u32 = 10015;
-/// Tries to follow up before Discord has taken the first answer in, and the pause between them.
+/// Tries to follow up before Discord has taken the first answer in, or while it takes no more, and the pause between them.
 const TRIES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause: the interaction's token lives for 15 minutes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Something to be done for somebody.
 pub(in crate::chat::discord) struct Job {
@@ -304,7 +306,7 @@ impl Session {
     }
 
     /// One message about an interaction. Over HTTP the first answer may still be on its way: until Discord has taken it in, the
-    /// interaction has no message.
+    /// interaction has no message. A limit is waited out.
     async fn put(&self, way: &Way<'_>, text: &str, files: &[File]) -> Result<(), Failure> {
         let mut body = json!({"content": text, "allowed_mentions": nobody()});
         if !files.is_empty() {
@@ -319,13 +321,20 @@ impl Session {
         let (method, route) = self.route(way);
         let mut tries = 1;
         loop {
-            match self.wire.tell_with_files(method, route, &body, files).await {
-                Err(failure) if failure.code == Some(NOT_YET) && tries < TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(PAUSE).await;
+            let told = self.wire.tell_with_files(method, route, &body, files).await;
+            let wait = match &told {
+                Err(failure) if failure.code == Some(NOT_YET) => PAUSE,
+                // Twice is better than never.
+                Err(Failure { error: ChatError { retry: Retry::After(wait), .. }, .. }) => {
+                    (*wait).clamp(PAUSE, LONGEST_PAUSE)
                 }
-                told => return told,
+                _ => return told,
+            };
+            if tries == TRIES {
+                return told;
             }
+            tries += 1;
+            tokio::time::sleep(wait).await;
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! One thread of its own holds the screen and the keyboard, so that a prompt never blocks the runtime and nothing is
 //! written into the middle of a line. On a terminal a question stays at the bottom while checks finish above it; over a
-//! pipe what happens during a question is written after its answer. The surprise: a question may be withdrawn while
+//! pipe what happens during a question is written after its answer. `QUESTION=ANSWER` changes an earlier answer. The surprise: a question may be withdrawn while
 //! somebody is typing, because the checks have made it needless.
 
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ use crate::triage::Note;
 
 mod ink;
 mod keyboard;
+mod lines;
+mod open;
 mod prompt;
 mod screen;
 mod stage;

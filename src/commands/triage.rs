@@ -31,6 +31,7 @@ Examples:
   firstcheck triage https://api.example.com/v1/orders --no-input --answer change_at_start=deploy --json
 
 The questions and their answers: firstcheck runbook show questions.
+At a question, QUESTION=ANSWER changes an earlier answer, such as endpoint_scope=several.
 The issue goes where `tracker:` in firstcheck.yaml says, without one into the folder `issues`; its path is printed.
 
 Exit status: 0 the issue is filed, 2 wrong usage or configuration, 3 it could not be run, 130 left with Ctrl-C.";

@@ -6,16 +6,17 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::ink::{Ink, Mark, Span, Tone, span};
+use super::open::change;
 use super::view::{self, Pen};
 use crate::chat::Question;
-use crate::question::Answer;
+use crate::question::{Answer, QuestionId};
 
 /// What a key did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pressed {
     /// The prompt looks different, or not.
     Nothing,
-    /// The person replied; the reply is one that [`Answer::parse`] takes.
+    /// The person replied: in words that [`Answer::parse`] takes, or to an earlier question.
     Replied(String),
     /// The person wants to leave.
     Left,
@@ -31,10 +32,12 @@ pub(super) struct Prompt {
     before: String,
     after: String,
     wrong: Option<String>,
+    earlier: Option<QuestionId>,
 }
 
 impl Prompt {
-    pub(super) fn new(question: Question, because: &str) -> Self {
+    /// `earlier` was answered before, and can be changed here.
+    pub(super) fn new(question: Question, because: &str, earlier: Option<QuestionId>) -> Self {
         let rows = question.answers.len() + 1;
         Self {
             question,
@@ -44,6 +47,7 @@ impl Prompt {
             before: String::new(),
             after: String::new(),
             wrong: None,
+            earlier,
         }
     }
 
@@ -114,6 +118,9 @@ impl Prompt {
     fn enter(&mut self) -> Pressed {
         let typed = format!("{}{}", self.before, self.after);
         let reply = if typed.trim().is_empty() { self.picked() } else { typed.trim().to_owned() };
+        if change(&reply, self.question.id).is_some() {
+            return Pressed::Replied(reply);
+        }
         match Answer::parse(self.question.id, &reply) {
             Ok(_) => Pressed::Replied(reply),
             Err(why) => {
@@ -183,12 +190,14 @@ impl Prompt {
             (false, false, true) => "arrows, a number, or your own words; then enter",
             (false, false, false) => "arrows or a number, then enter",
         };
-        match &self.wrong {
-            Some(why) => lines.extend(ink.block(
+        if let Some(why) = &self.wrong {
+            lines.extend(ink.block(
                 &[Span(Tone::Plain, "    ".into()), ink.mark(Mark::Warn), Span(Tone::Plain, " ".into())],
                 &[span(Tone::Warn, why)],
-            )),
-            None => lines.push(ink.line(&[Span(Tone::Plain, "    ".into()), span(Tone::Dim, help)])),
+            ));
+        } else {
+            lines.push(ink.line(&[Span(Tone::Plain, "    ".into()), span(Tone::Dim, help)]));
+            lines.extend(self.earlier.map(|id| view::change_hint(pen, id)));
         }
         let (shown, back) = self.typed(ink);
         lines.push(ink.line(&[
@@ -227,7 +236,6 @@ impl Prompt {
 mod tests {
     use super::*;
     use crate::chat::samples::question;
-    use crate::question::QuestionId;
 
     fn keys(prompt: &mut Prompt, keys: &[KeyCode]) -> Pressed {
         let mut last = Pressed::Nothing;
@@ -244,7 +252,7 @@ mod tests {
 
     #[track_caller]
     fn check(id: QuestionId, pressed: &[KeyCode], reply: &str) {
-        let mut prompt = Prompt::new(question(id), "test");
+        let mut prompt = Prompt::new(question(id), "test", None);
         assert_eq!(keys(&mut prompt, pressed), Pressed::Replied(reply.to_owned()));
     }
 
@@ -271,14 +279,14 @@ mod tests {
             (QuestionId::ChangeAtStart, "1, 2"),
             (QuestionId::CorrelatedDependency, "the payments vendor"),
         ] {
-            let mut prompt = Prompt::new(question(id), "test");
+            let mut prompt = Prompt::new(question(id), "test", None);
             assert_eq!(typed(&mut prompt, words), Pressed::Replied(words.to_owned()));
         }
     }
 
     #[test]
     fn a_wrong_reply_is_told_why_and_asked_again() {
-        let mut prompt = Prompt::new(question(QuestionId::EndpointScope), "test");
+        let mut prompt = Prompt::new(question(QuestionId::EndpointScope), "test", None);
         assert_eq!(typed(&mut prompt, "maybe"), Pressed::Nothing);
         let templates = std::sync::Arc::new(crate::template::Templates::builtin());
         let pen = Pen { ink: Ink::new(super::super::Style::plain()), templates };
@@ -290,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_request_pasted_in_several_lines_is_one_reply() {
-        let mut prompt = Prompt::new(question(QuestionId::FailingRequest), "test");
+        let mut prompt = Prompt::new(question(QuestionId::FailingRequest), "test", None);
         prompt.paste("curl https://api.example.com \\\r\n  -H 'Accept: */*'");
         let reply = "curl https://api.example.com \\\n  -H 'Accept: */*'";
         assert_eq!(keys(&mut prompt, &[KeyCode::Enter]), Pressed::Replied(reply.to_owned()));
@@ -298,14 +306,14 @@ mod tests {
 
     #[test]
     fn a_typing_error_is_mended_in_the_middle() {
-        let mut prompt = Prompt::new(question(QuestionId::EndpointScope), "test");
+        let mut prompt = Prompt::new(question(QuestionId::EndpointScope), "test", None);
         keys(&mut prompt, &[KeyCode::Char('o'), KeyCode::Char('e'), KeyCode::Left, KeyCode::Char('n')]);
         assert_eq!(keys(&mut prompt, &[KeyCode::Enter]), Pressed::Replied("one".to_owned()));
     }
 
     #[test]
     fn control_c_leaves_and_control_d_does_not_know() {
-        let mut prompt = Prompt::new(question(QuestionId::EndpointScope), "test");
+        let mut prompt = Prompt::new(question(QuestionId::EndpointScope), "test", None);
         let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
         assert_eq!(prompt.press(control('d')), Pressed::Replied("unknown".to_owned()));
         assert_eq!(prompt.press(control('c')), Pressed::Left);

@@ -4,15 +4,17 @@
 //! means: a reply goes to the app, and what the app says of it comes back here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ink::Ink;
 use super::keyboard::{self, Raw, Typed};
+use super::lines::read_lines;
+use super::open::{Asked, Open, change};
 use super::prompt::{Pressed, Prompt};
 use super::screen::Screen;
 use super::view::Pen;
@@ -20,7 +22,6 @@ use super::{BY, Command, Input, Style, view};
 use crate::chat::Inbound;
 use crate::incident::{Incident, IncidentId, Stage as IncidentStage, StepState};
 use crate::question::{Answer, QuestionId};
-use crate::runbook::Question;
 use crate::template::Templates;
 use crate::triage::Note;
 
@@ -31,31 +32,6 @@ const KEY_WAIT: Duration = Duration::from_millis(25);
 
 /// Running checks with a line of their own: with a prompt below them they must fit on a screen of 24 lines.
 const RUNNING: usize = 6;
-
-/// A question that was put here.
-struct Asked {
-    incident: IncidentId,
-    question: Question,
-    because: String,
-}
-
-/// The question that is being answered.
-enum Open {
-    /// At the keyboard.
-    Keys { asked: Asked, prompt: Prompt, _raw: Raw },
-    /// By the next line.
-    Line { asked: Asked },
-    /// The app has the reply.
-    Sent { asked: Asked, reply: String, verdict: oneshot::Receiver<Result<(), String>> },
-}
-
-impl Open {
-    fn asked(&self) -> &Asked {
-        match self {
-            Self::Keys { asked, .. } | Self::Line { asked } | Self::Sent { asked, .. } => asked,
-        }
-    }
-}
 
 /// Where replies come from.
 enum Source {
@@ -80,6 +56,8 @@ pub(super) struct Stage {
     troubles: BTreeSet<(IncidentId, String, String, bool)>,
     waiting: VecDeque<Asked>,
     open: Option<Open>,
+    /// What was answered here, and can be changed until it is clear.
+    answered: Vec<Asked>,
     held: Vec<String>,
     began: Instant,
 }
@@ -116,6 +94,7 @@ impl Stage {
             troubles: BTreeSet::new(),
             waiting: VecDeque::new(),
             open: None,
+            answered: Vec::new(),
             held: Vec::new(),
             began: Instant::now(),
         }
@@ -168,7 +147,9 @@ impl Stage {
             }
             Command::Ask { incident, question, because } => {
                 let again = |asked: &Asked| asked.incident == incident.id && asked.question.id == question.id;
-                if !self.waiting.iter().chain(self.open.as_ref().map(Open::asked)).any(again) {
+                let open = self.open.as_ref().map(Open::asked).into_iter();
+                let open = open.chain(self.open.as_ref().and_then(Open::waiting));
+                if !self.waiting.iter().chain(open).any(again) {
                     self.waiting.push_back(Asked { incident: incident.id.clone(), question, because });
                 }
                 self.show(&incident);
@@ -284,7 +265,8 @@ impl Stage {
                 Source::Keyboard => self.open_prompt(asked, None),
                 Source::Lines { ended: true, .. } => self.send(asked, "unknown".to_owned()),
                 Source::Lines { .. } => {
-                    let lines = view::question_with_answers(&self.pen, &asked.question, &asked.because);
+                    let mut lines = view::question_with_answers(&self.pen, &asked.question, &asked.because);
+                    lines.extend(self.earlier(&asked).map(|id| view::change_hint(&self.pen, id)));
                     self.print(lines);
                     self.want_line(asked);
                 }
@@ -301,7 +283,7 @@ impl Stage {
     }
 
     fn open_prompt(&mut self, asked: Asked, wrong: Option<&str>) {
-        let mut prompt = Prompt::new(asked.question.clone(), &asked.because);
+        let mut prompt = Prompt::new(asked.question.clone(), &asked.because, self.earlier(&asked));
         if let Some(why) = wrong {
             prompt.refuse(why);
         }
@@ -333,11 +315,31 @@ impl Stage {
         let Some(Open::Line { asked }) = self.open.take_if(|open| matches!(open, Open::Line { .. })) else {
             return;
         };
-        let reply = line.unwrap_or_else(|| "unknown".to_owned());
+        self.take_reply(asked, line.unwrap_or_else(|| "unknown".to_owned()));
+    }
+
+    /// Takes a reply to the open question, or to an earlier one.
+    fn take_reply(&mut self, asked: Asked, reply: String) {
+        let (asked, reply, back) = match change(&reply, asked.question.id) {
+            None => (asked, reply, None),
+            Some((question, reply)) => {
+                let is_it = |it: &&Asked| it.incident == asked.incident && it.question.id == question;
+                match self.answered.iter().find(is_it).cloned() {
+                    Some(earlier) => (earlier, reply, Some(asked)),
+                    None => return self.refuse(asked, &format!("{question} was not answered here")),
+                }
+            }
+        };
         match Answer::parse(asked.question.id, &reply) {
-            Ok(_) => self.send(asked, reply),
-            Err(why) => self.refuse(asked, &why.to_string()),
+            Ok(_) => self.send_with(asked, reply, back),
+            Err(why) => self.refuse(back.unwrap_or(asked), &why.to_string()),
         }
+    }
+
+    /// An answer of the same incident that can still be changed, as an example.
+    fn earlier(&self, asked: &Asked) -> Option<QuestionId> {
+        let mut earlier = self.answered.iter().rev().filter(|it| it.incident == asked.incident);
+        earlier.find(|it| it.question.id != asked.question.id).map(|it| it.question.id)
     }
 
     /// Handles the keys that come within a moment.
@@ -364,7 +366,7 @@ impl Stage {
             Pressed::Nothing => {}
             Pressed::Replied(reply) => {
                 if let Some(Open::Keys { asked, .. }) = self.open.take() {
-                    self.send(asked, reply);
+                    self.take_reply(asked, reply);
                 }
             }
             Pressed::Left => {
@@ -376,6 +378,10 @@ impl Stage {
     }
 
     fn send(&mut self, asked: Asked, reply: String) {
+        self.send_with(asked, reply, None);
+    }
+
+    fn send_with(&mut self, asked: Asked, reply: String, back: Option<Asked>) {
         let (respond, verdict) = oneshot::channel();
         let answer = Inbound::Answer {
             incident: asked.incident.clone(),
@@ -387,7 +393,7 @@ impl Stage {
         };
         // When the app is gone, the verdict's sender is too, and that is told when the verdict is read.
         let _ = self.inbound.blocking_send(answer);
-        self.open = Some(Open::Sent { asked, reply, verdict });
+        self.open = Some(Open::Sent { asked, reply, verdict, back });
     }
 
     /// Reads the app's verdict on the reply, when it is there.
@@ -398,16 +404,22 @@ impl Stage {
             Err(oneshot::error::TryRecvError::Closed) => None,
             Ok(verdict) => Some(verdict),
         };
-        let Some(Open::Sent { asked, reply, .. }) = self.open.take() else { return };
+        let Some(Open::Sent { asked, reply, back, .. }) = self.open.take() else { return };
+        let is_change = back.is_some();
         match verdict {
             Some(Ok(())) => {
                 let lines = match &self.source {
-                    Source::Lines { ended: false, .. } => view::taken(&self.pen, &asked.question, &reply),
+                    Source::Lines { ended: false, .. } if !is_change => view::taken(&self.pen, &asked.question, &reply),
                     _ => view::answered(&self.pen, &asked.question, &asked.because, &reply, BY),
                 };
                 self.print(lines);
+                self.waiting.extend(back);
+                self.waiting.rotate_right(usize::from(is_change));
+                self.answered
+                    .retain(|it| it.incident != asked.incident || it.question.id != asked.question.id);
+                self.answered.push(asked);
             }
-            Some(Err(why)) => self.refuse(asked, &why),
+            Some(Err(why)) => self.refuse(back.unwrap_or(asked), &why),
             None => {
                 let lines = view::stopping(&self.pen);
                 self.print(lines);
@@ -443,18 +455,25 @@ impl Stage {
         self.send(asked, "unknown".to_owned());
     }
 
-    /// Writes lines, or keeps them while a pipe's question waits for its line.
+    /// Writes lines, or keeps them: while a pipe's question waits for its line, and until the answer stands above what it brings.
     fn print(&mut self, lines: Vec<String>) {
-        let reading = matches!(self.open, Some(Open::Line { .. }));
-        if reading && !self.live {
+        if self.keeps_lines() {
             self.held.extend(lines);
         } else {
             self.screen.print(&lines);
         }
     }
 
+    fn keeps_lines(&self) -> bool {
+        match &self.open {
+            Some(Open::Line { .. }) => !self.live,
+            Some(Open::Sent { .. }) => true,
+            Some(Open::Keys { .. }) | None => false,
+        }
+    }
+
     fn let_go_of_held(&mut self) {
-        if !matches!(self.open, Some(Open::Line { .. })) {
+        if !self.keeps_lines() {
             let held = std::mem::take(&mut self.held);
             self.screen.print(&held);
         }
@@ -500,39 +519,6 @@ impl Stage {
 
 /// Nobody is left who could send a command.
 struct Disconnected;
-
-/// Reads one line for each time one is wanted, on a thread of its own: a read cannot be taken back.
-fn read_lines(mut lines: Box<dyn BufRead + Send>, commands: Sender<Command>) -> Sender<()> {
-    let (wanted, wants) = channel();
-    let read = move || {
-        while wants.recv().is_ok() {
-            if commands.send(Command::Line(read_line(&mut *lines))).is_err() {
-                return;
-            }
-        }
-    };
-    if let Err(error) = std::thread::Builder::new().name("terminal input".to_owned()).spawn(read) {
-        tracing::warn!(%error, "input cannot be read; questions count as unknown");
-    }
-    wanted
-}
-
-/// One line, or several where each but the last ends in `\`; `None` at the end. Bytes that are no UTF-8 are replaced.
-fn read_line(lines: &mut dyn BufRead) -> Option<String> {
-    let mut text = String::new();
-    loop {
-        let mut line = Vec::new();
-        let read = lines.read_until(b'\n', &mut line).unwrap_or(0);
-        if read == 0 {
-            return Some(text).filter(|text| !text.is_empty());
-        }
-        text.push_str(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']));
-        if !text.ends_with('\\') {
-            return Some(text);
-        }
-        text.push('\n');
-    }
-}
 
 #[cfg(test)]
 #[path = "stage_tests.rs"]

@@ -229,6 +229,37 @@ async fn what_happens_during_a_question_is_written_after_its_answer() {
 }
 
 #[tokio::test]
+async fn an_earlier_answer_is_changed_while_another_question_waits() {
+    let mut table =
+        table(lines("one\nendpoint_scope=perhaps\nendpoint_scope=several\nerror_origin=app\nyes\n"));
+    let mut incident = incident();
+    table.ask(&mut incident, QuestionId::EndpointScope);
+    assert_eq!(table.answer(Ok(())).await, (QuestionId::EndpointScope, "one".into()));
+    table.ask(&mut incident, QuestionId::LatencyFirst);
+    assert_eq!(table.answer(Ok(())).await, (QuestionId::EndpointScope, "several".into()));
+    assert_eq!(table.answer(Ok(())).await, (QuestionId::LatencyFirst, "yes".into()), "it came back");
+    let text = table.closed().await;
+    assert!(text.contains("endpoint_scope=… changes that answer"), "{text}");
+    assert!(text.contains("`perhaps` is no answer to endpoint_scope"), "{text}");
+    assert!(text.contains("→ several") && text.contains("error_origin was not answered here"), "{text}");
+}
+
+#[tokio::test]
+async fn what_an_answer_brings_stands_below_it() {
+    let mut table = table(lines("one\n"));
+    let mut incident = incident();
+    table.ask(&mut incident, QuestionId::EndpointScope);
+    let Some(Inbound::Answer { respond, .. }) = table.inbound.recv().await else { panic!("an answer comes") };
+    // The app concludes before it has told that the answer was taken.
+    conclude(&mut incident);
+    table.terminal.say(&incident, &Note::Concluded);
+    respond.send(Ok(())).unwrap();
+    let text = table.closed().await;
+    assert!(text.find("one").is_some_and(|answer| Some(answer) < text.find("Clear: upstream")), "{text}");
+    assert!(text.rfind("› one") < text.find("Clear: upstream"), "{text}");
+}
+
+#[tokio::test]
 async fn an_app_that_is_gone_is_told_and_nothing_hangs() {
     let mut table = table(Input::Scripted(BTreeMap::new()));
     table.inbound.close();

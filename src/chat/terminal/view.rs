@@ -14,7 +14,7 @@ use crate::alert::Severity;
 use crate::bucket::Bucket;
 use crate::incident::{Conclusion, Incident, IssueRef, Reason, Step, Stopped, Trouble};
 use crate::outcome::{Outcome, Report, Role};
-use crate::question::Answer;
+use crate::question::{Answer, QuestionId};
 use crate::runbook::Question;
 use crate::template::Templates;
 use crate::template::marked::{self, Piece};
@@ -229,6 +229,12 @@ pub(super) fn question_with_answers(pen: &Pen, asked: &Question, because: &str) 
         lines.extend(answer_row(pen.ink, asked, row, &[Span(Tone::Plain, "      ".into())], Tone::Plain));
     }
     lines
+}
+
+/// How an earlier answer is changed.
+pub(super) fn change_hint(pen: &Pen, earlier: QuestionId) -> String {
+    let ink = pen.ink;
+    ink.line(&[span(Tone::Dim, format!("    {earlier}=… changes that answer"))])
 }
 
 /// A question with its answer, once both are known.

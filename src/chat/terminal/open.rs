@@ -1,0 +1,64 @@
+//! The question that is being answered, and how an earlier answer is changed meanwhile.
+
+use tokio::sync::oneshot;
+
+use super::keyboard::Raw;
+use super::prompt::Prompt;
+use crate::incident::IncidentId;
+use crate::question::QuestionId;
+use crate::runbook::Question;
+
+/// A question that was put here.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) incident: IncidentId,
+    pub(super) question: Question,
+    pub(super) because: String,
+}
+
+/// The question that is being answered.
+pub(super) enum Open {
+    /// At the keyboard.
+    Keys { asked: Asked, prompt: Prompt, _raw: Raw },
+    /// By the next line.
+    Line { asked: Asked },
+    /// The app has the reply. Where it changes an earlier answer, the question that was open comes back afterwards.
+    Sent { asked: Asked, reply: String, verdict: oneshot::Receiver<Result<(), String>>, back: Option<Asked> },
+}
+
+impl Open {
+    pub(super) fn asked(&self) -> &Asked {
+        match self {
+            Self::Keys { asked, .. } | Self::Line { asked } | Self::Sent { asked, .. } => asked,
+        }
+    }
+
+    /// The question that waits for somebody's reply.
+    pub(super) fn waiting(&self) -> Option<&Asked> {
+        match self {
+            Self::Keys { asked, .. } | Self::Line { asked } => Some(asked),
+            Self::Sent { back, .. } => back.as_ref(),
+        }
+    }
+}
+
+/// What is typed as `QUESTION=ANSWER`: another question than the open one, and its new answer.
+pub(super) fn change(typed: &str, open: QuestionId) -> Option<(QuestionId, String)> {
+    let (id, reply) = typed.trim().split_once('=')?;
+    let question: QuestionId = id.trim().parse().ok()?;
+    (question != open).then(|| (question, reply.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_names_another_question_than_the_open_one() {
+        use QuestionId::{EndpointScope, FailingRequest};
+        let several = Some((EndpointScope, "several".to_owned()));
+        assert_eq!(change(" endpoint_scope = several", FailingRequest), several);
+        assert_eq!(change("endpoint_scope=several", EndpointScope), None);
+        assert_eq!(change("curl https://api.example.com/?a=b", FailingRequest), None);
+    }
+}

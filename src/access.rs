@@ -88,6 +88,8 @@ pub enum Via {
     Proxy,
     /// Whoever runs commands on the bot's machine.
     CommandLine,
+    /// Whoever the chat says it is.
+    Chat,
 }
 
 impl Via {
@@ -101,6 +103,7 @@ impl Via {
             Self::Oidc => "oidc",
             Self::Proxy => "proxy",
             Self::CommandLine => "command_line",
+            Self::Chat => "chat",
         }
     }
 }
@@ -129,7 +132,7 @@ impl Principal {
     pub fn by<'a>(&'a self, named: Option<&'a str>, door: &'a str) -> &'a str {
         match self.via {
             Via::Oidc | Via::Proxy => &self.name,
-            Via::Token | Via::TokenSession | Via::CommandLine => named.unwrap_or(&self.name),
+            Via::Token | Via::TokenSession | Via::CommandLine | Via::Chat => named.unwrap_or(&self.name),
             Via::Loopback => named.unwrap_or(door),
         }
     }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::access::audit::{Entry, Note};
-use crate::access::{Principal, Via, cookie_text, hash};
+use crate::access::{Principal, Token, Via, cookie_text, hash};
 use crate::app::{App, Unavailable};
 use crate::clock;
 use crate::store::AccessChange;
@@ -15,6 +15,12 @@ use crate::store::AccessChange;
 #[serde(rename_all = "snake_case")]
 enum Content<T> {
     Session(T),
+    /// A session that lasts no longer than the token it began with.
+    OfToken {
+        of: T,
+        /// SHA-256 of the token.
+        token: String,
+    },
     Login(T),
 }
 
@@ -24,29 +30,47 @@ impl App {
     /// # Errors
     /// [`Unavailable`].
     pub async fn owner_of_token(&self, shown: &str) -> Result<Option<Principal>, Unavailable> {
-        let token = self.store.token(&hash(shown)).await?;
-        let token = token.filter(|token| token.expires_at.is_none_or(|end| clock::now() < end));
+        let token = self.counted(&hash(shown)).await?;
         Ok(token.map(|token| Principal { name: token.name, via: Via::Token, scope: token.scope }))
     }
 
-    /// Begins a session; gives what the cookie is to hold.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    pub async fn open_session(&self, of: &Principal) -> Result<String, Unavailable> {
-        self.keep_session(&Content::Session(of), crate::access::SESSION).await
+    /// The token of the store with this hash, if it counts.
+    async fn counted(&self, hash: &str) -> Result<Option<Token>, Unavailable> {
+        let token = self.store.token(hash).await?;
+        Ok(token.filter(|token| token.expires_at.is_none_or(|end| clock::now() < end)))
     }
 
-    /// Whose session this is, if it is not over.
+    /// Begins a session; gives what the cookie is to hold. One that began with a token ends with it.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn session(&self, cookie: &str) -> Result<Option<Principal>, Unavailable> {
+    pub async fn open_session(&self, of: &Principal, token: Option<&str>) -> Result<String, Unavailable> {
+        let content = match token {
+            Some(token) => Content::OfToken { of, token: hash(token) },
+            None => Content::Session(of),
+        };
+        self.keep_session(&content, crate::access::SESSION).await
+    }
+
+    /// Whose session this is, if it is not over. `configured` is the token that counts without being in the store.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn session(
+        &self,
+        cookie: &str,
+        configured: Option<&str>,
+    ) -> Result<Option<Principal>, Unavailable> {
         let kept = self.store.session(&hash(cookie), clock::now()).await?;
-        Ok(kept.and_then(|text| serde_json::from_str(&text).ok()).and_then(|content| match content {
-            Content::Session(principal) => Some(principal),
-            Content::Login(_) => None,
-        }))
+        Ok(match kept.and_then(|text| serde_json::from_str(&text).ok()) {
+            Some(Content::Session(of)) => Some(of),
+            Some(Content::OfToken { of, token }) => {
+                let counts = configured.is_some_and(|configured| hash(configured) == token)
+                    || self.counted(&token).await?.is_some();
+                counts.then_some(of)
+            }
+            Some(Content::Login(_)) | None => None,
+        })
     }
 
     /// Ends a session.

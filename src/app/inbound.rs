@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::access::{Principal, Scope, Via};
 use crate::alert::Alert;
 use crate::app::{App, AppError, asked};
 use crate::chat::{Inbound, Start, Which};
@@ -137,6 +138,13 @@ impl App {
         refused.map_or(Ok(()), |reason| Err(AppError::Refused(reason)))
     }
 
+    /// Notes a change that somebody makes through the chat, before it is made. Nothing of what they say is in the note.
+    async fn noted(&self, by: &str, action: String) -> Result<(), String> {
+        let who = Principal { name: by.to_owned(), via: Via::Chat, scope: Scope::Answer };
+        let noted = self.audit(&who, None, action).await;
+        noted.map_err(|error| for_people(&AppError::from(error)))
+    }
+
     async fn hear(self: &Arc<Self>, inbound: Inbound) {
         // Whoever no longer waits for the reply has gone away; what they said counts all the same.
         match inbound {
@@ -145,8 +153,14 @@ impl App {
                 let _ = respond.send(taken);
             }
             Inbound::Start { start, by, once, respond } => {
-                let started = self.start_once(alert(&start, &by), &by, once.as_deref()).await;
-                let _ = respond.send(started.map_err(|error| for_people(&error)));
+                let started = match self.noted(&by, "start".to_owned()).await {
+                    Ok(()) => self
+                        .start_once(alert(&start, &by), &by, once.as_deref())
+                        .await
+                        .map_err(|error| for_people(&error)),
+                    Err(unavailable) => Err(unavailable),
+                };
+                let _ = respond.send(started);
             }
             Inbound::Moved { incident, thread, respond } => {
                 let moved = self.happen(&incident, Event::ThreadOpened { thread }, None).await;
@@ -177,6 +191,7 @@ impl App {
         let key = (id.clone(), question);
         let Err(misread) = Answer::parse(question, reply) else {
             self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            self.noted(by, format!("answer {question} {id}")).await?;
             let taken = self.answer_once(id, question, reply, by, once).await;
             return taken.map_err(|error| for_people(&error));
         };
@@ -191,6 +206,7 @@ impl App {
             return Err(misread.to_string());
         }
         self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        self.noted(by, format!("answer {question} {id}")).await?;
         let taken = self.answer_once(id, question, "unknown", by, once).await;
         taken.map_err(|error| for_people(&error))
     }
@@ -205,6 +221,7 @@ impl App {
         once: Option<&str>,
     ) -> Result<IncidentId, String> {
         let id = self.named(which).await.map_err(|error| for_people(&error))?;
+        self.noted(by, format!("{} {id}", said.id())).await?;
         self.say_once(&id, said, by, reason, once).await.map_err(|error| for_people(&error))?;
         Ok(id)
     }

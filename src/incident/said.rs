@@ -47,6 +47,21 @@ pub enum Said {
 }
 
 impl Said {
+    /// The word for it in the audit log.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Reclassify(_) => "reclassify",
+            Self::Resolve => "resolve",
+            Self::Close => "close",
+            Self::Reopen => "reopen",
+            Self::Snooze(_) => "snooze",
+            Self::Assign(_) => "assign",
+            Self::File => "file",
+            Self::PassOn(..) => "pass_on",
+        }
+    }
+
     /// The event it becomes. A question that is passed on needs no reason, and takes none.
     #[must_use]
     pub fn event(self, by: String, reason: Option<String>) -> Event {

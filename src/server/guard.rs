@@ -127,7 +127,7 @@ async fn sender(
         return Ok(owner(shared, &token).await?);
     }
     if let Some(cookie) = login::session_cookie(shared, headers)
-        && let Some(principal) = shared.app.session(&cookie).await?
+        && let Some(principal) = shared.app.session(&cookie, shared.doors.api_token.as_deref()).await?
     {
         return Ok(Some(principal));
     }

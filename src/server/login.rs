@@ -124,7 +124,8 @@ pub(super) async fn log_in(
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(answer);
     }
-    let Some(principal) = guard::owner(&shared, field("token").unwrap_or_default()).await? else {
+    let token = field("token").unwrap_or_default();
+    let Some(principal) = guard::owner(&shared, token).await? else {
         shared.failed(from.address);
         let nobody =
             Principal { name: "nobody".to_owned(), via: Via::Token, scope: crate::access::Scope::Read };
@@ -140,7 +141,7 @@ pub(super) async fn log_in(
         page.send = true;
         page.answer(&shared, StatusCode::OK)
     };
-    begin(&shared, &principal, &from, &mut answer).await?;
+    begin(&shared, &principal, Some(token), &from, &mut answer).await?;
     Ok(answer)
 }
 
@@ -182,7 +183,7 @@ pub(super) async fn from_provider(
     match oidc::end(settings, base, &begun, &asked.state, &asked.code).await {
         Ok(principal) => {
             let mut answer = Redirect::to(&begun.to).into_response();
-            begin(&shared, &principal, &from, &mut answer).await?;
+            begin(&shared, &principal, None, &from, &mut answer).await?;
             set_cookie(&shared, &mut answer, LOGIN_COOKIE, "", 0);
             Ok(answer)
         }
@@ -197,7 +198,7 @@ pub(super) async fn log_out(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(text) = session_cookie(&shared, &headers)
-        && let Some(principal) = shared.app.session(&text).await?
+        && let Some(principal) = shared.app.session(&text, shared.doors.api_token.as_deref()).await?
     {
         shared.app.audit(&principal, from.told(), "log_out".to_owned()).await?;
         shared.app.end_session(&text).await?;
@@ -224,11 +225,12 @@ fn refused(shared: &Shared, to: &str, error: &oidc::LoginError) -> Response {
 async fn begin(
     shared: &Shared,
     principal: &Principal,
+    token: Option<&str>,
     from: &From,
     answer: &mut Response,
 ) -> Result<(), Problem> {
     shared.app.audit(principal, from.told(), "log_in".to_owned()).await?;
-    let text = shared.app.open_session(principal).await?;
+    let text = shared.app.open_session(principal, token).await?;
     set_cookie(shared, answer, SESSION_COOKIE, &text, SESSION.as_secs());
     Ok(())
 }

@@ -48,9 +48,10 @@ macro_rules! search {
 pub(super) const SEARCH: &str =
     search!("summary ->> '$.bucket'", "summary ->> '$.service'", "summary ->> '$.source'");
 
-/// A foreign word with U+0000 in it is no text to PostgreSQL, and must not break the search of others.
+/// A foreign word with U+0000 in it is no text to PostgreSQL: a summary that holds one cannot be taken apart, and must not break the
+/// search of others. Its boundary is found all the same, as our own words are: no foreign word holds an unescaped quote.
 pub(super) const SEARCH_POSTGRES: &str = search!(
-    "summary::json ->> 'bucket'",
+    "CASE WHEN strpos(summary, '\"bucket\":\"' || $3 || '\"') > 0 THEN $3 END",
     "CASE WHEN strpos(summary, '\\u0000') = 0 THEN summary::json ->> 'service' END",
     "CASE WHEN strpos(summary, '\\u0000') = 0 THEN summary::json ->> 'source' END"
 );

@@ -140,6 +140,13 @@ async fn a_browser_logs_in_with_a_token_works_and_logs_out() {
     let expected =
         ["token create ada --scope answer", "log_in_failed", "log_in", "POST /api/incidents", "log_out"];
     assert_eq!(actions, expected.map(Value::from));
+
+    let inside = bot.send("POST", "/login", &[PAGE, FORM], &format!("to=/&token={secret}")).await;
+    let cookie = session(&inside);
+    assert_eq!(bot.send("GET", "/", &[PAGE, ("cookie", &cookie)], "").await.status, 200);
+    assert!(command(&folder, &["token", "revoke", "ada"]).status.success());
+    let after = bot.send("GET", "/", &[PAGE, ("cookie", &cookie)], "").await;
+    assert_eq!(after.status, 303, "a session ends with the token it began with");
     bot.finish().await;
 }
 

@@ -310,5 +310,14 @@ async fn a_reply_in_a_chat_that_nobody_can_read_is_sent_back_once_and_then_count
     let answers = document["answers"].as_array().unwrap();
     let taken = answers.iter().find(|it| it["question"] == question.id()).unwrap();
     assert_eq!((&taken["answer"], &taken["by"]), (&json!("unknown"), &json!("ben")), "{document:#}");
+    // What changed something stands in the audit log, and nothing of the words.
+    let noted: Vec<serde_json::Value> =
+        bot.app.audited(0).await.unwrap().iter().map(|it| serde_json::from_str(&it.text).unwrap()).collect();
+    let by_chat: Vec<_> = noted.iter().filter(|it| it["via"] == "chat").collect();
+    assert_eq!(by_chat.len(), 1, "{noted:?}");
+    assert_eq!(
+        (&by_chat[0]["who"], &by_chat[0]["action"]),
+        (&json!("ben"), &json!(format!("answer {} {id}", question.id())))
+    );
     bot.finish().await;
 }

@@ -5,12 +5,13 @@ use std::pin::Pin;
 
 use firstcheck::alert::silence::Silence;
 use firstcheck::alert::{Alert, AlertStatus, IncidentKey};
+use firstcheck::bucket::Bucket;
 use firstcheck::incident::{Event, Incident, IncidentId};
 use firstcheck::profile::ServiceProfile;
 use firstcheck::profile::changes::{Change, ChangeKind};
 use firstcheck::store::{
     ChangeFilter, Commit, CommitError, Filter, Heard, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, KeptFilter,
-    Note, Pending, Planned, RecordedChange, Settled, Store, Tally, Verdict,
+    Note, Pending, Planned, RecordedChange, Search, Settled, Store, Tally, Verdict,
 };
 use firstcheck::triage::Action;
 use jiff::{SignedDuration, Timestamp};
@@ -67,6 +68,7 @@ stories! {
     text_that_no_database_likes_is_kept_all_the_same,
     an_alert_that_says_the_same_again_is_counted_and_not_written_down,
     what_says_something_new_or_comes_too_late_is_not_counted,
+    a_search_finds_what_fits_page_by_page,
 }
 
 #[tokio::test]
@@ -305,6 +307,60 @@ async fn text_that_no_database_likes_is_kept_all_the_same(place: Place) {
     assert_eq!(sighting.incident, commit.incident.id);
     let log = store.load(&commit.incident.id).await.unwrap();
     assert_eq!(Incident::fold(commit.incident.id.clone(), &log), commit.incident);
+}
+
+async fn a_search_finds_what_fits_page_by_page(place: Place) {
+    let store = place.open().await;
+    let mut all = Vec::new();
+    for (seed, service) in [(1, "shop"), (2, "shop\u{0}"), (3, "mail"), (4, "shop"), (5, "shop")] {
+        let mut incident = Incident::new(IncidentId::from_seed(seed));
+        let profile = ServiceProfile { name: service.into(), ..ServiceProfile::default() };
+        let mut alert = Alert::titled(if seed == 4 { "grafana" } else { "generic" }, "500s");
+        alert.service = Some(service.into());
+        let opened = Event::Opened { key: IncidentKey(format!("k{seed}")), profile };
+        let buckets = std::collections::BTreeMap::from([(Bucket::Server, 0.9), (Bucket::Client, 0.1)]);
+        let events = [opened, Event::AlertReceived { alert }, Event::Believed { buckets }];
+        let events = events.map(|event| incident.record(event, now())).to_vec();
+        all.push(incident.clone());
+        let commit =
+            Commit { incident, expected_seq: 0, events, actions: Vec::new(), settles: None, once: None };
+        store.commit(commit).await.unwrap();
+    }
+    let over = next(all[4].clone(), Event::Closed { by: "ada".into(), reason: None });
+    store.commit(over).await.unwrap();
+    let found = async |search: Search| {
+        let found = store.search(&search).await.unwrap();
+        let mut seeds: Vec<usize> = Vec::new();
+        for it in found.incidents {
+            seeds.push(all.iter().position(|known| known.id == it.id).unwrap() + 1);
+        }
+        seeds.sort_unstable();
+        (seeds, found.next)
+    };
+    let shop = || Search { service: Some("shop".into()), ..Search::newest(Filter::All, 100) };
+    assert_eq!(found(shop()).await.0, [1, 4, 5], "and a name no database likes breaks nothing");
+    assert_eq!(found(Search { state: Filter::Open, ..shop() }).await.0, [1, 4]);
+    assert_eq!(found(Search { state: Filter::Over, ..shop() }).await.0, [5]);
+    assert_eq!(found(Search { source: Some("grafana".into()), ..shop() }).await.0, [4]);
+    assert_eq!(found(Search { bucket: Some(Bucket::Server), ..shop() }).await.0, [1, 4, 5]);
+    let server = Search { bucket: Some(Bucket::Server), ..Search::newest(Filter::All, 100) };
+    assert_eq!(found(server).await.0, [1, 2, 3, 4, 5]);
+    assert_eq!(found(Search { bucket: Some(Bucket::Auth), ..shop() }).await.0, [0_usize; 0]);
+    assert_eq!(found(Search { since: Some(now()), ..shop() }).await.0, [1, 4, 5]);
+    let later = now() + SignedDuration::from_secs(1);
+    assert_eq!(found(Search { since: Some(later), ..shop() }).await.0, [0_usize; 0]);
+    // All were opened in the same moment: the pages go on by id.
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let (seeds, next) = found(Search { after, limit: 2, ..Search::newest(Filter::All, 2) }).await;
+        seen.extend(seeds);
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2, 3, 4, 5], "each once");
 }
 
 async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {

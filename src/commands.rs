@@ -9,6 +9,7 @@ pub mod check;
 mod desk;
 pub mod doctor;
 pub mod drill;
+pub mod evidence;
 pub mod explain;
 mod parts;
 pub mod record;
@@ -56,6 +57,7 @@ enum Command {
     Check(check::Args),
     Replay(replay::Args),
     Explain(explain::Args),
+    Evidence(evidence::Args),
     Record(record::Args),
     Redact(redact::Args),
     Runbook(runbook::Args),
@@ -92,6 +94,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Evidence(args) => evidence::run(args).await,
         Command::Record(args) => record::run(args).await,
         Command::Redact(args) => redact::run(args).await,
         Command::Runbook(args) => runbook::run(args).await,

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -17,19 +18,25 @@ use crate::outcome::{CheckKind, Facts, Outcome, Role};
 use crate::question::QuestionId;
 
 mod collect;
+mod drift;
+mod gantt;
 mod reading;
 pub mod redact;
 pub mod render;
 mod reproduce;
 mod response;
+mod schema;
 mod shape;
 mod specific;
+
+pub use drift::{Change, Drift, FieldChange, Side};
+pub use schema::schema;
 
 /// The version of the pack's shape, in `schema`. Raised when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
 
 /// The evidence pack. Its fields stand in the order in which they are read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pack {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -53,6 +60,8 @@ pub struct Pack {
     pub reproduce: Option<String>,
     /// What came back.
     pub response: Option<Response>,
+    /// How the bodies differ from earlier ones, or from the contract.
+    pub drift: Vec<Drift>,
     /// How long what took.
     pub timing: Timing,
     /// Where and in which version.
@@ -93,7 +102,7 @@ pub struct Pack {
 }
 
 /// The request fingerprint: everything but values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// Where it comes from: `curl command`, `alert`, …
     pub source: String,
@@ -112,7 +121,7 @@ pub struct Request {
 }
 
 /// The response facts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Response {
     /// Where they come from.
     pub source: String,
@@ -135,7 +144,7 @@ pub struct Response {
 }
 
 /// A named value, as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fact {
     /// Its name.
     pub name: String,
@@ -151,7 +160,7 @@ impl Fact {
 }
 
 /// How long what took.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timing {
     /// Who measured: `the http check, which got 504`.
     pub source: Option<String>,
@@ -166,7 +175,7 @@ pub struct Timing {
 }
 
 /// Where and in which version.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// `production`, …
     pub name: Option<String>,
@@ -183,7 +192,7 @@ pub struct Environment {
 }
 
 /// Who and what is hit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Impact {
     /// How many or which users.
     pub users: Option<String>,
@@ -192,6 +201,7 @@ pub struct Impact {
     /// Which clients.
     pub clients: Option<String>,
     /// Since when.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
     /// How it began.
     pub onset: Option<String>,
@@ -202,7 +212,7 @@ pub struct Impact {
 }
 
 /// A check and what it found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// Its key in the incident, e.g. `tls service`.
     pub key: String,
@@ -225,11 +235,12 @@ pub struct Check {
     /// How long it took, in milliseconds.
     pub took_ms: Option<f64>,
     /// When it came back.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub at: Option<Timestamp>,
 }
 
 /// An answer and who gave it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answered {
     /// The question.
     pub question: QuestionId,
@@ -244,13 +255,14 @@ pub struct Answered {
     /// Who gave it.
     pub by: Option<String>,
     /// When.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub at: Option<Timestamp>,
     /// How long it took them, in seconds.
     pub waited_s: Option<f64>,
 }
 
 /// The finding and its reasons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Classification {
     /// Clarity, or an honest "unclear".
     pub stopped: Stopped,
@@ -277,7 +289,7 @@ pub struct Classification {
 }
 
 /// A person's correction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reclassified {
     /// The bucket it really was.
     pub bucket: Bucket,
@@ -286,23 +298,29 @@ pub struct Reclassified {
 }
 
 /// The history and its measures, in seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// When the fault began.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub started_at: Option<Timestamp>,
     /// When the first alert arrived.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub alerted_at: Option<Timestamp>,
     /// When triage stopped.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub concluded_at: Option<Timestamp>,
     /// When the problem ended.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub resolved_at: Option<Timestamp>,
     /// From the fault's start to the first alert.
     pub mttd_s: Option<f64>,
     /// From the first alert to clarity.
     pub mttc_s: Option<f64>,
+    /// The same without what it waited for people.
+    pub mttc_unattended_s: Option<f64>,
     /// From the fault's start to its end.
     pub mttr_s: Option<f64>,
-    /// How much of it was waiting for people.
+    /// How much of the time to clarity was waiting for people.
     pub human_wait_s: f64,
     /// What happened.
     pub entries: Vec<TimelineEntry>,
@@ -311,7 +329,13 @@ pub struct Timeline {
 /// Packs a redacted incident.
 #[must_use]
 pub fn pack(incident: &Incident) -> Pack {
-    let mut pack = collect::pack(incident);
+    pack_after(incident, None)
+}
+
+/// As [`pack`], knowing the redacted incident with the same key before it: bodies are compared with those of then.
+#[must_use]
+pub fn pack_after(incident: &Incident, before: Option<&Incident>) -> Pack {
+    let mut pack = collect::pack(incident, before);
     pack.hash = hash(&pack);
     pack
 }

@@ -276,6 +276,15 @@ pub fn response(text: &str) -> Option<Response> {
     message::response(text)
 }
 
+/// The same request when it succeeded (200-399), where a pasted HAR holds it beside the one that failed; the last before the end.
+#[must_use]
+pub fn succeeded(text: &str, failing: &FailingRequest) -> Option<FailingRequest> {
+    if failing.form != Form::Har || text.len() > MAX_BYTES {
+        return None;
+    }
+    har::succeeded(without_fences(text.trim_start_matches('\u{feff}')).trim(), failing)
+}
+
 /// The first header of this name, in any case.
 fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())

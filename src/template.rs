@@ -8,7 +8,7 @@
 //! Helpers of the console: `foreign` (somebody else's text, in its place and cut), `brief` (on one line), `spoken` (our sentence with code spans), `when TIME ["date"|"age"]`.
 //!
 //! Helpers: `percent` (0.93 → `93 %`), `seconds` (84.2 → `1 min 24 s`), `millis` (1520 → `1.52 s`), `clock` (a time → its
-//! `10:02:00`), `decibans`, `prose` (our sentence with code spans and foreign words in it), `code`, `cell` (code in a table), `fence VALUE "lang"`, `json VALUE` (pretty), and handlebars' own `eq`, `and`, `not`, `len`, …
+//! `10:02:00`), `moment` (`2026-03-01 10:02:00 UTC`), `decibans`, `prose` (our sentence with code spans and foreign words in it), `code`, `cell` (code in a table), `fence VALUE "lang"`, `json VALUE` (pretty), and handlebars' own `eq`, `and`, `not`, `len`, …
 //! For the terminal alone ([`marked`]): `tone TONE words…`, `mark NAME`, `pick RICH ASCII TONE`, `rule TONE RIGHT title…`, `label WORD`, and
 //! `words …` (all of them, or nothing when one is missing).
 
@@ -215,7 +215,8 @@ fn registry(escape: fn(&str) -> String) -> Handlebars<'static> {
         ("percent", (|h| percent(number(h))) as Writer),
         ("seconds", |h| seconds(number(h))),
         ("millis", |h| millis(number(h))),
-        ("clock", |h| clock(&text(h, 0))),
+        ("clock", |h| clock(&text(h, 0), "%H:%M:%S")),
+        ("moment", |h| clock(&text(h, 0), "%Y-%m-%d %H:%M:%S UTC")),
         ("prose", |h| neutral::prose(&text(h, 0))),
         ("decibans", |h| decibans(number(h))),
         ("code", |h| neutral::code(&text(h, 0))),
@@ -338,10 +339,10 @@ pub fn millis(span: Option<f64>) -> String {
     }
 }
 
-/// The time of day of an RFC 3339 time, in UTC as it stands; other text is neutralised and kept.
-fn clock(time: &str) -> String {
+/// An RFC 3339 time, in UTC, as `strftime` writes it; other text is neutralised and kept.
+fn clock(time: &str, format: &str) -> String {
     match time.parse::<jiff::Timestamp>() {
-        Ok(at) => at.strftime("%H:%M:%S").to_string(),
+        Ok(at) => at.strftime(format).to_string(),
         Err(_) => neutral::inline(time),
     }
 }
@@ -391,6 +392,7 @@ mod tests {
         check("{{seconds x}}", &json!({"x": 7500}), "2 h 5 min");
         check("{{seconds x}}", &json!({"x": null}), "unknown");
         check("{{millis x}}", &json!({"x": 1520.0}), "1.52 s");
+        check("{{moment x}}", &json!({"x": "2026-03-01T10:02:00.5Z"}), "2026-03-01 10:02:00 UTC");
         check("{{clock x}}", &json!({"x": "2026-03-01T10:02:00.5Z"}), "10:02:00");
     }
 

@@ -23,7 +23,7 @@ const ANOTHER: Duration = Duration::from_secs(2);
 /// Files the issue as the incident stands now; gives what is to be recorded.
 pub(super) async fn file(app: &Arc<App>, incident: &Incident) -> Result<Vec<Event>, Failed> {
     let redacted = app.redacted(incident);
-    let mut issue = evidence::render::issue(&app.templates, &evidence::pack(&redacted))
+    let mut issue = evidence::render::issue(&app.templates, &app.packed(&redacted).await?)
         .map_err(|error| Failed::never(error.to_string()))?;
     issue.closed = matches!(incident.stage, Stage::Resolved | Stage::Closed);
     let route = route(app, incident);

@@ -451,7 +451,16 @@ impl App {
     /// [`AppError::NoSuchIncident`] and [`AppError::Unavailable`].
     pub async fn evidence(&self, id: &IncidentId) -> Result<Pack, AppError> {
         let incident = self.incident(id).await?.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
-        Ok(evidence::pack(&incident))
+        Ok(self.packed(&incident).await?)
+    }
+
+    /// The pack of a redacted incident, beside the incident with the same key before it.
+    pub(super) async fn packed(&self, incident: &Incident) -> Result<Pack, Unavailable> {
+        let before = match self.store.previous(&incident.id).await? {
+            Some(id) => Some(self.redacted(&Incident::fold(id.clone(), &self.store.load(&id).await?))),
+            None => None,
+        };
+        Ok(evidence::pack_after(incident, before.as_ref()))
     }
 
     /// The evidence pack as Markdown.

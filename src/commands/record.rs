@@ -11,12 +11,11 @@ use anyhow::{Context as _, bail};
 
 use super::{WRONG_USAGE, parts, say};
 use crate::app;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::evidence::redact::{self, scan};
 use crate::incident::{Incident, IncidentId, Recorded};
 use crate::runbook::Knowledge;
 use crate::scenario::{Scenario, record, replay};
-use crate::store::Store;
 
 const MORE: &str = "\
 Example:
@@ -75,10 +74,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The incident's log and the installation's key.
 async fn read(settings: &Settings, id: &IncidentId) -> anyhow::Result<(Vec<Recorded>, [u8; 32])> {
-    let store = match &settings.store.place {
-        config::Place::File(file) => Store::look(file).await?,
-        config::Place::Server(_) => parts::store(settings).await?,
-    };
+    let store = super::evidence::open(settings).await?;
     Ok((store.load(id).await?, store.secret()))
 }
 

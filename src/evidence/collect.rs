@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::reading::{public_url, report, text_of};
 use super::{
     Answered, Check, Classification, Environment, Fact, Impact, Pack, Reclassified, Request, SCHEMA,
-    Timeline, Timing, reproduce, response, specific,
+    Timeline, Timing, drift, reproduce, response, specific,
 };
 use crate::incident::{Incident, StepRecord, StepState};
 use crate::outcome::{CheckKind, Outcome, Report, Role};
@@ -20,10 +20,11 @@ const SERVER_TIMES: [&str; 5] =
     ["server-timing", "x-runtime", "x-response-time", "x-envoy-upstream-service-time", "x-process-time"];
 
 /// The pack, without its hash.
-pub(super) fn pack(incident: &Incident) -> Pack {
+pub(super) fn pack(incident: &Incident, before: Option<&Incident>) -> Pack {
     let failing = failing_request(incident);
     let request = request(incident, failing.as_ref());
     let response = response::response(incident, failing.as_ref());
+    let drift = drift::drifts(incident, failing.as_ref(), before);
     let timing = timing(incident, failing.as_ref());
     let reproduce = request.as_ref().map(|it| reproduce::command(it, failing.as_ref(), incident));
     let environment = environment(incident);
@@ -43,6 +44,7 @@ pub(super) fn pack(incident: &Incident) -> Pack {
         request,
         reproduce,
         response,
+        drift,
         timing,
         environment,
         journey,
@@ -334,6 +336,7 @@ fn timeline(incident: &Incident) -> Timeline {
         resolved_at: incident.resolved_at,
         mttd_s: incident.mttd_s(),
         mttc_s: incident.mttc_s(),
+        mttc_unattended_s: incident.mttc_s().map(|it| (it - incident.human_wait_s()).max(0.0)),
         mttr_s: incident.mttr_s(),
         human_wait_s: incident.human_wait_s(),
         entries: incident.timeline.clone(),
@@ -363,6 +366,12 @@ fn missing(pack: &Pack, incident: &Incident, specifics: &[String]) -> Vec<String
         "headers and body of the failing response",
     );
     miss(response.is_some_and(|it| it.error_code.is_none()), "the error code in the response's body");
+    let has_body = pack.request.as_ref().is_some_and(|it| it.body.is_some())
+        || response.is_some_and(|it| it.snippet.is_some());
+    miss(
+        has_body && pack.drift.is_empty(),
+        "an earlier body or a contract to compare the body's shape with (schema drift)",
+    );
     miss(pack.timing.client_ms.is_none(), "client-observed latency by phase");
     miss(pack.timing.server.is_none(), "server processing time");
     miss(pack.timing.thresholds.is_empty(), specific::THRESHOLDS);

@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::gantt;
 use super::reading::clipped;
 use super::redact::withhold;
 use crate::bucket::Bucket;
 use crate::evidence::{Classification, Fact, Pack};
 use crate::incident::{Stage, Stopped};
-use crate::outcome::Outcome;
+use crate::outcome::{CheckKind, Outcome};
 use crate::template::{TemplateError, Templates, neutral, percent};
 
 /// The longest body GitHub takes, in characters; longer is a 422 "Body is too long".
@@ -20,16 +21,16 @@ pub const BODY_LIMIT: usize = 65_536;
 pub const TITLE_LIMIT: usize = 256;
 /// The longest label GitHub takes, in characters.
 const LABEL_LIMIT: usize = 50;
-/// How long our section of a body may be, in characters. The rest is for what people write around it: an update must still
-/// fit when they have.
-const SECTION_LIMIT: usize = 60_000;
+/// How long our section may be, in characters: a tracker that takes less at once gets it in parts (four of GitHub's comments).
+pub const SECTION_LIMIT: usize = 240_000;
 
 /// An issue as it should stand in the tracker now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Issue {
     /// At most 256 characters.
     pub title: String,
-    /// Markdown, at most 65,536 characters, between the incident's markers ([`marker`], [`end_marker`]).
+    /// Markdown, at most [`SECTION_LIMIT`] characters and its frame, between the incident's markers ([`marker`],
+    /// [`end_marker`]).
     pub body: String,
     /// `firstcheck`, `bucket:…`, `severity:…`, `service:…`.
     pub labels: Vec<String>,
@@ -257,12 +258,15 @@ fn view(pack: &Pack, left_out: &[String]) -> Value {
     }
     for (shown, check) in view["checks"].as_array_mut().into_iter().flatten().zip(&pack.checks) {
         shown["outcome"] = json!(check.outcome.map_or("pending", Outcome::id));
-        shown["finding"] = json!(check.outcome.is_some_and(|it| it != Outcome::Error) && is_finding(check));
+        let is_fault = |it: &Outcome| *it != Outcome::Error && is_finding(check.check, *it);
+        shown["finding"] = json!(check.outcome.as_ref().is_some_and(is_fault));
     }
     // 0 is a measure and not "none": handlebars takes it for false.
     for (measure, has) in [("mttd_s", "has_mttd"), ("mttc_s", "has_mttc"), ("mttr_s", "has_mttr")] {
         view["timeline"][has] = json!(view["timeline"][measure].is_number());
     }
+    view["timeline"]["waited"] = json!(pack.timeline.human_wait_s > 0.0);
+    view["picture"] = json!(gantt::chart(pack));
     view["timing"]["has_client"] = json!(pack.timing.client_ms.is_some());
     let mut phases: Vec<(&String, &f64)> = pack.timing.phases_ms.iter().collect();
     phases.sort_by_key(|(name, _)| PHASES.iter().position(|known| known == name).unwrap_or(PHASES.len()));
@@ -279,11 +283,12 @@ fn is_followable(url: &str) -> bool {
     web && clean && !["/issues/", "/pull/", "/discussions/", "/commit/"].iter().any(|part| url.contains(part))
 }
 
-fn is_finding(check: &super::Check) -> bool {
+/// Whether this outcome of a check is a fault.
+pub(super) fn is_finding(check: CheckKind, outcome: Outcome) -> bool {
     let report = crate::outcome::Report {
-        check: check.check,
+        check,
         target: String::new(),
-        outcome: check.outcome.unwrap_or(Outcome::Error),
+        outcome,
         facts: crate::outcome::Facts::new(),
         summary: String::new(),
         took_ms: 0.0,

@@ -262,7 +262,11 @@ pub(super) fn telling(report: &Report) -> Vec<Fact> {
         if is_dull {
             return None;
         }
-        let value = clipped(&brief(report.facts.get(name)?)?.replace('\n', " "), TELLING_CHARS);
+        let fact = report.facts.get(name)?;
+        if let (Some(bare), Some(millis)) = (name.strip_suffix("_ms"), fact.as_f64()) {
+            return Some(Fact::new(bare.replace('_', " "), crate::template::millis(Some(millis))));
+        }
+        let value = clipped(&brief(fact)?.replace('\n', " "), TELLING_CHARS);
         Some(Fact::new(name.replace('_', " "), value))
     };
     let first = FIRST.split_ascii_whitespace();

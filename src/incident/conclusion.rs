@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::bucket::Bucket;
 
 /// Why triage stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopped {
     /// The three things can be stated.
@@ -55,7 +55,7 @@ pub struct Conclusion {
 }
 
 /// A named cause that may be the one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Hypothesis {
     /// The cause's id in the runbook.
     pub id: String,
@@ -72,7 +72,7 @@ pub struct Hypothesis {
 }
 
 /// An observation that moved the belief.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reason {
     /// The observation in a person's words.
     pub observation: String,

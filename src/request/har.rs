@@ -73,15 +73,7 @@ struct Content {
 /// Reads a text that begins like JSON.
 pub(super) fn parse(text: &str) -> Result<FailingRequest, NotARequest> {
     let value: Value = first_document(text).ok_or(NotARequest::Har("it is not well-formed"))?;
-    let entries = match &value {
-        Value::Array(entries) => entries.as_slice(),
-        Value::Object(fields) => match value.pointer("/log/entries").or_else(|| fields.get("entries")) {
-            Some(Value::Array(entries)) => entries.as_slice(),
-            Some(_) => return Err(NotARequest::Har("`entries` is no list")),
-            None => std::slice::from_ref(&value),
-        },
-        _ => return Err(NotARequest::Har("it is neither an object nor a list")),
-    };
+    let entries = entries(&value)?;
     let failed = entries.iter().find(|entry| failed(entry));
     let entry = failed.or(entries.first()).ok_or(NotARequest::Har("its list of entries is empty"))?;
     if let Ok(entry) = Entry::deserialize(entry) {
@@ -91,6 +83,31 @@ pub(super) fn parse(text: &str) -> Result<FailingRequest, NotARequest> {
         return Ok(Entry { request, response: None }.into_request());
     }
     structured_line(entry).ok_or(NotARequest::Har("no `request` with `method` and `url` in it"))
+}
+
+/// The last entry of the same method and path that succeeded.
+pub(super) fn succeeded(text: &str, failing: &FailingRequest) -> Option<FailingRequest> {
+    let value: Value = first_document(text)?;
+    let good = entries(&value).ok()?.iter().rev().filter_map(|entry| Entry::deserialize(entry).ok());
+    let is_like = |it: &FailingRequest| {
+        it.method == failing.method
+            && it.path == failing.path
+            && it.status().is_some_and(|status| (200..400).contains(&status))
+    };
+    good.map(Entry::into_request).find(is_like)
+}
+
+/// The entries of a log, or the one there is.
+fn entries(value: &Value) -> Result<&[Value], NotARequest> {
+    match value {
+        Value::Array(entries) => Ok(entries),
+        Value::Object(fields) => match value.pointer("/log/entries").or_else(|| fields.get("entries")) {
+            Some(Value::Array(entries)) => Ok(entries),
+            Some(_) => Err(NotARequest::Har("`entries` is no list")),
+            None => Ok(std::slice::from_ref(value)),
+        },
+        _ => Err(NotARequest::Har("it is neither an object nor a list")),
+    }
 }
 
 /// The first JSON document; what follows it (a second log line, a note) is not looked at.

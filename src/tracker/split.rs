@@ -51,13 +51,23 @@ fn cut(text: &str, limit: usize) -> (String, String) {
                 details = details.saturating_sub(bare.matches("</details>").count());
             }
         }
-        line_end = Some((at, fence));
+        // Half a picture is none.
+        if !fence.is_some_and(is_picture) {
+            line_end = Some((at, fence));
+        }
         if bare.is_empty() && fence.is_none() && details == 0 {
             paragraph_end = Some(at);
         }
     }
     // A paragraph's end far up would make many small parts.
     if let Some(place) = paragraph_end.filter(|place| *place >= end / 2) {
+        return (text[..place].trim_end().to_owned(), text[place..].to_owned());
+    }
+    // A picture that would be cut goes to the next part, however much room that leaves.
+    if let (Some(open), Some((place, None))) = (fence, line_end)
+        && is_picture(open)
+        && place > 0
+    {
         return (text[..place].trim_end().to_owned(), text[place..].to_owned());
     }
     // And a place no further than a fence that was opened again would make no progress.
@@ -82,6 +92,11 @@ fn is_fence(line: &str) -> bool {
     mark.len() >= 3
         && line.len() < FENCE_ROOM / 2
         && !(mark.starts_with('`') && line[mark.len()..].contains('`'))
+}
+
+/// Whether this line opens a block that the tracker draws.
+fn is_picture(fence: &str) -> bool {
+    fence.trim_start().trim_start_matches(['`', '~']).trim() == "mermaid"
 }
 
 /// The run of back-ticks or tildes a line begins with.
@@ -122,6 +137,18 @@ mod tests {
             assert!(part.chars().count() <= 300);
         }
         assert!(parts[1].starts_with("```json\n"), "{}", parts[1]);
+    }
+
+    #[test]
+    fn a_picture_is_never_cut() {
+        let picture = format!("```mermaid\ngantt\n{}```", "  check :done, 1, 2\n".repeat(12));
+        for before in 0..40 {
+            let text = format!("{}\n{picture}\n{}", "word word\n".repeat(before), "more text\n".repeat(40));
+            let parts = parts(&text, 400, 400);
+            let holding: Vec<&String> = parts.iter().filter(|part| part.contains("mermaid")).collect();
+            assert_eq!(holding.len(), 1, "{before}");
+            assert!(holding[0].contains(&picture), "{before}: {}", holding[0]);
+        }
     }
 
     proptest! {

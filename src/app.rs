@@ -19,7 +19,7 @@ use crate::alert::NotThisSource;
 use crate::chat::{Chat, ChatError, Inbound};
 use crate::checks::Environment;
 use crate::clock;
-use crate::evidence::redact::Gate;
+use crate::evidence::redact::{Addresses, Gate};
 use crate::incident::{Event, Incident, IncidentId, Recorded, Stopped};
 use crate::profile::ServiceProfile;
 use crate::question::QuestionId;
@@ -105,6 +105,8 @@ pub struct Parts {
     pub services: Vec<ServiceProfile>,
     /// The time one check may take.
     pub check_timeout: Duration,
+    /// Which IP addresses leave.
+    pub addresses: Addresses,
 }
 
 /// An incident has moved on.
@@ -152,6 +154,7 @@ pub struct App {
     templates: Arc<Templates>,
     services: Vec<ServiceProfile>,
     check_timeout: Duration,
+    addresses: Addresses,
     lanes: Lanes,
     probes: Semaphore,
     /// Those who ask something in a chat.
@@ -201,6 +204,7 @@ impl App {
             templates: parts.templates,
             services: parts.services,
             check_timeout: parts.check_timeout,
+            addresses: parts.addresses,
             lanes: Lanes::default(),
             probes: Semaphore::new(PROBES_AT_ONCE),
             asking: asked::turns(),
@@ -325,7 +329,7 @@ impl App {
 
     /// What leaves about this incident passes here.
     fn gate(&self, id: &IncidentId) -> Gate {
-        gate(self.store.secret(), id)
+        gate(self.store.secret(), id).hiding(self.addresses)
     }
 
     fn stripe(&self, id: &IncidentId) -> &tokio::sync::Mutex<()> {

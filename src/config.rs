@@ -16,6 +16,7 @@ use url::Url;
 use crate::access::{Roles, Scope};
 use crate::alert::Source;
 use crate::egress;
+use crate::evidence::redact::Addresses;
 use crate::permission::{Permissions, Verb, Who};
 use crate::profile::ServiceProfile;
 use crate::routing::Routing;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub tracker: Tracker,
     /// Which addresses may be probed.
     pub egress: egress::Policy,
+    /// Which IP addresses are hidden in what leaves.
+    pub addresses: Addresses,
     /// How checks are run.
     pub checks: Checks,
     /// What is known of our services.
@@ -281,6 +284,7 @@ impl Reader<'_> {
             tracker: self.tracker(written.tracker)?,
             egress: egress::Policy::allowing(&written.egress.allow)
                 .map_err(|error| self.problem("allow", &error.0, error.to_string()))?,
+            addresses: written.redact.addresses,
             checks: self.checks(written.checks)?,
             secrets: self.named_secrets(&services, &runbooks),
             services,

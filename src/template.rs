@@ -18,6 +18,7 @@ use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContex
 use serde::Serialize;
 use serde_json::Value;
 
+mod lint;
 pub mod marked;
 pub mod html;
 pub mod neutral;
@@ -81,6 +82,18 @@ pub enum TemplateError {
     /// The text is no template.
     #[error("templates/{name}.hbs:{line}:{column}: {message}")]
     Syntax {
+        /// The template.
+        name: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// It names something that there is not.
+    #[error("templates/{name}.hbs:{line}:{column}: {message}")]
+    Lint {
         /// The template.
         name: String,
         /// Line, from 1.
@@ -206,6 +219,12 @@ impl Templates {
     }
 }
 
+/// The names of our helpers, in every folder.
+const HELPERS: &[&str] = &[
+    "percent", "seconds", "millis", "clock", "moment", "prose", "decibans", "code", "cell", "fence", "json",
+    "tone", "mark", "pick", "rule", "label", "words",
+];
+
 /// Writes what stands in a helper's place.
 type Writer = fn(&Helper<'_>) -> String;
 
@@ -252,6 +271,7 @@ fn terminal_registry() -> Handlebars<'static> {
 
 fn teach(registry: &mut Handlebars<'static>, helpers: BTreeMap<&str, Writer>) {
     for (name, write) in helpers {
+        debug_assert!(HELPERS.contains(&name), "{name} is a helper that the lint knows");
         let helper = move |h: &Helper<'_>,
                            _: &Handlebars<'_>,
                            _: &Context,

@@ -139,7 +139,7 @@ fn unknown_word(message: &str) -> Option<(&str, impl Iterator<Item = &str>)> {
 }
 
 /// The known word with the fewest edits, when at most a third of its letters differ.
-fn closest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|word| (edits(unknown, word), word))

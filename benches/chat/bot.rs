@@ -35,6 +35,7 @@ pub(crate) async fn bot(
         Chatting::connect(discord.config(), Arc::clone(&templates), sender).await.expect("Discord answers");
     chat.connected().await;
     let app = App::start(Parts {
+        addresses: firstcheck::evidence::redact::Addresses::Clients,
         store: Store::open(&folder.join("firstcheck.db")).await.expect("the store opens"),
         knowledge: Arc::new(Knowledge::builtin()),
         environment: Environment::new(Policy::public_only()),

@@ -16,6 +16,7 @@ use crate::chat::Chat;
 use crate::chat::terminal::{Input, Style, Terminal};
 use crate::checks::Environment;
 use crate::config;
+use crate::evidence::redact::Addresses;
 use crate::incident::IncidentId;
 use crate::profile::ServiceProfile;
 use crate::question::QuestionId;
@@ -44,6 +45,8 @@ pub(super) struct Setup {
     pub input: Input,
     /// What triage knows.
     pub knowledge: Knowledge,
+    /// Which IP addresses leave.
+    pub addresses: Addresses,
     /// The wording.
     pub templates: Templates,
     /// The time one check may take.
@@ -74,6 +77,7 @@ impl Desk {
         let terminal =
             Terminal::new(Box::new(io::stderr()), setup.input, style, Arc::clone(&templates), said);
         let app = App::start(Parts {
+            addresses: setup.addresses,
             store: Store::open(&setup.store).await.context("opening the temporary store")?,
             knowledge: Arc::new(setup.knowledge),
             environment: setup.environment,

@@ -23,6 +23,7 @@ use crate::clock;
 use crate::drill::client::Client;
 use crate::drill::{Running, WORLDS, World};
 use crate::egress::Policy;
+use crate::evidence::redact::Addresses;
 use crate::incident::IncidentId;
 use crate::runbook::Knowledge;
 use crate::server::{self, Doors};
@@ -181,6 +182,7 @@ fn setup(running: &Running, folder: &Path, no_input: bool) -> anyhow::Result<Set
         services: vec![scene.profile.clone()],
         input: desk::input(no_input, scene.answers.clone()),
         knowledge: Knowledge::builtin(),
+        addresses: Addresses::default(),
         templates: Templates::builtin(),
         check_timeout: CHECK_TIMEOUT,
     })

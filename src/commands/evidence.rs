@@ -63,11 +63,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let store = open(&settings).await?;
-    let Some(incident) = redacted(&store, id.clone()).await? else {
+    let Some(incident) = redacted(&store, &settings, id.clone()).await? else {
         bail!("no incident {id} in {}", settings.store.place);
     };
     let before = match store.previous(&id).await? {
-        Some(before) => redacted(&store, before).await?,
+        Some(before) => redacted(&store, &settings, before).await?,
         None => None,
     };
     let pack = evidence::pack_after(&incident, before.as_ref());
@@ -86,12 +86,12 @@ pub(super) async fn open(settings: &Settings) -> anyhow::Result<Store> {
 }
 
 /// The redacted copy of an incident; `None` when there is no such incident.
-async fn redacted(store: &Store, id: IncidentId) -> anyhow::Result<Option<Incident>> {
+async fn redacted(store: &Store, settings: &Settings, id: IncidentId) -> anyhow::Result<Option<Incident>> {
     let log = store.load(&id).await?;
     if log.is_empty() {
         return Ok(None);
     }
-    let gate = app::gate(store.secret(), &id);
+    let gate = app::gate(store.secret(), &id).hiding(settings.addresses);
     Ok(Some(redact::incident(&Incident::fold(id, &log), &gate)))
 }
 

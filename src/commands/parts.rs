@@ -28,6 +28,9 @@ pub(super) enum Broken {
     /// A template that does not compile, or that replaces nothing.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// Templates that name what there is not: every problem, with its place.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Templates(Vec<TemplateError>),
 }
 
 /// The settings; what is wrong with them is said, and the status to end with given.
@@ -75,10 +78,17 @@ fn in_folder(settings: &Settings, problem: Problem) -> Problem {
 /// The wording: the shipped templates with the user's own.
 ///
 /// # Errors
-/// [`Broken::Template`].
+/// [`Broken::Template`] and [`Broken::Templates`].
 pub(super) fn templates(settings: &Settings) -> Result<Templates, Broken> {
     let own = settings.templates.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    Ok(Templates::builtin().with_overrides(own)?)
+    let templates = Templates::builtin().with_overrides(own)?;
+    if settings.templates.is_empty() {
+        return Ok(templates);
+    }
+    let described = crate::evidence::schema();
+    let problems = settings.templates.iter().filter_map(|(name, _)| templates.lint(name, &described).err());
+    let problems: Vec<TemplateError> = problems.flatten().collect();
+    if problems.is_empty() { Ok(templates) } else { Err(Broken::Templates(problems)) }
 }
 
 /// What checks run with, under this egress policy.

@@ -118,6 +118,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let turn = store.lead();
     let parts = Parts {
+        addresses: settings.addresses,
         store,
         knowledge: Arc::new(knowledge),
         environment,

@@ -174,6 +174,7 @@ async fn triage(
         tracker: parts::tracker(&settings)?,
         knowledge,
         templates,
+        addresses: settings.addresses,
         check_timeout: settings.checks.timeout,
         services: settings.services,
         input: desk::input(args.no_input, args.answers.iter().cloned().collect()),

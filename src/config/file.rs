@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::access::{Roles, Scope};
 use crate::alert::KeyPart;
+use crate::evidence::redact::Addresses;
 use crate::profile::ServiceProfile;
 use crate::profile::routing::{OwnerRule, Rule};
 
@@ -36,11 +37,22 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) egress: EgressSection,
     #[serde(default)]
+    pub(super) redact: RedactSection,
+    #[serde(default)]
     pub(super) checks: ChecksSection,
     #[serde(default)]
     pub(super) services: BTreeMap<String, ServiceProfile>,
     pub(super) runbooks: Option<PathBuf>,
     pub(super) templates: Option<PathBuf>,
+}
+
+/// What is hidden in what leaves, besides secrets.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RedactSection {
+    /// `clients` (default) or `all`.
+    #[serde(default)]
+    pub(super) addresses: Addresses,
 }
 
 /// Where state is kept: a path alone, or a section.

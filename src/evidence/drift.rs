@@ -241,7 +241,7 @@ impl Shape {
         !is_item
             && !self.open.contains(place)
             && !self.open.contains(parent)
-            && self.fields.contains_key(parent)
+            && self.fields.get(parent).is_some_and(|types| types.contains("object"))
     }
 }
 

@@ -15,6 +15,8 @@ use serde_json::Value;
 use crate::evidence::shape;
 use crate::incident::Incident;
 
+mod calls;
+mod codes;
 mod commands;
 mod detect;
 mod document;
@@ -25,7 +27,9 @@ mod named;
 mod names;
 mod personal;
 mod prose;
+mod multipart;
 mod structure;
+mod tables;
 mod target;
 mod urls;
 mod view;
@@ -35,10 +39,23 @@ mod walk;
 /// bare. What four cannot settle is withheld by [`withhold`].
 const PASSES: usize = 4;
 
+/// Which IP addresses are hidden.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Addresses {
+    /// Public addresses behind a word that says that they are somebody's (`client`, `X-Forwarded-For`). The addresses of servers
+    /// stay: they are what an incident is about.
+    #[default]
+    Clients,
+    /// Every address, of servers and of private networks too.
+    All,
+}
+
 /// The gate of one incident: equal secrets look equal inside it and nowhere else.
 #[derive(Debug)]
 pub struct Gate {
     key: [u8; 32],
+    addresses: Addresses,
     counts: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -57,12 +74,31 @@ impl Gate {
     /// A gate with this key, which should be drawn at random for each incident and kept with it.
     #[must_use]
     pub fn new(key: [u8; 32]) -> Self {
-        Self { key, counts: Mutex::default() }
+        Self { key, addresses: Addresses::default(), counts: Mutex::default() }
+    }
+
+    /// The same, with these addresses hidden.
+    #[must_use]
+    pub fn hiding(mut self, addresses: Addresses) -> Self {
+        self.addresses = addresses;
+        self
     }
 
     /// Free text, without the secrets in it.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
+        self.without_addresses(self.without_secrets(text))
+    }
+
+    /// The text without any address, where that is the policy.
+    fn without_addresses(&self, text: String) -> String {
+        match self.addresses {
+            Addresses::Clients => text,
+            Addresses::All => self.replace(&text, &personal::every_address(&text)).0,
+        }
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
         let mut spans = detect::find(text);
         let mut text = Cow::Borrowed(text);
         for _ in 1..PASSES {
@@ -107,13 +143,13 @@ impl Gate {
     /// A URL, host or path: no credentials, id-like path segments as `{id}`, query values as shapes.
     #[must_use]
     pub fn url(&self, url: &str) -> String {
-        target::url(self, url, target::Ids::Template)
+        self.without_addresses(target::url(self, url, target::Ids::Template))
     }
 
     /// A link that people are to follow: no credentials and no secrets in its query, the rest as it is.
     #[must_use]
     pub fn link(&self, url: &str) -> String {
-        target::url(self, url, target::Ids::Keep)
+        self.without_addresses(target::url(self, url, target::Ids::Keep))
     }
 
     /// The value of a header.

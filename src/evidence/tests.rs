@@ -14,6 +14,8 @@ use crate::profile::{DeadlineProfile, ServiceProfile};
 use crate::question::Answer;
 use crate::template::Templates;
 
+mod hostile;
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_772_359_320 + second).unwrap()
 }
@@ -185,6 +187,106 @@ fn the_pack_as_markdown_has_the_sections_of_the_framework() {
 }
 
 #[test]
+fn the_schema_of_a_version_stays_what_it_is() {
+    insta::assert_json_snapshot!("schema", schema());
+}
+
+#[test]
+fn every_pack_is_what_its_schema_says() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let nothing = Incident::new(IncidentId::from_seed(1));
+    for incident in [incident(), nothing] {
+        let pack = serde_json::to_value(pack(&redacted(&incident))).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&pack).map(|it| format!("{}: {it}", it.instance_path())).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        let described = schema();
+        let names = described["properties"].as_object().unwrap();
+        assert!(pack.as_object().unwrap().keys().all(|name| names.contains_key(name)));
+    }
+    assert!(!validator.is_valid(&json!({"schema": 2})));
+}
+
+#[test]
+fn a_body_is_compared_with_the_contract_and_with_the_request_when_it_succeeded() {
+    let entry = |status: u16, body: &str| {
+        json!({"request": {"method": "POST", "url": "https://api.example.com/v1/orders", "headers": [],
+            "postData": {"mimeType": "application/json", "text": body}}, "response": {"status": status, "headers": []}})
+    };
+    let har = json!({"log": {"entries": [
+        entry(201, r#"{"customer":"Jane Doe","months":12,"vip":true}"#),
+        entry(422, r#"{"customer":"John Doe","months":"twelve","coupon":"X1"}"#),
+    ]}});
+    let mut incident = incident();
+    let step = step(CheckKind::Contract, Role::Service, None, "request.har");
+    incident.record(Event::ChecksPlanned { steps: vec![step.clone()] }, at(2));
+    let facts = json!({"spec_title": "Orders", "spec_version": "2.1.0", "violations": [
+        {"in": "body", "pointer": "/months", "keyword": "type", "expected": "integer", "found": "string"},
+        {"in": "query", "pointer": "/page", "keyword": "type", "expected": "integer", "found": "string"},
+    ]});
+    let report = report(&step, Outcome::SchemaViolation, "`/months` must be integer and is string", facts);
+    incident.record(Event::CheckReported { step: step.key(), report }, at(3));
+    let answer = Answer::Text(har.to_string());
+    incident.record(
+        Event::AnswerGiven { question: QuestionId::FailingRequest, answer, by: "jane".into() },
+        at(90),
+    );
+    let pack = pack(&redacted(&incident));
+    let told: Vec<String> = pack
+        .drift
+        .iter()
+        .flat_map(|drift| {
+            drift.changes.iter().map(|it| format!("{}: {} {:?}", drift.against, it.field, it.change))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "the contract Orders 2.1.0: /months Changed",
+            "the same request when it succeeded (201): /months Changed",
+            "the same request when it succeeded (201): /vip Missing",
+            "the same request when it succeeded (201): /coupon New",
+        ]
+    );
+    let issue = render::issue(&Templates::builtin(), &pack).unwrap();
+    assert!(issue.body.contains("| `/months` | changed | `number` | `string` |"), "{}", issue.body);
+    assert!(!issue.body.contains("Doe") && !issue.body.contains("twelve"), "{}", issue.body);
+}
+
+#[test]
+fn a_response_is_compared_with_the_earlier_incident_s_of_the_same_status() {
+    let with_body = |seed, shape: serde_json::Value| {
+        let mut incident = Incident::new(IncidentId::from_seed(seed));
+        let step = step(CheckKind::Http, Role::Service, None, "https://api.example.com/v1/orders");
+        incident.record(Event::ChecksPlanned { steps: vec![step.clone()] }, at(1));
+        let facts = json!({"status": 200, "body": {"type": "json", "size_bytes": 9, "shape": shape}});
+        let report = report(&step, Outcome::BadBody, "the body is not what `expect_json` wants", facts);
+        incident.record(Event::CheckReported { step: step.key(), report }, at(2));
+        redacted(&incident)
+    };
+    let before = with_body(1, json!({"orders": [{"id": "number", "total": "number"}]}));
+    let now = with_body(2, json!({"orders": [{"id": "string"}]}));
+    let pack = pack_after(&now, Some(&before));
+    let drift = &pack.drift[0];
+    assert_eq!((drift.body, drift.changes.len()), (Side::Response, 2));
+    assert!(drift.against.contains(before.id.as_str()), "{}", drift.against);
+    assert!(pack_after(&now, Some(&now)).drift[0].changes.is_empty());
+    assert!(super::pack(&now).drift.is_empty());
+}
+
+#[test]
+fn the_time_to_clarity_is_told_with_and_without_people() {
+    let pack = pack(&redacted(&incident()));
+    let timeline = &pack.timeline;
+    assert_eq!(
+        (timeline.mttc_s, timeline.human_wait_s, timeline.mttc_unattended_s),
+        (Some(81.0), 48.0, Some(33.0))
+    );
+    let text = render::markdown(&Templates::builtin(), &pack).unwrap();
+    assert!(text.contains("MTTC 1 min 21 s (of it 48.0 s waiting for people, 33.0 s without)"), "{text}");
+}
+
+#[test]
 fn the_pack_is_stable_and_reads_back() {
     let pack_1 = pack(&redacted(&incident()));
     let text = serde_json::to_string(&pack_1).unwrap();
@@ -261,18 +363,18 @@ fn only_our_section_of_a_body_is_replaced() {
 #[test]
 fn what_is_left_out_is_said() {
     let mut incident = incident();
-    for place in 0..3000 {
+    for place in 0..6000 {
         incident
             .record(Event::Refused { reason: format!("answer {place} came after the end") }, at(200 + place));
     }
     let issue = render::issue(&Templates::builtin(), &pack(&redacted(&incident))).unwrap();
-    assert!(issue.body.chars().count() <= render::BODY_LIMIT);
+    assert!(issue.body.chars().count() <= render::SECTION_LIMIT + 200);
     assert!(
         issue.body.contains("Left out to stay within the tracker's limit: the middle of the timeline."),
         "{}",
         issue.body
     );
-    assert!(issue.body.contains("answer 2999"), "the end of the timeline stays");
+    assert!(issue.body.contains("answer 5999"), "the end of the timeline stays");
 }
 
 proptest! {
@@ -296,7 +398,7 @@ proptest! {
         }
         // Not redacted: the limits must hold for any pack.
         let issue = render::issue(&Templates::builtin(), &pack(&incident)).unwrap();
-        prop_assert!(issue.body.chars().count() <= render::BODY_LIMIT);
+        prop_assert!(issue.body.chars().count() <= render::SECTION_LIMIT + 200);
         prop_assert!(issue.title.chars().count() <= render::TITLE_LIMIT);
         prop_assert!(issue.labels.iter().all(|label| label.chars().count() <= 50));
         let id = incident.id.as_str();

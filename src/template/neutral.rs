@@ -35,7 +35,7 @@ pub fn inline(text: &str) -> String {
                 out.push(':');
                 out.push(BREAK);
             }
-            '-' if next.is_ascii_digit() && (out.ends_with("GH") || out.ends_with("gh")) => {
+            '-' if next.is_ascii_digit() && ends_with_gh(&out) => {
                 out.push(BREAK);
                 out.push('-');
             }
@@ -59,6 +59,12 @@ pub fn inline(text: &str) -> String {
         Some('-' | '+' | '=') => format!("\\{out}"),
         _ => out.to_owned(),
     }
+}
+
+/// `GH-12` in any case is an issue's.
+fn ends_with_gh(text: &str) -> bool {
+    let end = text.len().checked_sub(2).and_then(|from| text.as_bytes().get(from..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(b"gh"))
 }
 
 /// Foreign text as a code span on one line, with a fence longer than any run of back-ticks in it.
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn nobody_is_notified_and_nothing_is_linked() {
-        check("@everyone see #12 and GH-7", "@·everyone see \\#·12 and GH·-7");
+        check("@everyone see #12 and GH-7, Gh-8", "@·everyone see \\#·12 and GH·-7, Gh·-8");
         check("https://github.com/o/r/issues/1", "https:·//github.com/o/r/issues/1");
         check("www.example.com o/r#4", "www·.example.com o/r\\#·4");
         check("![x](y)", "\\!\\[x\\](y)");

@@ -58,6 +58,12 @@ const FLAGS: &[(&str, &str, Value)] = {
         ("influx", "-t", Whole),
         ("rabbitmqadmin", "-p", Whole),
         ("htpasswd", "-b", Whole),
+        ("openssl", "-k", Whole),
+        ("openssl", "-K", Whole),
+        ("keytool", "-storepass", Whole),
+        ("keytool", "-keypass", Whole),
+        ("jarsigner", "-storepass", Whole),
+        ("jarsigner", "-keypass", Whole),
     ]
 };
 
@@ -87,6 +93,8 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             covered = short(text, dash, spans).max(covered);
         }
     }
+    piped(text, spans);
+    shared_drive(text, spans);
     // `-passin pass:…`, `aws configure set aws_secret_access_key …`, `set password …`.
     for (lead, skip_name) in
         [(" pass:", false), (" configure set ", true), (" requirepass ", false), (" config set ", true)]
@@ -108,12 +116,66 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     }
 }
 
+/// `echo 'secret' | docker login --password-stdin`: what is piped into a program that reads its secret.
+fn piped(text: &str, spans: &mut Vec<Span>) {
+    for reads in [
+        "--password-stdin",
+        "--with-token",
+        "--passphrase-fd 0",
+        "passwd --stdin",
+        "chpasswd",
+        "su -c",
+        "sudo -S",
+    ] {
+        for (at, _) in text.match_indices(reads) {
+            let from = floor(text, at.saturating_sub(512));
+            let line = text[from..at].rsplit('\n').next().unwrap_or_default();
+            let begin = at - line.len();
+            let Some(pipe) = line.rfind('|') else { continue };
+            let Some(said) =
+                ["echo ", "printf "].iter().filter_map(|it| Some(line[..pipe].rfind(it)? + it.len())).max()
+            else {
+                continue;
+            };
+            // The last argument: what stands before it are options and a format.
+            let last = line[said..pipe].trim_end();
+            let start = match last.chars().next_back() {
+                Some(quote @ ('"' | '\'')) => last[..last.len() - 1].rfind(quote).map_or(0, |it| it + 1),
+                _ => last.rfind(' ').map_or(0, |it| it + 1),
+            };
+            let value = last[start..].trim_end_matches(['"', '\'']);
+            // `chpasswd` reads a user and a password.
+            let start =
+                if reads == "chpasswd" { start + value.find(':').map_or(0, |it| it + 1) } else { start };
+            let value = last[start..].trim_end_matches(['"', '\'']);
+            if is_secret_value("password", value) && !value.contains("[~") {
+                let start = begin + said + start;
+                spans.push(Span { start, end: start + value.len(), kind: "password" });
+            }
+        }
+    }
+}
+
+/// `net use Z: \\\\nas\\share secret /user:corp\\jane`.
+fn shared_drive(text: &str, spans: &mut Vec<Span>) {
+    for (at, _) in text.match_indices("net use ") {
+        let line = line_at(text, at);
+        let Some(user) = line.find(" /user:") else { continue };
+        let Some(word) = line[..user].rfind(' ') else { continue };
+        let value = &line[word + 1..user];
+        if !value.starts_with(['\\', '*']) && is_secret_value("password", value) && !value.contains("[~") {
+            spans.push(Span { start: at + word + 1, end: at + user, kind: "password" });
+        }
+    }
+}
+
 /// `--api-key value`, `--user jane:secret`; with `=` the rule of pairs reads it.
 fn long(text: &str, dash: usize, name: usize, spans: &mut Vec<Span>) -> usize {
     let flag = text[dash..dash + name].trim_start_matches('-');
     let value = match flag {
         "user" | "proxy-user" | "auth" | "creds" | "cert" | "proxy-cert" => Value::User,
         "cookie" => Value::Cookies,
+        "external-id" => Value::Whole,
         _ if names::is_secret(flag) => Value::Whole,
         _ => return 0,
     };

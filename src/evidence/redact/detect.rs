@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use super::{commands, encoded, looks, markup, named, personal, prose, urls};
+use super::{calls, codes, commands, encoded, looks, markup, named, personal, prose, tables, urls};
 use crate::evidence::shape;
 
 /// A secret in a text: byte offsets and kind.
@@ -45,7 +45,11 @@ pub(super) fn find_at(text: &str, depth: u8) -> Vec<Span> {
     named::find(&text, &mut spans);
     prose::find(&text, &mut spans);
     markup::find(&text, &mut spans);
+    markup::escaped(&text, &mut spans);
     commands::find(&text, &mut spans);
+    calls::find(&text, &mut spans);
+    tables::find(&text, &mut spans);
+    codes::find(&text, &mut spans);
     personal::find(&text, &hosts, &mut spans);
     encoded::find(&text, depth, &mut spans);
     // What our own layout puts between shapes is no secret: `[..]:[..]`, `a=[..]; b=[..]`.

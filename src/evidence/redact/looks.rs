@@ -376,11 +376,14 @@ fn private_keys(text: &str, spans: &mut Vec<Span>) {
             continue;
         }
         let body = start + 11 + close + 5;
-        // A key without its end goes on for as long as its lines look like one: to be sure, to the end of the text.
-        let end = text[body..].find("-----END ").map_or(text.len(), |at| {
-            let end = body + at + 9;
-            text[end..].find("-----").filter(|at| *at < 60).map_or(end, |at| end + at + 5)
-        });
+        let limit = super::named::floor(text, (body + KEY).min(text.len()));
+        let end = text[body..limit].find("-----END ").map_or_else(
+            || cut_key(text, body),
+            |at| {
+                let end = body + at + 9;
+                text[end..].find("-----").filter(|at| *at < 60).map_or(end, |at| end + at + 5)
+            },
+        );
         spans.push(Span { start, end, kind: "private-key" });
         covered = end;
     }
@@ -394,6 +397,43 @@ fn private_keys(text: &str, spans: &mut Vec<Span>) {
         spans.push(Span { start, end, kind: "private-key" });
         covered = end;
     }
+}
+
+/// The longest private key in PEM, in bytes: RSA of 16,384 bits has 13 KiB.
+const KEY: usize = 32 * 1024;
+
+/// Where a key without its end was cut off: it goes on for as long as its lines look like one, with what a log puts before them.
+fn cut_key(text: &str, body: usize) -> usize {
+    let mut end = body;
+    let mut full = true;
+    let mut at = body;
+    while at < text.len() && at - body < KEY {
+        let line = text[at..].split('\n').next().unwrap_or_default();
+        let line = &line[..super::named::floor(line, line.len().min(KEY))];
+        // Line ends of a text in a text.
+        for piece in line.split_inclusive("\\n") {
+            let bare = piece.trim_end_matches("\\n").trim_end_matches("\\r").trim_end();
+            let bare = bare.trim_end_matches(['"', '\'', ',', '\\']);
+            let word = bare.rsplit([' ', '\t', '"', '\'']).next().unwrap_or_default();
+            let is_key = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+            let is_head = ["Proc-Type:", "DEK-Info:", "Comment:", "Version:", "Hash:"]
+                .iter()
+                .any(|it| bare.contains(it));
+            let alone = bare.trim_start().len() == word.len();
+            // The last line of a key is short, and stands alone.
+            let fits = bare.trim().is_empty() || is_head || is_key && (word.len() >= 40 || alone && full);
+            if !fits {
+                return end;
+            }
+            full = word.len() >= 40 || is_head || bare.trim().is_empty();
+            if !bare.trim().is_empty() {
+                end = at + bare.len();
+            }
+            at += piece.len();
+        }
+        at += 1;
+    }
+    end
 }
 
 /// How many bytes at the beginning are of this kind.

@@ -57,6 +57,25 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     }
 }
 
+/// The text of an element in an escaped document: `&lt;password&gt;…&lt;/password&gt;`.
+pub(super) fn escaped(text: &str, spans: &mut Vec<Span>) {
+    for (open, _) in text.match_indices("&lt;") {
+        let limit = floor(text, (open + 100).min(text.len()));
+        let Some(close) = text[open..limit].find("&gt;") else { continue };
+        let element = text[open + 4..open + close].split(' ').next().unwrap_or_default();
+        let element = element.rsplit(':').next().unwrap_or(element);
+        if !names::is_secret(element) {
+            continue;
+        }
+        let start = open + close + 4;
+        let limit = floor(text, (start + TEXT).min(text.len()));
+        let end = text[start..limit].find("&lt;").map_or(start, |at| start + at);
+        if is_secret_value(element, &text[start..end]) && !text[start..end].contains("[~") {
+            spans.push(Span { start, end, kind: kind_of(element) });
+        }
+    }
+}
+
 /// An attribute: its name, and where its value begins and ends.
 type Attribute<'a> = (&'a str, (usize, usize));
 
@@ -93,6 +112,14 @@ fn attributes(text: &str, from: usize, to: usize) -> Vec<Attribute<'_>> {
 /// The text that begins here and ends with the next tag.
 fn content(text: &str, start: usize) -> Option<(usize, usize)> {
     let rest = &text[start..floor(text, (start + TEXT).min(text.len()))];
+    // `<credential name="password"><value>…</value>`: the value's own element.
+    for inner in ["<value>", "<Value>", "<string>", "<val>"] {
+        if let Some(inside) = rest.trim_start().strip_prefix(inner) {
+            let begin = start + rest.len() - inside.len();
+            let shown = &inside[..inside.find("</")?];
+            return (!shown.trim().is_empty()).then_some((begin, begin + shown.len()));
+        }
+    }
     let (skip, end) = match rest.strip_prefix("<![CDATA[") {
         Some(inside) => (9, inside.find("]]>")? + 9),
         None => (0, rest.find('<').filter(|at| rest[*at..].starts_with("</"))?),

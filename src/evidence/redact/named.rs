@@ -33,19 +33,31 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             continue;
         }
         let Some((start, end)) = name_before(text, separator) else { continue };
+        let (start, end) = member(text, start, end).unwrap_or((start, end));
         let Some(value) = value_start(bytes, separator) else { continue };
         let name = &text[start..end];
         // `arn:aws:secretsmanager:…:secret:orders` names a thing.
         if start > 0 && bytes[start - 1] == b':' && in_arn(&text[..start]) {
             continue;
         }
-        if names::is_secret(name) || name == "tokens" {
+        if names::is_secret(name) || matches!(name, "tokens" | "ExternalId") {
             let pair = Pair { text, name, start, colon: bytes[separator] == b':' };
             covered = pair.secret(value, spans).max(covered);
         } else if matches!(name, "name" | "key" | "header" | "field" | "Name" | "Key" | "param") {
             covered = named_value(text, value, spans).max(covered);
         }
     }
+}
+
+/// PHP's `["secret":protected]=>`, `["secret":"Acme\\Key":private]=>`: the name before the word for who may read it.
+fn member(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
+    if !matches!(&text[start..end], "protected" | "private") || !text[..start].ends_with(':') {
+        return None;
+    }
+    let from = floor(text, start.saturating_sub(120));
+    let open = from + text[from..start].rfind("[\"")? + 2;
+    let close = open + text[open..start].find('"')?;
+    Some((open, close))
 }
 
 /// Whether the word that ends here began as the name of an AWS resource.
@@ -119,7 +131,7 @@ fn named_value(text: &str, value: usize, spans: &mut Vec<Span>) -> usize {
         limit -= 1;
     }
     let Some(at) = text[end..limit].find("value").or_else(|| text[end..limit].find("Value")) else {
-        return 0;
+        return part(text, name, end, spans);
     };
     let bytes = text.as_bytes();
     let mut at = end + at + 5;
@@ -139,6 +151,27 @@ fn named_value(text: &str, value: usize, spans: &mut Vec<Span>) -> usize {
         }
         _ => 0,
     }
+}
+
+/// A part of a form that is sent in parts: behind its headers and an empty line stands its value.
+fn part(text: &str, name: &str, end: usize, spans: &mut Vec<Span>) -> usize {
+    let from = floor(text, end.saturating_sub(160));
+    if !text[from..end].rsplit('\n').next().is_some_and(|line| line.contains("form-data")) {
+        return 0;
+    }
+    let limit = floor(text, (end + 300).min(text.len()));
+    let Some((at, length)) =
+        ["\r\n\r\n", "\n\n"].iter().filter_map(|it| Some((text[end..limit].find(it)?, it.len()))).min()
+    else {
+        return 0;
+    };
+    let start = end + at + length;
+    let value = long_line_at(text, start);
+    if value.is_empty() || value.starts_with("--") || !is_secret_value(name, value) || is_evidence(value) {
+        return 0;
+    }
+    spans.push(Span { start, end: start + value.len(), kind: kind_of(name) });
+    start + value.len()
 }
 
 fn is_hidden_header(name: &str) -> bool {

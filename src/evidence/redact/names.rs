@@ -75,7 +75,7 @@ const FIELDS: &str = "\
     node not_after not_before observed openapi operation operation_id origin outcome path percent phase platform pod policy \
     port priority probability product protocol rate ratio reason receive region release remaining \
     replica request_id resets_in result retries retry_after route rule runtime scope sdk send serial \
-    server service severity sha size source span_id ssl stage start started_at started_date_time state \
+    server service severity sha size source span_id ssl stage kty crv grant_types expires_in lifetime start started_at started_date_time state \
     status status_code status_text step subsystem summary target_group team threshold time timeout \
     timeout_ms timestamp title tls took_ms topic total trace_id traceparent transport type unit \
     updated_at uptime value_type verb version wait window zone";
@@ -122,6 +122,7 @@ pub(super) fn is_personal(name: &str) -> bool {
 /// Query parameters whose values say nothing of a person.
 pub(super) fn query(name: &str) -> bool {
     const SAFE: &str = "\
+    x-amz-date x-amz-expires x-amz-algorithm x-amz-signedheaders x-goog-date x-goog-expires x-goog-algorithm \
     api_version api-version direction format limit offset order page page_size per_page sort state \
     status type v version window interval step";
     // `state` is safe in a listing and a secret in OAuth; there it is long and random, which the scan of text sees.
@@ -135,7 +136,7 @@ const SECRET_WORDS: &str = "\
     otp pass passcode passphrase passwd password passwords phpsessid pin privatekey psk pw pwd pswd pword passw \
     refreshtoken samlresponse secret secretkey secrets session sessionid sess sid sig signature ssn token \
     totp webhook xsrf dsn cred creds userpassword rootpw bindpw presharedkey encryptionkey signingkey mfa \
-    requirepass masterauth salt pepper cnonce authtok idtoken idtokenhint jwks2 sastoken accountkey sharedkey \
+    storepass keypass requirepass masterauth salt pepper cnonce authtok idtoken idtokenhint jwks2 sastoken accountkey sharedkey \
     sharedaccesskey privatekeyid keyphrase mnemonic seedphrase iban pan cardnumber creditcard ccnumber birthdate birthday dob surname firstname lastname fullname csc passport taxid nino \
     passwort kennwort geheim geheimnis losung losungswort passe senha contraseña contrasena clave hasło haslo wachtwoord lösenord losenord \
     passord adgangskode salasana heslo jelszó jelszo parola şifre sifre пароль парол секрет パスワード 暗証番号 密码 密碼 口令 비밀번호";
@@ -148,7 +149,7 @@ const SECRET_PAIRS: &str = "\
     preshared_key pre_shared tax_id passport_no passport_number social_security birth_date date_birth auth_tag \
     fastly_key cookie_key crypt_key cipher_key aes_key hash_key server_key webhook_key webhook_url signing_secret \
     code_verifier device_code user_code recovery_code backup_code verification_code otp_code invite_code \
-    first_name last_name full_name date_of of_birth birth_name license_code activation_key product_key tls_key ssl_key pem_key rsa_key key_material";
+    first_name last_name full_name date_of of_birth birth_name license_code activation_key product_key tls_key ssl_key pem_key rsa_key recovery_phrase seed_phrase key_material";
 /// Last words that make a name harmless again: `token_type`, `password_file`, `session_count`.
 const HARMLESS_ENDS: &str = "\
     age alg algorithm at audience bytes check class count enabled endpoint env expires expired expiry \
@@ -156,7 +157,7 @@ const HARMLESS_ENDS: &str = "\
     outcome page policy present provider ref remaining required rotation scheme scope seconds server \
     service size state status timeout ttl type uri url used valid version error errors failed path hint \
     expiration duration attempts retries rounds cost store max min tokens names last reset encoder validator \
-    address host port user username region fingerprint usage budget cache handler manager \
+    address host port user username region supported methods fingerprint usage budget cache handler manager \
     rs java py go js ts tsx jsx rb php kt cs cpp c h yml yaml json xml toml txt md sh sql log conf html css scala swift";
 /// Words that make a name harmless wherever they stand: `public_key`, `max_password_length`.
 const HARMLESS_ANYWHERE: &str = "\
@@ -305,7 +306,7 @@ const PLAIN_WORDS: &str = "\
     (redacted) [redacted] [filtered] [hidden] [masked] masked <redacted> <hidden> <none> redacted> placeholder changeme! \
     rotation rotate rotating policy policies quota limit limits exceeded count length format store stores storage provider \
     chain consent banner reset-link e-mail email mail field fields value values name names id ids query param parameter body \
-    lax strict http https yes: no: today tomorrow yesterday refresh refreshing refreshed lookup cache cached hit miss \
+    [boolean] lax strict http https yes: no: today tomorrow yesterday refresh refreshing refreshed lookup cache cached hit miss \
     operational degraded maintenance healthy unhealthy opaque internal external public pending";
 
 /// Words that are no secret even behind a secret name: our own vocabulary, and what programs write for "there is none".

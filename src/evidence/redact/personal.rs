@@ -1,5 +1,7 @@
 //! What belongs to a person: e-mail addresses, telephone numbers, cards, bank accounts, social security numbers.
 
+use std::net::IpAddr;
+
 use super::detect::Span;
 use super::encoded::context;
 
@@ -198,6 +200,13 @@ fn ibans(text: &str, spans: &mut Vec<Span>) {
     }
 }
 
+/// Every IP address, whosever it is.
+pub(super) fn every_address(text: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    each_address(text, |start, end, _| spans.push(Span { start, end, kind: "ip" }));
+    spans
+}
+
 /// Addresses of a person's machine: public ones behind a word that says whose they are. The addresses of servers stay, since
 /// they are what an incident is about; private ones say nothing of a person.
 fn addresses(text: &str, spans: &mut Vec<Span>) {
@@ -219,6 +228,51 @@ fn addresses(text: &str, spans: &mut Vec<Span>) {
         "viewer",
         "connecting",
     ];
+    each_address(text, |start, end, ip| {
+        if !is_public(ip) {
+            return;
+        }
+        let words = context(text, start);
+        let near: Vec<&str> = words.iter().rev().take(3).map(String::as_str).collect();
+        let ip = near.first().is_some_and(|it| {
+            matches!(
+                *it,
+                "ip" | "addr" | "address" | "host" | "for" | "from" | "client" | "clientip" | "xff" | "cip"
+            )
+        });
+        let whose = near.iter().any(|it| WHOSE.contains(it))
+            && !near.contains(&"waiting")
+            && !near.contains(&"timeout");
+        let forwarded = near.contains(&"forwarded")
+            || near.contains(&"client")
+            || near.contains(&"visitor")
+            || near.contains(&"user");
+        if whose && (forwarded || ip && !near.contains(&"for") || near.contains(&"remote") && ip) {
+            spans.push(Span { start, end, kind: "ip" });
+        }
+    });
+}
+
+/// Whether an address is one of the public network.
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_broadcast())
+        }
+        IpAddr::V6(ip) => {
+            !(ip.is_loopback()
+                || ip.is_unspecified()
+                || matches!(ip.segments()[0], 0xfc00..=0xfdff | 0xfe80..=0xfebf))
+        }
+    }
+}
+
+/// Tells of each address where it begins and ends.
+fn each_address(text: &str, mut tell: impl FnMut(usize, usize, IpAddr)) {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -245,47 +299,8 @@ fn addresses(text: &str, spans: &mut Vec<Span>) {
         let dots = shown.bytes().filter(|b| matches!(b, b'.' | b':')).count();
         if dots >= 3 && shown.len() >= 7 {
             let bare = if shown.contains('.') { shown.split(':').next().unwrap_or(shown) } else { shown };
-            let public = bare.parse::<std::net::IpAddr>().is_ok_and(|ip| match ip {
-                std::net::IpAddr::V4(ip) => {
-                    !(ip.is_private()
-                        || ip.is_loopback()
-                        || ip.is_link_local()
-                        || ip.is_unspecified()
-                        || ip.is_broadcast())
-                }
-                std::net::IpAddr::V6(ip) => {
-                    !(ip.is_loopback()
-                        || ip.is_unspecified()
-                        || matches!(ip.segments()[0], 0xfc00..=0xfdff | 0xfe80..=0xfebf))
-                }
-            });
-            if public {
-                let words = context(text, at);
-                let near: Vec<&str> = words.iter().rev().take(3).map(String::as_str).collect();
-                let ip = near.first().is_some_and(|it| {
-                    matches!(
-                        *it,
-                        "ip" | "addr"
-                            | "address"
-                            | "host"
-                            | "for"
-                            | "from"
-                            | "client"
-                            | "clientip"
-                            | "xff"
-                            | "cip"
-                    )
-                });
-                let whose = near.iter().any(|it| WHOSE.contains(it))
-                    && !near.contains(&"waiting")
-                    && !near.contains(&"timeout");
-                let forwarded = near.contains(&"forwarded")
-                    || near.contains(&"client")
-                    || near.contains(&"visitor")
-                    || near.contains(&"user");
-                if whose && (forwarded || ip && !near.contains(&"for") || near.contains(&"remote") && ip) {
-                    spans.push(Span { start: at, end: at + bare.len(), kind: "ip" });
-                }
+            if let Ok(ip) = bare.parse() {
+                tell(at, at + bare.len(), ip);
             }
         }
         at += length.max(1);

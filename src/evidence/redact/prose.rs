@@ -50,6 +50,26 @@ const WORDS: &[(&str, Sure)] = {
         ("parola", Strong),
         ("şifre", Strong),
         ("identified by", Strong),
+        ("passordet", Strong),
+        ("lösenordet", Strong),
+        ("kodeord", Strong),
+        ("kodeordet", Strong),
+        ("adgangskoden", Strong),
+        ("recovery phrase", Strong),
+        ("seed phrase", Strong),
+        ("mnemonic", Strong),
+        ("密码是", Strong),
+        ("密码为", Strong),
+        ("密碼是", Strong),
+        ("パスワードは", Strong),
+        ("born", Digits),
+        ("fødselsnummer", Digits),
+        ("fodselsnummer", Digits),
+        ("personnummer", Digits),
+        ("cpr-nummer", Digits),
+        ("national id", Digits),
+        ("pesel", Digits),
+        ("bsn", Digits),
         ("пароль", Strong),
         ("Пароль", Strong),
         ("パスワード", Strong),
@@ -312,7 +332,8 @@ fn hides(word: &str, sure: Sure, value: &str, bridge: &Bridge, in_quotes: bool, 
         Sure::Strong => is_odd(value),
         Sure::Digits => {
             let digits = value.bytes().filter(u8::is_ascii_digit).count();
-            let number = digits == value.len() && (word != "code" && digits >= 4);
+            let dashes = value.bytes().filter(|b| *b == b'-').count();
+            let number = digits + dashes == value.len() && (word != "code" && digits >= 4);
             let marked = digits >= 4 && value.ends_with(['#', '!', '*']);
             marked
                 || (bridge.told || in_quotes || word != "code")

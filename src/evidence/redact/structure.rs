@@ -225,6 +225,9 @@ pub(super) fn body_text(gate: &Gate, text: &str) -> String {
     if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str::<Value>(trimmed) {
         return shape_of(gate, &value).to_string();
     }
+    if let Some(parts) = super::multipart::redact(gate, trimmed) {
+        return parts;
+    }
     if is_form(trimmed) {
         let pairs = trimmed.split('&').map(|pair| match pair.split_once('=') {
             Some((name, value)) => format!("{name}={}", gate.shape(value)),

@@ -246,6 +246,24 @@ fn an_http_message_goes_by_its_parts() {
 }
 
 #[test]
+fn every_address_is_hidden_where_that_is_the_policy() {
+    let text = "upstream 10.20.30.40:8443 refused, peer 203.0.113.7, ::1 and 2001:db8::1:2:3, at 10:02:11.482, v1.2.3.4-rc";
+    assert!(gate().text(text).contains("10.20.30.40:8443"));
+    let strict = gate().hiding(Addresses::All);
+    let out = strict.text(text);
+    for gone in ["10.20.30.40", "203.0.113.7", "2001:db8"] {
+        assert!(!out.contains(gone), "{gone}: {out}");
+    }
+    assert!(out.contains(":8443 refused") && out.contains("at 10:02:11.482"), "{out}");
+    assert_eq!(strict.text(&out), out);
+    let url = strict.url("https://10.20.30.40:8443/v1/orders");
+    assert!(!url.contains("10.20") && url.ends_with(":8443/v1/orders"), "{url}");
+    let body =
+        strict.json(&json!({"peer": "10.20.30.40", "host": "10.20.30.41", "message": "from 10.20.30.42"}));
+    assert!(!body.to_string().contains("10.20"), "{body}");
+}
+
+#[test]
 fn what_was_redacted_is_counted_by_kind() {
     let gate = gate();
     let _ = gate.text("password=hunter2 mail jane@example.com and bob@example.com");

@@ -53,6 +53,7 @@ impl Desk {
         chat.connected().await;
         let orders = ServiceProfile { name: "orders-api".into(), ..ServiceProfile::default() };
         let app = App::start(Parts {
+            addresses: firstcheck::evidence::redact::Addresses::Clients,
             store: Store::open(&folder.0.join("firstcheck.db")).await.unwrap(),
             knowledge: Arc::new(Knowledge::builtin()),
             environment: Environment::new(policy),

@@ -74,6 +74,7 @@ impl Bot {
         let own = if setup.folder.is_none() { Some(Folder::new("bot")) } else { None };
         let root = setup.folder.or_else(|| own.as_ref().map(|it| it.0.clone())).unwrap();
         let app = App::start(Parts {
+            addresses: firstcheck::evidence::redact::Addresses::Clients,
             store: Store::open(&root.join("firstcheck.db")).await.unwrap(),
             knowledge: Arc::new(setup.knowledge.unwrap_or_else(Knowledge::builtin)),
             environment: Environment::new(setup.policy).with_resolvers(setup.resolvers),

@@ -111,6 +111,7 @@ impl House {
             .unwrap()
             .with_secrets(self.scene().secrets.clone());
         let app = App::start(Parts {
+            addresses: firstcheck::evidence::redact::Addresses::Clients,
             store: Store::open(&self.folder.0.join("firstcheck.db")).await.unwrap(),
             knowledge: Arc::new(Knowledge::builtin()),
             environment,

@@ -1,5 +1,6 @@
 //! Every world of the drill, from the alert to the filed issue, through the program a newcomer runs.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -33,9 +34,76 @@ fn check(name: &str, bucket: &str, cause: &str) {
     assert!(document["mttc_s"].as_f64().unwrap() > 0.0);
     let issue = std::fs::read_to_string(document["issue"].as_str().unwrap()).unwrap();
     let id = document["id"].as_str().unwrap();
-    for told in [bucket, id, document["next_experiment"].as_str().unwrap()] {
+    for told in [bucket, id, document["next_experiment"].as_str().unwrap(), "```mermaid\ngantt\n"] {
         assert!(issue.contains(told), "the issue says `{told}`:\n{issue}");
     }
+    assert!(!issue.contains("(withheld)"), "{issue}");
+    let store = Path::new(document["issue"].as_str().unwrap()).ancestors().nth(2).unwrap();
+    let pack: Value = serde_json::from_str(&evidence(store, &[id, "--json"])).unwrap();
+    let schema: Value = serde_json::from_str(&evidence(store, &["--schema"])).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(&pack).map(|it| format!("{}: {it}", it.instance_path())).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(pack["classification"]["bucket"], bucket);
+    assert!(issue.contains(pack["classification"]["runbooks"].as_str().unwrap()));
+    let names = schema["properties"].as_object().unwrap();
+    assert!(pack.as_object().unwrap().keys().all(|name| names.contains_key(name)), "{pack:#}");
+    let markdown = evidence(store, &[id]);
+    for part in [
+        "## Captured",
+        "## Checks",
+        "## Ruled out",
+        "## Missing",
+        "## Timeline",
+        pack["hash"].as_str().unwrap(),
+    ] {
+        assert!(markdown.contains(part), "{part}: {markdown}");
+    }
+}
+
+/// What `firstcheck evidence` prints beside this store.
+fn evidence(store: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_firstcheck"))
+        .arg("evidence")
+        .args(arguments)
+        .current_dir(store)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_evidence_of_an_incident_nobody_knows_could_not_be_printed() {
+    let folder = Folder::new("drills");
+    let output = Command::new(env!("CARGO_BIN_EXE_firstcheck"))
+        .args(["evidence", "inc-0000000000"])
+        .current_dir(&folder.0)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_template_that_names_what_there_is_not_is_told_with_its_place() {
+    let folder = Folder::new("drills");
+    std::fs::create_dir(folder.0.join("wording")).unwrap();
+    std::fs::write(folder.0.join("firstcheck.yaml"), "templates: wording\n").unwrap();
+    std::fs::write(
+        folder.0.join("wording/issue.hbs"),
+        "{{{verdict}}}\n\n{{#each checks}}{{keey}}{{/each}}\n",
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_firstcheck"))
+        .args(["doctor", "--json"])
+        .current_dir(&folder.0)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("issue.hbs:3:17: nothing fills in `keey`; did you mean `key`?"), "{told}");
 }
 
 macro_rules! drills {

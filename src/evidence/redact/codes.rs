@@ -1,34 +1,41 @@
 //! Codes that are typed to prove who somebody is, in the sentences in which they are sent: `Use 550-218 to log in`, `731904 is
 //! your Google code`, `backup codes: 8f3k-22ld, p0x9-77qa`.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::detect::Span;
+use super::looks::any_of;
 use super::named::{floor, line_at};
 use super::prose::is_odd;
 
+/// What stands behind a code, and what must follow soon.
+const BEHIND: &[(&str, &[&str])] = &[
+    (" to log in", &[]),
+    (" to login", &[]),
+    (" to sign in", &[]),
+    (" to verify your", &[]),
+    (" to confirm your", &[]),
+    (" is your ", &["code", "otp"]),
+];
+/// What stands before several, without its first letter.
+const BEFORE: &[&str] = &["ackup codes", "ecovery codes", "cratch codes"];
+
+static LEADS: LazyLock<Regex> =
+    LazyLock::new(|| any_of(BEHIND.iter().map(|(lead, _)| *lead).chain(BEFORE.iter().copied())));
+
 /// Adds the spans.
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
-    for (lead, wants) in [
-        (" to log in", ""),
-        (" to login", ""),
-        (" to sign in", ""),
-        (" to verify your", ""),
-        (" to confirm your", ""),
-        (" is your ", "code"),
-        (" is your ", "otp"),
-    ] {
-        for (at, _) in text.match_indices(lead) {
-            let behind = line_at(text, at + lead.len());
-            let near = &behind[..floor(behind, behind.len().min(48))];
-            if near.to_ascii_lowercase().contains(wants)
-                && let Some(span) = code_before(text, at)
-            {
-                spans.push(span);
-            }
-        }
-    }
-    for lead in ["ackup codes", "ecovery codes", "cratch codes"] {
-        for (at, _) in text.match_indices(lead) {
-            listed(text, at + lead.len(), spans);
+    for found in LEADS.find_iter(text) {
+        let Some((_, wants)) = BEHIND.iter().find(|(lead, _)| *lead == found.as_str()) else {
+            listed(text, found.end(), spans);
+            continue;
+        };
+        let behind = line_at(text, found.end());
+        let near = behind[..floor(behind, behind.len().min(48))].to_ascii_lowercase();
+        if wants.is_empty() || wants.iter().any(|it| near.contains(it)) {
+            spans.extend(code_before(text, found.start()));
         }
     }
 }

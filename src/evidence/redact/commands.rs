@@ -1,6 +1,11 @@
 //! Secrets on command lines: the flags of programs that take a password, and any long flag with a secret name.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::detect::Span;
+use super::looks::any_of;
 use super::named::{self, floor, is_secret_value, kind_of, line_at, long_line_at, quoted};
 use super::names;
 
@@ -67,6 +72,15 @@ const FLAGS: &[(&str, &str, Value)] = {
     ]
 };
 
+/// Options and programs that read a secret from what is piped into them.
+const READERS: &[&str] =
+    &["--password-stdin", "--with-token", "--passphrase-fd 0", "passwd --stdin", "chpasswd", "sudo -S"];
+/// Words before a secret, or before its name and the secret.
+const SPEAKS: &[&str] = &[" pass:", " configure set ", " requirepass ", " config set "];
+
+static LEADS: LazyLock<Regex> =
+    LazyLock::new(|| any_of(READERS.iter().chain(SPEAKS).copied().chain(["net use "])));
+
 /// Adds the spans.
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     let bytes = text.as_bytes();
@@ -93,79 +107,62 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             covered = short(text, dash, spans).max(covered);
         }
     }
-    piped(text, spans);
-    shared_drive(text, spans);
-    // `-passin pass:…`, `aws configure set aws_secret_access_key …`, `set password …`.
-    for (lead, skip_name) in
-        [(" pass:", false), (" configure set ", true), (" requirepass ", false), (" config set ", true)]
-    {
-        for (place, _) in text.match_indices(lead) {
-            let at = place + lead.len();
-            let line = line_at(text, at);
-            let mut words = line.split(' ');
-            let name = if skip_name { words.next().unwrap_or_default() } else { "password" };
-            let skip = if skip_name { name.len() + 1 } else { 0 };
-            if let Some(value) = words.next()
-                && names::is_secret(name)
-                && is_secret_value(name, value)
-                && !value.contains("[~")
-            {
-                spans.push(Span { start: at + skip, end: at + skip + value.len(), kind: kind_of(name) });
-            }
+    for found in LEADS.find_iter(text) {
+        let (lead, end) = (found.as_str(), found.end());
+        match lead {
+            "net use " => shared_drive(text, found.start(), spans),
+            _ if READERS.contains(&lead) => piped(text, found.start(), lead, spans),
+            _ => spoken(text, end, lead.ends_with("set "), spans),
         }
+    }
+}
+
+/// `-passin pass:…`, `aws configure set aws_secret_access_key …`, `config set requirepass …`.
+fn spoken(text: &str, at: usize, skip_name: bool, spans: &mut Vec<Span>) {
+    let line = line_at(text, at);
+    let mut words = line.split(' ');
+    let name = if skip_name { words.next().unwrap_or_default() } else { "password" };
+    let skip = if skip_name { name.len() + 1 } else { 0 };
+    if let Some(value) = words.next()
+        && names::is_secret(name)
+        && is_secret_value(name, value)
+        && !value.contains("[~")
+    {
+        spans.push(Span { start: at + skip, end: at + skip + value.len(), kind: kind_of(name) });
     }
 }
 
 /// `echo 'secret' | docker login --password-stdin`: what is piped into a program that reads its secret.
-fn piped(text: &str, spans: &mut Vec<Span>) {
-    for reads in [
-        "--password-stdin",
-        "--with-token",
-        "--passphrase-fd 0",
-        "passwd --stdin",
-        "chpasswd",
-        "su -c",
-        "sudo -S",
-    ] {
-        for (at, _) in text.match_indices(reads) {
-            let from = floor(text, at.saturating_sub(512));
-            let line = text[from..at].rsplit('\n').next().unwrap_or_default();
-            let begin = at - line.len();
-            let Some(pipe) = line.rfind('|') else { continue };
-            let Some(said) =
-                ["echo ", "printf "].iter().filter_map(|it| Some(line[..pipe].rfind(it)? + it.len())).max()
-            else {
-                continue;
-            };
-            // The last argument: what stands before it are options and a format.
-            let last = line[said..pipe].trim_end();
-            let start = match last.chars().next_back() {
-                Some(quote @ ('"' | '\'')) => last[..last.len() - 1].rfind(quote).map_or(0, |it| it + 1),
-                _ => last.rfind(' ').map_or(0, |it| it + 1),
-            };
-            let value = last[start..].trim_end_matches(['"', '\'']);
-            // `chpasswd` reads a user and a password.
-            let start =
-                if reads == "chpasswd" { start + value.find(':').map_or(0, |it| it + 1) } else { start };
-            let value = last[start..].trim_end_matches(['"', '\'']);
-            if is_secret_value("password", value) && !value.contains("[~") {
-                let start = begin + said + start;
-                spans.push(Span { start, end: start + value.len(), kind: "password" });
-            }
-        }
+fn piped(text: &str, at: usize, reads: &str, spans: &mut Vec<Span>) {
+    let from = floor(text, at.saturating_sub(512));
+    let line = text[from..at].rsplit('\n').next().unwrap_or_default();
+    let begin = at - line.len();
+    let Some(pipe) = line.rfind('|') else { return };
+    let says = |command: &&str| Some(line[..pipe].rfind(command)? + command.len());
+    let Some(said) = ["echo ", "printf "].iter().filter_map(says).max() else { return };
+    // The last argument: what stands before it are options and a format.
+    let last = line[said..pipe].trim_end();
+    let start = match last.chars().next_back() {
+        Some(quote @ ('"' | '\'')) => last[..last.len() - 1].rfind(quote).map_or(0, |it| it + 1),
+        _ => last.rfind(' ').map_or(0, |it| it + 1),
+    };
+    // `chpasswd` reads a user and a password.
+    let user = if reads == "chpasswd" { last[start..].find(':').map_or(0, |it| it + 1) } else { 0 };
+    let value = last[start + user..].trim_end_matches(['"', '\'']);
+    if is_secret_value("password", value) && !value.contains("[~") {
+        let start = begin + said + start + user;
+        spans.push(Span { start, end: start + value.len(), kind: "password" });
     }
 }
 
 /// `net use Z: \\\\nas\\share secret /user:corp\\jane`.
-fn shared_drive(text: &str, spans: &mut Vec<Span>) {
-    for (at, _) in text.match_indices("net use ") {
-        let line = line_at(text, at);
-        let Some(user) = line.find(" /user:") else { continue };
-        let Some(word) = line[..user].rfind(' ') else { continue };
-        let value = &line[word + 1..user];
-        if !value.starts_with(['\\', '*']) && is_secret_value("password", value) && !value.contains("[~") {
-            spans.push(Span { start: at + word + 1, end: at + user, kind: "password" });
-        }
+fn shared_drive(text: &str, at: usize, spans: &mut Vec<Span>) {
+    let line = line_at(text, at);
+    let Some(user) = line.find(" /user:") else { return };
+    let Some(word) = line[..user].rfind(' ') else { return };
+    let value = &line[word + 1..user];
+    if !value.starts_with(['\\', '*']) && is_secret_value("password", value) && !value.contains("[~") {
+        spans.push(Span { start: at + word + 1, end: at + user, kind: "password" });
     }
 }
 

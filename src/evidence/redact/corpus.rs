@@ -3,7 +3,8 @@
 //! The data stands in `corpus/*.txt`: documents under a line `=== name`, in which `«…»` is what nobody may read afterwards and
 //! `‹…›` is what must still be readable. A document marked `[crlf]` has the line ends of HTTP. All values are drawn at random.
 //! `planted.txt` and `harmless.txt` were written before the rules (first run of the rules that were: 82 of 422 survived);
-//! `held_out.txt` after them, for other carriers (first run: 8 of 85 survived, 12 of 105 look-alikes unreadable).
+//! `held_out.txt` after them, for other carriers (first run: 8 of 85 survived, 12 of 105 look-alikes unreadable);
+//! `held_out_2.txt` for tools and vendors that neither has (first run: 29 of 180 survived, 16 of 200 unreadable).
 
 use std::collections::BTreeSet;
 
@@ -126,6 +127,6 @@ fn texts_of_other_carriers_do_nearly_as_well() {
 #[test]
 fn tools_of_the_trade_and_vendors_do_as_well() {
     let (secrets, survivors, look_alikes, unreadable) = measure(include_str!("corpus/held_out_2.txt"));
-    assert!(survivors * 6 <= secrets, "{survivors}");
-    assert!(unreadable * 12 <= look_alikes, "{unreadable}");
+    assert_eq!(survivors, 0, "of {secrets}");
+    assert!(unreadable * 20 <= look_alikes, "{unreadable}");
 }

@@ -152,6 +152,10 @@ pub(super) fn context(text: &str, start: usize) -> Vec<String> {
 
 /// Whether the words before say that this is no secret.
 fn is_said(text: &str, start: usize, shown: &str) -> bool {
+    // The line between the parts of a message, and a name that a compiler made.
+    if shown.starts_with("----") || shown.contains("FormBoundary") || shown.starts_with("_ZN") {
+        return true;
+    }
     let words = context(text, start);
     let mut place = words.len();
     for _ in 0..3 {

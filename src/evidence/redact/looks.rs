@@ -1,5 +1,9 @@
 //! Secrets that are known by their own look: the vendors' prefixes, private keys, JWTs, hashes of passwords.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::detect::Span;
 
 /// What a secret is written in behind its prefix.
@@ -169,8 +173,17 @@ const ADDRESSES: &[(&str, &str, usize)] = &[
     ("telegram-token", "api.telegram.org/bot", 20),
 ];
 
+/// All that stands before them, in one search.
+static PLACES: LazyLock<Regex> = LazyLock::new(|| any_of(ADDRESSES.iter().map(|(_, before, _)| *before)));
+
+/// A search for any of these texts, which the engine looks for all at once.
+pub(super) fn any_of<'a>(texts: impl Iterator<Item = &'a str>) -> Regex {
+    let alternatives: Vec<String> = texts.map(regex::escape).collect();
+    Regex::new(&alternatives.join("|")).expect("escaped texts are a pattern")
+}
+
 /// For each first byte, the prefixes that begin with it.
-static FIRST: std::sync::LazyLock<Vec<Vec<usize>>> = std::sync::LazyLock::new(|| {
+static FIRST: LazyLock<Vec<Vec<usize>>> = LazyLock::new(|| {
     let mut table = vec![Vec::new(); 256];
     for (place, (_, prefix, _, _)) in LOOKS.iter().enumerate() {
         table[usize::from(prefix.as_bytes()[0])].push(place);
@@ -241,29 +254,27 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
         }
     }
     private_keys(text, spans);
-    for (kind, before, least) in ADDRESSES {
-        for (place, _) in text.match_indices(before) {
-            let start = place + before.len();
-            let mut end = start + run(&bytes[start..], |b| Set::Token.has(b) || b":/".contains(&b));
-            // `…/bot<token>/sendMessage`, `…/<id>/<token>/callback`: the last word is the method's.
-            if let Some((head, last)) = text[start..end].rsplit_once('/')
-                && last.len() < 20
-                && last.starts_with(|c: char| c.is_ascii_lowercase())
-                && last.bytes().all(|b| b.is_ascii_alphabetic())
-            {
-                end = start + head.len();
-            }
-            // The number of a channel says where; the rest is the secret.
-            let number = run(&bytes[start..end], |b| b.is_ascii_digit());
-            let number = if number >= 15 { number } else { 0 };
-            let from = if number > 0 && bytes.get(start + number) == Some(&b'/') {
-                start + number + 1
-            } else {
-                start
-            };
-            if end - start >= *least {
-                spans.push(Span { start: from, end, kind });
-            }
+    for found in PLACES.find_iter(text) {
+        let Some((kind, _, least)) = ADDRESSES.iter().find(|(_, before, _)| *before == found.as_str()) else {
+            continue;
+        };
+        let start = found.end();
+        let mut end = start + run(&bytes[start..], |b| Set::Token.has(b) || b":/".contains(&b));
+        // `…/bot<token>/sendMessage`, `…/<id>/<token>/callback`: the last word is the method's.
+        if let Some((head, last)) = text[start..end].rsplit_once('/')
+            && last.len() < 20
+            && last.starts_with(|c: char| c.is_ascii_lowercase())
+            && last.bytes().all(|b| b.is_ascii_alphabetic())
+        {
+            end = start + head.len();
+        }
+        // The number of a channel says where; the rest is the secret.
+        let number = run(&bytes[start..end], |b| b.is_ascii_digit());
+        let number = if number >= 15 { number } else { 0 };
+        let from =
+            if number > 0 && bytes.get(start + number) == Some(&b'/') { start + number + 1 } else { start };
+        if end - start >= *least {
+            spans.push(Span { start: from, end, kind });
         }
     }
 }
@@ -376,14 +387,16 @@ fn private_keys(text: &str, spans: &mut Vec<Span>) {
             continue;
         }
         let body = start + 11 + close + 5;
+        // Nothing in a key is five dashes: what they begin is its end, or something else.
         let limit = super::named::floor(text, (body + KEY).min(text.len()));
-        let end = text[body..limit].find("-----END ").map_or_else(
-            || cut_key(text, body),
-            |at| {
-                let end = body + at + 9;
+        let dashes = text[body..limit].find("-----").map(|at| body + at);
+        let end = match dashes.filter(|at| text[*at..].starts_with("-----END ")) {
+            Some(at) => {
+                let end = at + 9;
                 text[end..].find("-----").filter(|at| *at < 60).map_or(end, |at| end + at + 5)
-            },
-        );
+            }
+            None => cut_key(text, body),
+        };
         spans.push(Span { start, end, kind: "private-key" });
         covered = end;
     }

@@ -59,7 +59,10 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
 
 /// The text of an element in an escaped document: `&lt;password&gt;…&lt;/password&gt;`.
 pub(super) fn escaped(text: &str, spans: &mut Vec<Span>) {
-    for (open, _) in text.match_indices("&lt;") {
+    for (open, _) in text.match_indices('&') {
+        if !text[open..].starts_with("&lt;") {
+            continue;
+        }
         let limit = floor(text, (open + 100).min(text.len()));
         let Some(close) = text[open..limit].find("&gt;") else { continue };
         let element = text[open + 4..open + close].split(' ').next().unwrap_or_default();

@@ -32,6 +32,10 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
         if separator < covered || users.peek().is_some_and(|(start, _)| *start <= separator) {
             continue;
         }
+        // PHP says who may read a member between its name and its value.
+        if ["protected]", "private]"].iter().any(|it| text[at..].starts_with(it)) {
+            continue;
+        }
         let Some((start, end)) = name_before(text, separator) else { continue };
         let (start, end) = member(text, start, end).unwrap_or((start, end));
         let Some(value) = value_start(bytes, separator) else { continue };

@@ -157,7 +157,7 @@ const HARMLESS_ENDS: &str = "\
     outcome page policy present provider ref remaining required rotation scheme scope seconds server \
     service size state status timeout ttl type uri url used valid version error errors failed path hint \
     expiration duration attempts retries rounds cost store max min tokens names last reset encoder validator \
-    address host port user username region supported methods fingerprint usage budget cache handler manager \
+    address host port user username region supported methods stdin fingerprint usage budget cache handler manager \
     rs java py go js ts tsx jsx rb php kt cs cpp c h yml yaml json xml toml txt md sh sql log conf html css scala swift";
 /// Words that make a name harmless wherever they stand: `public_key`, `max_password_length`.
 const HARMLESS_ANYWHERE: &str = "\

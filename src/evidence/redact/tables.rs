@@ -99,26 +99,26 @@ fn cells(line: &str, separator: u8) -> Vec<(usize, usize)> {
 
 /// `host:port:database:user:password` of PostgreSQL's password file, whose first four may be `*`.
 fn pgpass(line: &str) -> Option<(usize, usize)> {
+    let is_host = |it: &str| {
+        let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/');
+        it == "*" || !it.is_empty() && it.bytes().all(is_part)
+    };
+    let is_port =
+        |it: &str| it == "*" || (1..=5).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit());
+    let is_name = |it: &str| {
+        let is_letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        it == "*" || it.starts_with(|c: char| c.is_ascii_alphabetic()) && it.bytes().all(is_letter)
+    };
     let line = line.trim_end();
     let mut parts = line.splitn(5, ':');
-    let (host, port, database, user) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let mut next = |fits: &dyn Fn(&str) -> bool| parts.next().filter(|it| fits(it)).map(drop);
+    next(&is_host)?;
+    next(&is_port)?;
+    next(&is_name)?;
+    next(&is_name)?;
     let password = parts.next()?;
-    let is_port =
-        port == "*" || (port.len() <= 5 && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
-    let is_host = |it: &str| {
-        it == "*"
-            || !it.is_empty()
-                && it.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'))
-    };
-    let is_name = |it: &str| {
-        it == "*"
-            || it.starts_with(|c: char| c.is_ascii_alphabetic())
-                && it.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    let fits = is_port && is_host(host) && is_name(database) && is_name(user);
     let start = line.len() - password.len();
-    (fits && !password.contains([' ', '[']) && is_secret_value("password", password))
-        .then_some((start, line.len()))
+    (!password.contains([' ', '[']) && is_secret_value("password", password)).then_some((start, line.len()))
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ pub(in crate::evidence::redact) fn quoted(text: &str, at: usize) -> Option<(usiz
     while at < bytes.len() && b"[(".contains(&bytes[at]) && bytes.get(at + 1) != Some(&MASK) {
         at += 1;
     }
-    if at + 1 < bytes.len() && b"ubrfUBRFL@$".contains(&bytes[at]) && b"\"'".contains(&bytes[at + 1]) {
+    if at + 1 < bytes.len() && b"ubrfUBRFLNE@$".contains(&bytes[at]) && b"\"'".contains(&bytes[at + 1]) {
         at += 1;
     }
     let slashes = bytes[at..].iter().take(8).take_while(|b| **b == b'\\').count();

@@ -128,7 +128,7 @@ fn contract(incident: &Incident, failing: Option<&FailingRequest>) -> Vec<Drift>
         .cloned()
         .collect();
     let has_body = failing.is_some_and(|it| matches!(&it.body, Body::Text(text) if !text.trim().is_empty()));
-    let was_compared = report.outcome == Outcome::Matches && report.facts.get("not_evaluated").is_none();
+    let was_compared = report.outcome == Outcome::Matches && !report.facts.contains_key("not_evaluated");
     if !in_body.is_empty() || (has_body && was_compared) {
         drifts.push(drift(Side::Request, &in_body));
     }

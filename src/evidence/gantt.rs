@@ -72,11 +72,15 @@ pub(super) fn chart(pack: &Pack) -> Option<String> {
     let mut out = String::from(
         "gantt\n  dateFormat YYYY-MM-DDTHH:mm:ss.SSS\n  axisFormat %H:%M:%S\n  todayMarker off\n  section Incident\n",
     );
-    course.iter().for_each(|bar| out.push_str(&bar.line()));
+    for bar in &course {
+        out.push_str(&bar.line());
+    }
     let asked = people.iter().take(3);
     if !people.is_empty() {
         out.push_str(&heading("People", asked.len(), people.len()));
-        asked.for_each(|bar| out.push_str(&bar.line()));
+        for bar in asked {
+            out.push_str(&bar.line());
+        }
     }
     let lines: Vec<String> = checks.iter().map(Bar::line).collect();
     let mut room = LONGEST.saturating_sub(out.chars().count().max(OTHERS));
@@ -89,7 +93,9 @@ pub(super) fn chart(pack: &Pack) -> Option<String> {
     let shown: Vec<&String> = fitting.collect();
     if !shown.is_empty() {
         out.push_str(&heading("Checks", shown.len(), lines.len()));
-        shown.into_iter().for_each(|line| out.push_str(line));
+        for line in shown {
+            out.push_str(line);
+        }
     }
     Some(out.trim_end().to_owned())
 }

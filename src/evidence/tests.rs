@@ -416,6 +416,9 @@ fn planted() -> impl Strategy<Value = (String, String)> {
         "[A-Za-z0-9_-]{20,40}".prop_map(|it| (format!("eyJhbGciOiJub25lIn0.{it}.{it}"), it)),
         "[a-z0-9]{5,12}[0-9][a-z0-9]{2,8}".prop_map(|it| (format!("password={it}"), it)),
         "[A-Za-z0-9]{12,40}[0-9]".prop_map(|it| (format!("Authorization: Bearer {it}"), it)),
+        "[a-z]{4,9}[0-9]{2}[A-Z]{2}".prop_map(|it| (format!("ApiKey('{it}')"), it)),
+        "[a-z]{4,9}[0-9]{2}[A-Z]{2}".prop_map(|it| (format!("getenv('DB_PASSWORD', '{it}')"), it)),
+        "[a-z]{4,9}[0-9]{2}[A-Z]{2}".prop_map(|it| (format!("echo {it} | docker login --password-stdin"), it)),
     ]
 }
 

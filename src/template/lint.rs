@@ -16,7 +16,7 @@ use super::{BUILTIN, TemplateError, Templates};
 
 /// Fields that no shipped template uses: of the documents that `console/*` and the chats are given.
 const UNUSED: &str = "\
-    alert alert_count asked assignee at because bucket buckets causes concluded_at dependency entries error expected_bucket \
+    alert alert_count asked asked_at passed_to assignee at because bucket buckets causes concluded_at dependency entries error expected_bucket \
     facts help human_wait_s id incident is_open issue_reference key mitigation mttc_s mttd_s mttr_s name next picked_at question \
     reference report resolved_at runner_up service severity snoozed_until started_at state stopped target text title url when who";
 
@@ -75,18 +75,18 @@ impl Used {
         for (element, place) in template.elements.iter().zip(&template.mapping) {
             self.place = (place.0, place.1);
             match element {
-                TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
                 TemplateElement::HtmlExpression(it)
                 | TemplateElement::Expression(it)
                 | TemplateElement::HelperBlock(it) => {
                     self.expression(it);
                 }
                 TemplateElement::PartialExpression(it) | TemplateElement::PartialBlock(it) => {
-                    self.partial(it)
+                    self.partial(it);
                 }
                 TemplateElement::DecoratorExpression(it) | TemplateElement::DecoratorBlock(it) => {
                     self.inside(it);
                 }
+                // Text and comments name nothing.
                 _ => {}
             }
         }
@@ -101,10 +101,9 @@ impl Used {
         }
         it.params.iter().chain(it.hash.values()).for_each(|it| self.parameter(it));
         let given: Vec<&Parameter> = match &it.block_param {
-            None => Vec::new(),
             Some(BlockParam::Single(one)) => vec![one],
             Some(BlockParam::Pair((one, other))) => vec![one, other],
-            Some(_) => Vec::new(),
+            Some(_) | None => Vec::new(),
         };
         self.locals.extend(given.into_iter().filter_map(Parameter::as_name).map(str::to_owned));
         let place = self.place;
@@ -245,11 +244,11 @@ mod tests {
             ["templates/issue.hbs:3:19: nothing fills in `keey`; did you mean `key`?"]
         );
         assert_eq!(
-            problems("issue", "{{code titel}}\n{{shout title}}\n{{> evidence/caught}}"),
+            problems("issue", "{{code tittle}}\n{{shout title}}\n{{> evidence/caught}}"),
             [
-                "templates/issue.hbs:1:1: nothing fills in `titel`; did you mean `title`?",
+                "templates/issue.hbs:1:1: nothing fills in `tittle`; did you mean `title`?",
                 "templates/issue.hbs:2:1: no helper is called `shout`",
-                "templates/issue.hbs:3:1: no template is called `evidence/caught`",
+                "templates/issue.hbs:3:1: no template is called `evidence/caught`; did you mean `evidence/captured`?",
             ]
         );
     }

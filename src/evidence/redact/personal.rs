@@ -138,7 +138,10 @@ fn number(text: &str, start: usize, end: usize, spans: &mut Vec<Span>) {
         spans.push(Span { start, end, kind: "phone" });
         return;
     }
+    // `orders-mobile 4.2.0 2026-11-27T09:46:21Z` is a version and a day.
+    let dated = lengths.windows(3).any(|it| it == [4, 2, 2]);
     let _ = digits >= 7
+        && !dated
         && says(
             text,
             start,
@@ -387,6 +390,7 @@ mod tests {
     #[test]
     fn numbers_of_machines_are_not() {
         for text in [
+            "orders-mobile 4.2.0 2026-11-27T09:46:21Z",
             "2026-03-01T10:02:00.123456789Z",
             "2026-03-01 10:02:00 +01:00",
             "192.168.100.200",

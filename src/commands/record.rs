@@ -59,7 +59,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if log.is_empty() {
         bail!("no incident {id} in {}", settings.store.place);
     }
-    let incident = redact::incident(&Incident::fold(id.clone(), &log), &app::gate(secret, &id).hiding(settings.addresses));
+    let incident = redact::incident(
+        &Incident::fold(id.clone(), &log),
+        &app::gate(secret, &id).hiding(settings.addresses),
+    );
     let Some(written) = record::record(&incident) else {
         bail!("incident {id} cannot be recorded yet: its triage goes on");
     };

@@ -418,7 +418,8 @@ fn planted() -> impl Strategy<Value = (String, String)> {
         "[A-Za-z0-9]{12,40}[0-9]".prop_map(|it| (format!("Authorization: Bearer {it}"), it)),
         "[a-z]{4,9}[0-9]{2}[A-Z]{2}".prop_map(|it| (format!("ApiKey('{it}')"), it)),
         "[a-z]{4,9}[0-9]{2}[A-Z]{2}".prop_map(|it| (format!("getenv('DB_PASSWORD', '{it}')"), it)),
-        "[a-z]{4,9}[0-9]{2}[A-Z]{2}".prop_map(|it| (format!("echo {it} | docker login --password-stdin"), it)),
+        "[a-z]{4,9}[0-9]{2}[A-Z]{2}"
+            .prop_map(|it| (format!("echo {it} | docker login --password-stdin"), it)),
     ]
 }
 

@@ -10,8 +10,10 @@ fn help(command: &[&str]) -> String {
 
 #[test]
 fn the_help_of_the_program_and_of_each_command() {
-    const COMMANDS: [&str; 11] =
-        ["drill", "triage", "check", "replay", "explain", "evidence", "record", "redact", "runbook", "serve", "source"];
+    const COMMANDS: [&str; 11] = [
+        "drill", "triage", "check", "replay", "explain", "evidence", "record", "redact", "runbook", "serve",
+        "source",
+    ];
     insta::assert_snapshot!("help", help(&[]));
     for command in COMMANDS {
         insta::assert_snapshot!(format!("help-{command}"), help(&[command]));

@@ -409,7 +409,9 @@ impl Stage {
         match verdict {
             Some(Ok(())) => {
                 let lines = match &self.source {
-                    Source::Lines { ended: false, .. } if !is_change => view::taken(&self.pen, &asked.question, &reply),
+                    Source::Lines { ended: false, .. } if !is_change => {
+                        view::taken(&self.pen, &asked.question, &reply)
+                    }
                     _ => view::answered(&self.pen, &asked.question, &asked.because, &reply, BY),
                 };
                 self.print(lines);

@@ -1,8 +1,7 @@
 //! Would a browser at this origin be allowed to make the call? The preflight, sent exactly as a browser sends it.
 //!
 //! One `OPTIONS` without any credential, judged by the rules of the WHATWG Fetch standard; where a page wants to GET, the answer
-//! itself is asked for too, because it must pass the same check. A GET with nothing but safelisted headers needs no preflight: a
-//! route without `OPTIONS` is then no fault when the answer itself may be read. The surprise: `Authorization` is never
+//! itself is asked for too, because it must pass the same check. The surprise: `Authorization` is never
 //! covered by `Access-Control-Allow-Headers: *`, and an authentication layer that answers the preflight with 401 breaks every
 //! browser while every other client works.
 
@@ -50,7 +49,7 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
     };
     let needs_preflight = !call.headers.is_empty() || !SAFE_METHODS.contains(&call.method.as_str());
     let reads = matches!(call.method.as_str(), "GET" | "HEAD");
-    let (mut verdict, phases_ms) = match manners::ask(env, &ask, false, deadline).await {
+    let (verdict, phases_ms) = match manners::ask(env, &ask, false, deadline).await {
         Ok(heard) => {
             let answer = answer_of(&heard.exchange, ask.host());
             let mut verdict = judge(&call, &answer);
@@ -70,9 +69,6 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
             (unanswered(&failed), failed.phases_ms.clone())
         }
     };
-    if verdict.outcome != Outcome::Ok && reads && !needs_preflight {
-        spared(env, &ask, &call, deadline, &mut verdict).await?;
-    }
     let mut facts = verdict.facts;
     facts.insert("requested_method".to_owned(), call.method.into());
     facts.insert("requested_headers".to_owned(), json!(call.headers));
@@ -169,30 +165,6 @@ async fn actual(
         verdict.outcome = outcome;
         verdict.facts.insert("diagnosis".to_owned(), format!("answer_{diagnosis}").into());
         verdict.summary = format!("the preflight is fine, but of the answer itself {summary}");
-    }
-    Ok(())
-}
-
-/// A page's simple GET is never preceded by a preflight (Fetch §4.8): when the answer itself may be read, all is well.
-async fn spared(
-    env: &Environment,
-    preflight: &Ask,
-    call: &Call,
-    deadline: Instant,
-    verdict: &mut Verdict,
-) -> Result<(), NotRun> {
-    let Some(exchange) = asked(env, preflight, call, deadline).await? else { return Ok(()) };
-    let answer = answer_of(&exchange, preflight.host());
-    verdict.facts.insert("answer_status".to_owned(), answer.status.into());
-    if answer.status < 300 && origin_fault(call, &answer).is_none() {
-        verdict.outcome = Outcome::Ok;
-        verdict.facts.remove("also");
-        verdict.facts.insert("diagnosis".to_owned(), "preflight_not_needed".into());
-        let method = &call.method;
-        verdict.summary = format!(
-            "a page at {} may read the answer to this {method}, which needs no preflight",
-            call.origin
-        );
     }
     Ok(())
 }

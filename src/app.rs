@@ -45,6 +45,7 @@ mod folds;
 mod intake;
 mod lanes;
 mod perform;
+mod reading;
 mod reconcile;
 mod replicas;
 mod rules;

@@ -222,7 +222,7 @@ impl Templates {
 /// The names of our helpers, in every folder.
 const HELPERS: &[&str] = &[
     "percent", "seconds", "millis", "clock", "moment", "prose", "decibans", "code", "cell", "fence", "json",
-    "tone", "mark", "pick", "rule", "label", "words",
+    "tone", "mark", "pick", "rule", "label", "words", "spoken", "foreign", "brief", "when",
 ];
 
 /// Writes what stands in a helper's place.

@@ -16,8 +16,8 @@ use super::{BUILTIN, TemplateError, Templates};
 
 /// Fields that no shipped template uses: of the documents that `console/*` and the chats are given.
 const UNUSED: &str = "\
-    alert alert_count asked asked_at passed_to assignee at because bucket buckets causes concluded_at dependency entries error expected_bucket \
-    facts help human_wait_s id incident is_open issue_reference key mitigation mttc_s mttd_s mttr_s name next picked_at question \
+    alert alert_count asked asked_at passed_to assignee at because bucket buckets causes choice concluded_at dependency entries error expected_bucket \
+    facts help human_wait_s id incident is_open issue_reference key mitigation mttc_s mttd_s mttr_s name next open_questions picked_at question \
     reference report resolved_at runner_up service severity snoozed_until started_at state stopped target text title url when who";
 
 /// Helpers of handlebars itself.

@@ -53,8 +53,8 @@ fn what_could_loop_grow_or_look_around_is_refused() {
     refuses("\"x\" * 3000000000", "`*`");
     refuses("reduce .[] as $x (0; . + $x)", "`reduce`");
     refuses("..", "`..`");
-    refuses(".a = 1", "this assignment");
-    refuses(".a |= 1", "this assignment");
+    refuses(".a = 1", "an assignment");
+    refuses(".a |= 1", "an assignment");
     refuses("label $x | 1", "`label`");
     refuses("$ENV", "nothing is called");
     refuses("test(.pattern)", "must be a text as it stands");

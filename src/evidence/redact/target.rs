@@ -94,6 +94,12 @@ fn is_drawn(tail: &str) -> bool {
     tail.len() >= 8 && !tail.contains(['-', '_']) && (mixed || digits >= 3)
 }
 
+/// Whether a value of a form, where `+` is a space, says something secret that it does not say as it stands.
+fn has_secret(gate: &Gate, value: &str) -> bool {
+    let spaced = value.replace('+', " ");
+    spaced != value && gate.text(&spaced) != spaced
+}
+
 fn query_of(gate: &Gate, query: &str, ids: Ids) -> String {
     let pairs = query.split('&').map(|pair| {
         let Some((name, value)) = pair.split_once('=') else { return pair.to_owned() };
@@ -103,7 +109,7 @@ fn query_of(gate: &Gate, query: &str, ids: Ids) -> String {
             Ids::Template => names::query(name) && !secret,
             Ids::Keep => !secret,
         };
-        if shown || is_mark(value) || value.is_empty() {
+        if is_mark(value) || value.is_empty() || shown && !has_secret(gate, value) {
             pair.to_owned()
         } else {
             format!("{name}={}", gate.shape(value))

@@ -310,16 +310,19 @@ fn the_pack_is_stable_and_reads_back() {
 
 #[test]
 fn an_incident_of_which_nothing_is_known_names_everything_as_missing() {
-    let mut incident = Incident::new(IncidentId::from_seed(1));
-    let mut alert = Alert::titled("generic", "it is broken");
-    alert.error = Some(TransportError::Dns);
-    incident.record(Event::AlertReceived { alert }, at(0));
-    let pack = pack(&incident);
-    assert!(pack.missing.len() > 8, "{:?}", pack.missing);
-    assert!(pack.classification.is_none() && pack.request.is_none());
-    let issue = render::issue(&Templates::builtin(), &pack).unwrap();
-    assert!(issue.body.contains("Triage is still going on"), "{}", issue.body);
-    assert_eq!(issue.title, "it is broken");
+    for error in [Some(TransportError::Dns), None] {
+        let mut incident = Incident::new(IncidentId::from_seed(1));
+        let mut alert = Alert::titled("generic", "it is broken");
+        alert.error = error;
+        incident.record(Event::AlertReceived { alert }, at(0));
+        let pack = pack(&incident);
+        assert!(pack.missing.len() > 8, "{:?}", pack.missing);
+        assert!(pack.classification.is_none() && pack.request.is_none());
+        assert_eq!(pack.response.is_some(), error.is_some());
+        let issue = render::issue(&Templates::builtin(), &pack).unwrap();
+        assert!(issue.body.contains("Triage is still going on"), "{}", issue.body);
+        assert_eq!(issue.title, "it is broken");
+    }
 }
 
 #[test]

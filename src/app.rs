@@ -39,6 +39,7 @@ mod deliveries;
 mod doors;
 mod drills;
 mod endings;
+mod failed;
 mod filing;
 mod inbound;
 mod folds;
@@ -141,6 +142,19 @@ pub enum AppError {
     /// The store cannot be read or written now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl AppError {
+    /// The reason without internals.
+    fn for_people(&self) -> String {
+        match self {
+            Self::Unavailable(_) => {
+                "The bot cannot write to its store now, so this was not taken. Please try again in a minute."
+                    .to_owned()
+            }
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// The running bot, without its doors.

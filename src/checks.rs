@@ -32,6 +32,7 @@ mod fields;
 mod http;
 mod manners;
 mod metrics;
+mod provider;
 mod rate_limit;
 mod socket;
 mod status_page;

@@ -24,6 +24,8 @@ use crate::yaml::{self, Problem};
 
 mod chat;
 mod file;
+mod route;
+mod scalar;
 mod sources;
 mod tracker;
 

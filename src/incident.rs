@@ -508,9 +508,10 @@ impl Incident {
         self.steps.iter().filter(|record| record.report().is_none())
     }
 
-    /// Seconds from the fault's start to the first alert (MTTD).
+    /// Seconds from the fault's start to the first alert (MTTD); absent when no alert says when it began.
     #[must_use]
     pub fn mttd_s(&self) -> Option<f64> {
+        self.alerts.iter().find_map(|alert| alert.started_at)?;
         Some(seconds(self.started_at()?, self.alerted_at?))
     }
 
@@ -521,7 +522,7 @@ impl Incident {
         if clear { Some(seconds(self.alerted_at?, self.concluded_at?)) } else { None }
     }
 
-    /// Seconds from the fault's start to its end (MTTR).
+    /// Seconds from the fault's start to its end (MTTR); from the first alert when no alert says when it began.
     #[must_use]
     pub fn mttr_s(&self) -> Option<f64> {
         Some(seconds(self.started_at()?, self.resolved_at?))

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::app::inbound::for_people;
 use crate::app::{App, AppError, Filter, suggest};
 use crate::chat::{Inbound, Which};
 use crate::incident::{Incident, IncidentId};
@@ -50,7 +49,7 @@ impl App {
                 let _ = respond.send(self.open_incidents().await);
             }
             Inbound::Evidence { which, respond } => {
-                let _ = respond.send(self.pack_of(&which).await.map_err(|error| for_people(&error)));
+                let _ = respond.send(self.pack_of(&which).await.map_err(|error| error.for_people()));
             }
             Inbound::Check { check, target, with, respond } => {
                 let _ = respond.send(self.check_for(check, &target, with).await);

@@ -71,6 +71,9 @@ pub struct Replayed {
     pub ignored: Option<String>,
 }
 
+/// Why an end is kept that ends nothing.
+pub(super) const UNKNOWN_END: &str = "an end without a known beginning";
+
 /// A body that is to be kept.
 pub(super) enum Unread<'a> {
     /// It was read.
@@ -261,7 +264,7 @@ fn is_cut(delivery: &KeptDelivery) -> bool {
 
 /// The body of a delivery that can be taken again, else why it cannot.
 fn parsed(delivery: &KeptDelivery) -> Result<Value, String> {
-    if delivery.kept.verdict == Verdict::Silenced || delivery.kept.reason == super::intake::UNKNOWN_END {
+    if delivery.kept.verdict == Verdict::Silenced || delivery.kept.reason == UNKNOWN_END {
         return Err("only the alert itself was kept, not the delivery it came in".to_owned());
     }
     if is_cut(delivery) {

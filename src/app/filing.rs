@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::perform::Failed;
+use super::failed::Failed;
 use crate::app::App;
 use crate::clock;
 use crate::evidence;

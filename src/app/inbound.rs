@@ -142,7 +142,7 @@ impl App {
     async fn noted(&self, by: &str, action: String) -> Result<(), String> {
         let who = Principal { name: by.to_owned(), via: Via::Chat, scope: Scope::Answer };
         let noted = self.audit(&who, None, action).await;
-        noted.map_err(|error| for_people(&AppError::from(error)))
+        noted.map_err(|error| AppError::from(error).for_people())
     }
 
     async fn hear(self: &Arc<Self>, inbound: Inbound) {
@@ -157,7 +157,7 @@ impl App {
                     Ok(()) => self
                         .start_once(alert(&start, &by), &by, once.as_deref())
                         .await
-                        .map_err(|error| for_people(&error)),
+                        .map_err(|error| error.for_people()),
                     Err(unavailable) => Err(unavailable),
                 };
                 let _ = respond.send(started);
@@ -193,7 +193,7 @@ impl App {
             self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             self.noted(by, format!("answer {question} {id}")).await?;
             let taken = self.answer_once(id, question, reply, by, once).await;
-            return taken.map_err(|error| for_people(&error));
+            return taken.map_err(|error| error.for_people());
         };
         let is_first = {
             let mut all = self.misread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,7 +208,7 @@ impl App {
         self.misread.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         self.noted(by, format!("answer {question} {id}")).await?;
         let taken = self.answer_once(id, question, "unknown", by, once).await;
-        taken.map_err(|error| for_people(&error))
+        taken.map_err(|error| error.for_people())
     }
 
     /// Takes what somebody says of an incident in a chat; gives its name.
@@ -220,9 +220,9 @@ impl App {
         reason: Option<&str>,
         once: Option<&str>,
     ) -> Result<IncidentId, String> {
-        let id = self.named(which).await.map_err(|error| for_people(&error))?;
+        let id = self.named(which).await.map_err(|error| error.for_people())?;
         self.noted(by, format!("{} {id}", said.id())).await?;
-        self.say_once(&id, said, by, reason, once).await.map_err(|error| for_people(&error))?;
+        self.say_once(&id, said, by, reason, once).await.map_err(|error| error.for_people())?;
         Ok(id)
     }
 }
@@ -256,15 +256,4 @@ fn alert(start: &Start, by: &str) -> Alert {
     alert.endpoint.clone_from(&start.endpoint);
     alert.http_status = start.status;
     alert
-}
-
-/// The reason without internals.
-pub(super) fn for_people(error: &AppError) -> String {
-    match error {
-        AppError::Unavailable(_) => {
-            "The bot cannot write to its store now, so this was not taken. Please try again in a minute."
-                .to_owned()
-        }
-        _ => error.to_string(),
-    }
 }

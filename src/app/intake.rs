@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::alert::{Alert, AlertStatus, IncidentKey, NotThisSource, Source, Understood};
-use crate::app::deliveries::Unread;
+use crate::app::deliveries::{UNKNOWN_END, Unread};
 use crate::app::{App, AppError};
 use crate::clock;
 use crate::incident::arrival::{self, Again};
@@ -23,9 +23,6 @@ use crate::store::{CommitError, Heard, Tally, Unavailable, Verdict};
 
 /// How far ahead of us a sender's clock may be before its start time is taken for a wrong clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-
-/// Why an end is kept that ends nothing.
-pub(super) const UNKNOWN_END: &str = "an end without a known beginning";
 
 /// A delivery that is durable.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 
+use super::failed::{Failed, STORE_WAIT};
 use crate::app::{App, filing};
 use crate::chat::ChatError;
 use crate::checks::{self, Environment, NotRun, With};
@@ -20,7 +21,6 @@ use crate::incident::{Event, Incident, IncidentId, NOBODY, Retry, Step, arrival}
 use crate::outcome::{CheckKind, Report};
 use crate::question::{Answer, QuestionId};
 use crate::store::{Pending, Settled, Unavailable};
-use crate::tracker::TrackerError;
 use crate::triage::{self, Action, Note};
 
 /// The first wait after a failure.
@@ -29,9 +29,6 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait: a chat or tracker that is back is noticed within five minutes.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// The wait while the store itself cannot be written, and nothing can be noted.
-const STORE_WAIT: Duration = Duration::from_secs(1);
-
 /// What became of a try.
 #[derive(Debug)]
 pub(super) enum Performed {
@@ -39,49 +36,6 @@ pub(super) enum Performed {
     Done,
     /// It failed and waits.
     Later(Pending),
-}
-
-/// Why a try failed.
-pub(super) struct Failed {
-    reason: String,
-    retry: Retry,
-    /// What is to be recorded all the same.
-    events: Vec<Event>,
-}
-
-impl Failed {
-    pub(super) fn new(reason: String, retry: Retry) -> Self {
-        Self { reason, retry, events: Vec::new() }
-    }
-
-    /// Trying again cannot help.
-    pub(super) fn never(reason: String) -> Self {
-        Self::new(reason, Retry::Never)
-    }
-
-    /// The same, with something to record.
-    pub(super) fn and(mut self, event: Event) -> Self {
-        self.events.push(event);
-        self
-    }
-}
-
-impl From<ChatError> for Failed {
-    fn from(error: ChatError) -> Self {
-        Self::new(error.reason, error.retry)
-    }
-}
-
-impl From<TrackerError> for Failed {
-    fn from(error: TrackerError) -> Self {
-        Self::new(error.reason, error.retry)
-    }
-}
-
-impl From<Unavailable> for Failed {
-    fn from(error: Unavailable) -> Self {
-        Self::new(error.to_string(), Retry::After(STORE_WAIT))
-    }
 }
 
 /// Performs an action once.

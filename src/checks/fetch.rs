@@ -198,7 +198,7 @@ async fn client(env: &Environment, url: &Url, deadline: Instant) -> Result<reqwe
 }
 
 fn tls(env: &Environment) -> Result<ClientConfig, rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&super::tls::PROVIDER))
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&super::provider::PROVIDER))
         .with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(Arc::clone(&env.roots)).with_no_client_auth())
 }

@@ -25,7 +25,6 @@ mod handshake;
 mod issuer;
 mod judge;
 mod legacy;
-pub(super) mod provider;
 
 use handshake::{Fault, Handshake, Hello};
 
@@ -392,7 +391,6 @@ pub(super) async fn faults(
 }
 
 pub(super) use handshake::alert_name;
-pub(super) use provider::PROVIDER;
 
 #[cfg(test)]
 mod tests;

@@ -1,69 +1,13 @@
 //! The section `chat`: where people read and answer, and which incidents go where.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
 use url::Url;
 
-use super::file::{OneOrMore, Snowflake};
+use super::route::RouteSection;
 use super::{Chat, Discord, Problem, Reader, file};
-use crate::alert::Severity;
-use crate::routing::{Calls, Place, Route, Routing};
+use crate::routing::{Place, Route, Routing};
 
 /// Tags of a forum post (Discord's documentation, `resources/channel`).
 const MAX_TAGS: usize = 5;
-
-/// Incidents that fit go to another channel, get other tags, or call another role.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RouteSection {
-    #[serde(default)]
-    pub(super) service: OneOrMore<String>,
-    #[serde(default)]
-    pub(super) severity: OneOrMore<Severity>,
-    #[serde(default)]
-    pub(super) labels: BTreeMap<String, OneOrMore<String>>,
-    pub(super) channel: Option<Snowflake>,
-    pub(super) tags: Option<OneOrMore<String>>,
-    pub(super) on_call_role: Option<RoleOrNone>,
-}
-
-/// A role, or `none`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RoleOrNone(Calls);
-
-impl From<RoleOrNone> for Calls {
-    fn from(written: RoleOrNone) -> Self {
-        written.0
-    }
-}
-
-impl<'de> Deserialize<'de> for RoleOrNone {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Role;
-        impl Visitor<'_> for Role {
-            type Value = Calls;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a Discord id of a role (17 to 20 digits), or `none`")
-            }
-
-            fn visit_u64<E: de::Error>(self, id: u64) -> Result<Calls, E> {
-                Ok(Calls::Role(id))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Calls, E> {
-                if text == "none" {
-                    return Ok(Calls::Nobody);
-                }
-                text.parse().map(Calls::Role).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Role).map(Self)
-    }
-}
 
 impl Reader<'_> {
     pub(super) fn chat(&self, written: file::ChatSection, console: Option<Url>) -> Result<Chat, Problem> {

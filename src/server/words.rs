@@ -4,9 +4,9 @@
 //! means nothing to the door is refused rather than ignored. What the stage does not allow is 422 with the reason.
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, FromRequestParts as _, Path, Request};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -24,72 +24,34 @@ const API: &str = "api";
 
 type Answer = Result<Json<Document>, Problem>;
 
-pub(super) async fn reclassify(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Who(who): Who,
-    body: Body,
-) -> Answer {
-    let mut word = Word::read(who, body).await?;
+pub(super) async fn reclassify(mut word: Word) -> Answer {
     let bucket = word.text("bucket")?.unwrap_or_default();
     let bucket: Bucket = bucket.parse().map_err(|error: UnknownBucket| unprocessable(error.to_string()))?;
-    word.say(&shared, &name, Said::Reclassify(bucket)).await
+    word.say(Said::Reclassify(bucket)).await
 }
 
-pub(super) async fn resolve(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Who(who): Who,
-    body: Body,
-) -> Answer {
-    Word::read(who, body).await?.say(&shared, &name, Said::Resolve).await
+pub(super) async fn resolve(word: Word) -> Answer {
+    word.say(Said::Resolve).await
 }
 
-pub(super) async fn close(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Who(who): Who,
-    body: Body,
-) -> Answer {
-    Word::read(who, body).await?.say(&shared, &name, Said::Close).await
+pub(super) async fn close(word: Word) -> Answer {
+    word.say(Said::Close).await
 }
 
-pub(super) async fn reopen(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Who(who): Who,
-    body: Body,
-) -> Answer {
-    Word::read(who, body).await?.say(&shared, &name, Said::Reopen).await
+pub(super) async fn reopen(word: Word) -> Answer {
+    word.say(Said::Reopen).await
 }
 
-pub(super) async fn file(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Who(who): Who,
-    body: Body,
-) -> Answer {
-    Word::read(who, body).await?.say(&shared, &name, Said::File).await
+pub(super) async fn file(word: Word) -> Answer {
+    word.say(Said::File).await
 }
 
-pub(super) async fn assign(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Who(who): Who,
-    body: Body,
-) -> Answer {
-    let mut word = Word::read(who, body).await?;
+pub(super) async fn assign(mut word: Word) -> Answer {
     let to = word.text("to")?.ok_or_else(|| unprocessable("`to` says whose the incident is now"))?;
-    word.say(&shared, &name, Said::Assign(Person::named(to))).await
+    word.say(Said::Assign(Person::named(to))).await
 }
 
-pub(super) async fn snooze(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    Who(who): Who,
-    body: Body,
-) -> Answer {
-    let mut word = Word::read(who, body).await?;
+pub(super) async fn snooze(mut word: Word) -> Answer {
     let until = match (word.text("until")?, word.text("for")?) {
         (Some(until), None) => until.parse().map_err(|_| {
             unprocessable(format!("`until` `{until}` is no time such as `2026-01-02T15:04:05Z`"))
@@ -100,7 +62,7 @@ pub(super) async fn snooze(
         }
         (Some(_), Some(_)) => Err(unprocessable("either `until` or `for`, not both")),
     }?;
-    word.say(&shared, &name, Said::Snooze(until)).await
+    word.say(Said::Snooze(until)).await
 }
 
 /// When a snooze of this span ends.
@@ -109,23 +71,37 @@ pub(super) fn snoozed_for(span: &str) -> Result<Timestamp, Problem> {
     until.ok_or_else(|| unprocessable(format!("`for` `{span}` is no span of time such as `30m` or `2h`")))
 }
 
-/// A body's keys, of which each is taken once.
-struct Word {
+/// A word about one incident: a body's keys, of which each is taken once.
+pub(super) struct Word {
+    shared: Shared,
+    /// The incident, as the path names it.
+    name: String,
     keys: Map<String, Value>,
     /// Who sends it.
     who: Principal,
 }
 
-impl Word {
-    /// Reads a body; none at all says nothing.
-    async fn read(who: Principal, body: Body) -> Result<Self, Problem> {
-        let bytes = alerts::read(body).await?;
-        if bytes.trim_ascii().is_empty() {
-            return Ok(Self { keys: Map::new(), who });
-        }
-        incidents::json_of(&bytes).map(|keys| Self { keys, who })
-    }
+impl FromRequest<Shared> for Word {
+    type Rejection = Response;
 
+    /// Reads a body; none at all says nothing.
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Who(who) =
+            Who::from_request_parts(&mut parts, shared).await.map_err(IntoResponse::into_response)?;
+        let Path(name) =
+            Path::from_request_parts(&mut parts, shared).await.map_err(IntoResponse::into_response)?;
+        let bytes = alerts::read(body).await.map_err(IntoResponse::into_response)?;
+        let keys = if bytes.trim_ascii().is_empty() {
+            Map::new()
+        } else {
+            incidents::json_of(&bytes).map_err(IntoResponse::into_response)?
+        };
+        Ok(Self { shared: shared.clone(), name, keys, who })
+    }
+}
+
+impl Word {
     /// Takes a text; a number stands for itself, null for nothing.
     fn text(&mut self, key: &str) -> Result<Option<String>, Problem> {
         match self.keys.remove(key) {
@@ -136,14 +112,15 @@ impl Word {
         }
     }
 
-    async fn say(mut self, shared: &Shared, name: &str, said: Said) -> Answer {
-        let id = incidents::id(name)?;
+    async fn say(mut self, said: Said) -> Answer {
+        let id = incidents::id(&self.name)?;
         let (by, reason) = (self.text("by")?, self.text("reason")?);
         if let Some(key) = self.keys.keys().next() {
             return Err(Problem::bad_request(format!("`{key}` means nothing here")));
         }
-        shared.app.say(&id, said, self.who.by(by.as_deref(), API), reason.as_deref()).await?;
-        Ok(Json(shared.app.document(&id).await?))
+        let app = &self.shared.app;
+        app.say(&id, said, self.who.by(by.as_deref(), API), reason.as_deref()).await?;
+        Ok(Json(app.document(&id).await?))
     }
 }
 

@@ -20,7 +20,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Ask, ExchangeError, Phase};
 use crate::checks::Environment;
-use crate::checks::tls::{self, BeyondUs, ChainFault, PROVIDER};
+use crate::checks::provider::PROVIDER;
+use crate::checks::tls::{self, BeyondUs, ChainFault};
 use crate::outcome::{Facts, Outcome};
 
 /// A certificate that does not verify.

@@ -21,7 +21,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::Finding;
-use super::provider::PROVIDER;
+use crate::checks::provider::PROVIDER;
 use crate::duration;
 use crate::outcome::{Facts, Outcome};
 

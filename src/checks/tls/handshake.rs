@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::provider::PROVIDER;
+use crate::checks::provider::PROVIDER;
 
 /// How long a server that asked for a client certificate may take to refuse us for having none.
 const REFUSAL_WAIT: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 
 use super::presented::Jwt;
-use crate::checks::tls::provider::is_es512;
+use crate::checks::provider::is_es512;
 
 /// What the keys say about a signature.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod drills;
 mod durability;
 mod explain_command;
 mod fakes;
+mod gateways;
 mod github;
 mod help;
 mod interactions;

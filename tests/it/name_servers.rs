@@ -91,7 +91,8 @@ fn lab() -> Lab {
     for anchor in anchors {
         writeln!(unbound, "  trust-anchor: \"{anchor}\"").unwrap();
     }
-    for zone in ["lab", "signed", "bogus"] {
+    // The child too: its NS record leads to port 53, where nobody is, once unbound has learnt it.
+    for zone in ["lab", "shop.lab", "signed", "bogus"] {
         writeln!(unbound, "stub-zone:\n  name: \"{zone}.test\"\n  stub-addr: 127.0.0.1@{port}").unwrap();
     }
     std::fs::write(at.join("unbound.conf"), unbound).unwrap();

@@ -11,13 +11,13 @@ use serde_json::Value;
 use crate::programs::{Program, free_address};
 use crate::worlds::Folder;
 
-/// An application behind the gateways: answers at once, says 503 itself, is silent, or hangs up.
+/// An application behind the gateways: answers at once, says 503 itself, is silent, or speaks no HTTP.
 fn application(says: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         // Silent connections are held until the test ends.
-        let mut held = Vec::new();
+        let mut silent = Vec::new();
         for stream in listener.incoming().map_while(Result::ok) {
             let mut stream = stream;
             let mut head = [0; 4096];
@@ -25,7 +25,7 @@ fn application(says: &'static str) -> SocketAddr {
             if read > 0 && !says.is_empty() {
                 stream.write_all(says.as_bytes()).ok();
             } else {
-                held.push(stream);
+                silent.push(stream);
             }
         }
     });

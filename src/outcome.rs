@@ -215,7 +215,15 @@ impl Report {
     /// The exit status of `firstcheck check`: 0 healthy (and `no_headers`), 1 a finding, 3 the check could not be run.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
-        match (self.check, self.outcome) {
+        self.check.exit_status(self.outcome)
+    }
+}
+
+impl CheckKind {
+    /// What the exit status of `firstcheck check` is with this outcome; 1 is a finding.
+    #[must_use]
+    pub fn exit_status(self, outcome: Outcome) -> u8 {
+        match (self, outcome) {
             (_, Outcome::Error) | (CheckKind::StatusPage, Outcome::Unreachable) => 3,
             (
                 _,

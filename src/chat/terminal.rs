@@ -20,6 +20,7 @@ use crate::runbook::Question;
 use crate::template::Templates;
 use crate::triage::Note;
 
+mod change;
 mod ink;
 mod keyboard;
 mod lines;

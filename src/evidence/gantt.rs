@@ -117,11 +117,8 @@ fn checks(pack: &Pack) -> Vec<Bar> {
         let took = SignedDuration::from_millis(check.took_ms?.clamp(0.0, 86_400_000.0) as i64);
         // Of a check that a restarted bot did again, the start is no earlier than the alert.
         let from = to.checked_sub(took).ok()?.max(pack.timeline.alerted_at?.min(to));
-        let kind = if check.outcome.is_some_and(|it| super::render::is_finding(check.check, it)) {
-            "crit"
-        } else {
-            "done"
-        };
+        let kind =
+            if check.outcome.is_some_and(|it| check.check.exit_status(it) == 1) { "crit" } else { "done" };
         let name = check.name.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
         let outcome = check.outcome.map_or("pending", crate::outcome::Outcome::id);
         let label = label(&format!("{} {}{name} {outcome}", check.check, check.role));

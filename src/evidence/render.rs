@@ -12,7 +12,7 @@ use super::redact::withhold;
 use crate::bucket::Bucket;
 use crate::evidence::{Classification, Fact, Pack};
 use crate::incident::{Stage, Stopped};
-use crate::outcome::{CheckKind, Outcome};
+use crate::outcome::Outcome;
 use crate::template::{TemplateError, Templates, neutral, percent};
 
 /// The longest body GitHub takes, in characters; longer is a 422 "Body is too long".
@@ -258,7 +258,7 @@ fn view(pack: &Pack, left_out: &[String]) -> Value {
     }
     for (shown, check) in view["checks"].as_array_mut().into_iter().flatten().zip(&pack.checks) {
         shown["outcome"] = json!(check.outcome.map_or("pending", Outcome::id));
-        let is_fault = |it: &Outcome| *it != Outcome::Error && is_finding(check.check, *it);
+        let is_fault = |it: &Outcome| *it != Outcome::Error && check.check.exit_status(*it) == 1;
         shown["finding"] = json!(check.outcome.as_ref().is_some_and(is_fault));
     }
     // 0 is a measure and not "none": handlebars takes it for false.
@@ -281,20 +281,6 @@ fn is_followable(url: &str) -> bool {
     let web = url.starts_with("https://") || url.starts_with("http://");
     let clean = !url.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '`' | '"' | '[' | ']'));
     web && clean && !["/issues/", "/pull/", "/discussions/", "/commit/"].iter().any(|part| url.contains(part))
-}
-
-/// Whether this outcome of a check is a fault.
-pub(super) fn is_finding(check: CheckKind, outcome: Outcome) -> bool {
-    let report = crate::outcome::Report {
-        check,
-        target: String::new(),
-        outcome,
-        facts: crate::outcome::Facts::new(),
-        summary: String::new(),
-        took_ms: 0.0,
-        phases_ms: std::collections::BTreeMap::new(),
-    };
-    report.exit_status() == 1
 }
 
 fn request_line(request: &super::Request) -> String {

@@ -1,11 +1,10 @@
-//! The question that is being answered, and how an earlier answer is changed meanwhile.
+//! The question that is being answered.
 
 use tokio::sync::oneshot;
 
 use super::keyboard::Raw;
 use super::prompt::Prompt;
 use crate::incident::IncidentId;
-use crate::question::QuestionId;
 use crate::runbook::Question;
 
 /// A question that was put here.
@@ -39,26 +38,5 @@ impl Open {
             Self::Keys { asked, .. } | Self::Line { asked } => Some(asked),
             Self::Sent { back, .. } => back.as_ref(),
         }
-    }
-}
-
-/// What is typed as `QUESTION=ANSWER`: another question than the open one, and its new answer.
-pub(super) fn change(typed: &str, open: QuestionId) -> Option<(QuestionId, String)> {
-    let (id, reply) = typed.trim().split_once('=')?;
-    let question: QuestionId = id.trim().parse().ok()?;
-    (question != open).then(|| (question, reply.trim().to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_names_another_question_than_the_open_one() {
-        use QuestionId::{EndpointScope, FailingRequest};
-        let several = Some((EndpointScope, "several".to_owned()));
-        assert_eq!(change(" endpoint_scope = several", FailingRequest), several);
-        assert_eq!(change("endpoint_scope=several", EndpointScope), None);
-        assert_eq!(change("curl https://api.example.com/?a=b", FailingRequest), None);
     }
 }

@@ -5,8 +5,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::change::change;
 use super::ink::{Ink, Mark, Span, Tone, span};
-use super::open::change;
 use super::view::{self, Pen};
 use crate::chat::Question;
 use crate::question::{Answer, QuestionId};

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::change::change;
 use super::ink::Ink;
 use super::keyboard::{self, Raw, Typed};
 use super::lines::read_lines;
-use super::open::{Asked, Open, change};
+use super::open::{Asked, Open};
 use super::prompt::{Pressed, Prompt};
 use super::screen::Screen;
 use super::view::Pen;

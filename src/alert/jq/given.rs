@@ -9,7 +9,7 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::path::Part;
 
-use super::Tree;
+use super::guard::Tree;
 
 static GIVEN: LazyLock<Vec<(Def, BTreeSet<&'static str>)>> = LazyLock::new(|| {
     let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());

@@ -9,10 +9,8 @@ use jaq_core::{RunPtr, native};
 use jaq_json::Val;
 use serde_json::Value;
 
-use super::{
-    FUNCTIONS, Failed, Filter, Fuelled, Language, Refused, Scope, Tree, bind, charged, guard, pay, pipe,
-    refused, spent, weighed, weight,
-};
+use super::guard::{FUNCTIONS, Language, Scope, Tree, bind, charged, guard, pipe, refused, weighed};
+use super::{Failed, Filter, Fuelled, Refused, pay, spent, weight};
 
 /// The longest expectation.
 const MOST_CHARS: usize = 2000;

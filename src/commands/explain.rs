@@ -130,7 +130,7 @@ fn explain(args: &Args) -> anyhow::Result<Document> {
     let templates = parts::templates(&settings)?;
     let body = body(&args.file)?;
     let (source, understood) = understand(&body, args, &settings)?;
-    let gate = Gate::new(super::redact::key());
+    let gate = Gate::new(super::redact::key()).hiding(settings.addresses);
     let (firing, over): (Vec<Alert>, Vec<Alert>) =
         understood.alerts.into_iter().partition(|alert| alert.status == AlertStatus::Firing);
     let mut groups: Vec<(IncidentKey, Vec<Alert>)> = Vec::new();

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::{NOT_RUN, say};
+use super::{NOT_RUN, parts, say};
 use crate::evidence::redact::{Gate, scan};
 
 /// The most that is read, in bytes: a HAR of a long session fits, an endless pipe does not.
@@ -27,6 +27,9 @@ pub struct Args {
     /// Print one JSON document: the redacted form and the count by kind.
     #[arg(long)]
     json: bool,
+    /// Another configuration file than `firstcheck.yaml`: `redact.addresses` says which IP addresses leave.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -35,7 +38,7 @@ Examples:
   pbpaste | firstcheck redact
 
 A shape such as [jwt:256~3fa9c1d2] says: a JWT of at most 256 characters; equal digits, equal value.
-Exit status: 0 done, 3 the file could not be read.";
+Exit status: 0 done, 2 wrong usage or configuration, 3 the file could not be read.";
 
 /// The document of `--json`.
 #[derive(Debug, Serialize)]
@@ -53,6 +56,10 @@ struct Redaction {
 /// # Errors
 /// When standard output cannot be written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = match parts::settings(args.config.as_deref()) {
+        Ok(settings) => settings,
+        Err(status) => return Ok(status),
+    };
     let text = match tokio::task::spawn_blocking(move || read(args.file)).await? {
         Ok(text) => text,
         Err(error) => {
@@ -60,7 +67,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(NOT_RUN));
         }
     };
-    let gate = Gate::new(key());
+    let gate = Gate::new(key()).hiding(settings.addresses);
     let redacted = gate.document(&text);
     let counts = gate.report();
     let total = counts.values().sum();

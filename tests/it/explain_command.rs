@@ -84,6 +84,17 @@ fn secrets_of_the_alert_are_not_shown() {
 }
 
 #[test]
+fn the_configuration_says_which_addresses_are_shown() {
+    let alert = json!({"title": "upstream 192.0.2.7 refused", "service": "orders"});
+    for (config, is_shown) in [("", true), ("redact: {addresses: all}\n", false)] {
+        let folder = Folder::new("explain");
+        std::fs::write(folder.0.join("firstcheck.yaml"), config).unwrap();
+        let text = String::from_utf8(explain(&folder.0, &["--source", "generic"], &alert).stdout).unwrap();
+        assert!(text.contains("refused") && text.contains("192.0.2.7") == is_shown, "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_alert_is_one_line_and_wrong_usage() {
     for (arguments, alert) in [
         (&["--source", "nagios"][..], orders()),

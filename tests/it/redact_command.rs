@@ -124,3 +124,18 @@ fn a_file_that_is_not_there_is_said_and_nothing_is_printed() {
     assert!(output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such/file.har"));
 }
+
+#[test]
+fn the_configuration_says_which_addresses_leave() {
+    let folder = Folder::new("redact");
+    let config = folder.0.join("own.yaml");
+    std::fs::write(&config, "redact: {addresses: all}\n").unwrap();
+    let text = "upstream 192.0.2.7 refused the connection";
+    let shown = |arguments: &[&str]| String::from_utf8(run(arguments, text).stdout).unwrap();
+    assert!(shown(&[]).contains("192.0.2.7"));
+    let hidden = shown(&["--config", config.to_str().unwrap()]);
+    assert!(hidden.contains("refused the connection") && !hidden.contains("192.0.2.7"), "{hidden}");
+    let nowhere = run(&["--config", "nowhere.yaml"], text);
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(nowhere.stdout.is_empty());
+}

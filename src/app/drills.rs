@@ -36,6 +36,10 @@ impl Apart {
         worlds.insert(id.clone(), world);
     }
 
+    fn forget(&self, id: &IncidentId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
     fn get(&self, id: &IncidentId) -> Option<World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
@@ -61,8 +65,13 @@ impl App {
                 return Ok((id, false));
             }
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
+            // Before its first check is planned.
             self.apart.set(&id, World::Runs(environment.clone()));
-            if self.open(&id, &key, profile.clone(), alerts.clone(), None).await? {
+            let opened = self.open(&id, &key, profile.clone(), alerts.clone(), None).await;
+            if !matches!(opened, Ok(true)) {
+                self.apart.forget(&id);
+            }
+            if opened? {
                 return Ok((id, true));
             }
         }

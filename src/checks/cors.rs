@@ -141,7 +141,15 @@ async fn actual(
     deadline: Instant,
     verdict: &mut Verdict,
 ) -> Result<(), NotRun> {
-    let Some(exchange) = asked(env, preflight, call, deadline).await? else { return Ok(()) };
+    let mut headers =
+        vec![("accept".to_owned(), "*/*".to_owned()), ("origin".to_owned(), call.origin.clone())];
+    headers.extend(wire::identity());
+    let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::GET);
+    let ask = Ask { method, headers, ..preflight.clone() };
+    let exchange = match manners::ask(env, &ask, false, deadline).await {
+        Ok(heard) => heard.exchange,
+        Err(failed) => return wire::refused(&failed),
+    };
     let answer = answer_of(&exchange, preflight.host());
     verdict.facts.insert("answer_status".to_owned(), answer.status.into());
     let fault = origin_fault(call, &answer);
@@ -167,24 +175,6 @@ async fn actual(
         verdict.summary = format!("the preflight is fine, but of the answer itself {summary}");
     }
     Ok(())
-}
-
-/// The answer to the page's own request, without any credential; `None` when there is none.
-async fn asked(
-    env: &Environment,
-    preflight: &Ask,
-    call: &Call,
-    deadline: Instant,
-) -> Result<Option<Exchange>, NotRun> {
-    let mut headers =
-        vec![("accept".to_owned(), "*/*".to_owned()), ("origin".to_owned(), call.origin.clone())];
-    headers.extend(wire::identity());
-    let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::GET);
-    let ask = Ask { method, headers, ..preflight.clone() };
-    match manners::ask(env, &ask, false, deadline).await {
-        Ok(heard) => Ok(Some(heard.exchange)),
-        Err(failed) => wire::refused(&failed).map(|()| None),
-    }
 }
 
 fn answer_of<'a>(exchange: &'a Exchange, host: &'a str) -> Answer<'a> {

@@ -11,7 +11,7 @@ use crate::app::{App, AppError, Filter, Found, Kept, Search, Summary, Unavailabl
 use crate::clock;
 use crate::evidence::render::Issue;
 use crate::evidence::{self, Pack};
-use crate::incident::{Incident, IncidentId, Stage};
+use crate::incident::{Incident, IncidentId, Recorded, Stage};
 use crate::store::{Figures, Pending};
 use crate::tracker::LeftOut;
 use crate::triage::Action;
@@ -79,7 +79,8 @@ impl App {
     /// # Errors
     /// [`AppError::NoSuchIncident`] and [`AppError::Unavailable`].
     pub async fn document(&self, id: &IncidentId) -> Result<Document, AppError> {
-        Ok(self.story(id).await?.0)
+        let (_, incident, troubles) = self.told(id).await?;
+        Ok(Document::of(incident, &self.knowledge(), troubles))
     }
 
     /// An incident as the API shows it, and how it came to be so.
@@ -87,6 +88,14 @@ impl App {
     /// # Errors
     /// As [`Self::document`].
     pub async fn story(&self, id: &IncidentId) -> Result<(Document, Course), AppError> {
+        let (log, incident, troubles) = self.told(id).await?;
+        let knowledge = self.knowledge();
+        let course = Course::of(&log, &incident, &knowledge);
+        Ok((Document::of(incident, &knowledge, troubles), course))
+    }
+
+    /// An incident's log, its redacted copy, and what troubles it now.
+    async fn told(&self, id: &IncidentId) -> Result<(Vec<Recorded>, Incident, Vec<Trouble>), AppError> {
         // The actions first: a trouble is committed with its event, so the incident that is read after it knows of it.
         let undone = self.store.pending_of(id).await?;
         let log = self.store.load(id).await?;
@@ -94,7 +103,6 @@ impl App {
             return Err(AppError::NoSuchIncident(id.clone()));
         }
         let incident = self.redacted(&Incident::fold(id.clone(), &log));
-        let course = Course::of(&log, &incident, &self.knowledge());
         let gate = self.gate(id);
         let troubles = undone.iter().filter_map(|(pending, given_up)| trouble(pending, *given_up));
         let mut troubles: Vec<Trouble> =
@@ -109,7 +117,7 @@ impl App {
                 retry_at: None,
             }));
         }
-        Ok((Document::of(incident, &self.knowledge(), troubles), course))
+        Ok((log, incident, troubles))
     }
 
     /// The evidence pack.

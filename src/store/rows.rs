@@ -12,7 +12,8 @@ use crate::store::{
 };
 
 pub(super) const LOAD: &str =
-    "SELECT recorded, times, last_ms FROM events LEFT JOIN repeats USING (incident_id)
+    "SELECT recorded, times, last_ms FROM events
+     LEFT JOIN (SELECT CAST(sum(times) AS BIGINT) AS times, max(last_ms) AS last_ms FROM repeats WHERE incident_id = $1) AS counted ON true
      WHERE incident_id = $1 ORDER BY seq";
 
 pub(super) const OPEN_INCIDENT: &str =
@@ -35,8 +36,8 @@ pub(super) const PENDING_OF: &str =
 macro_rules! search {
     ($bucket:literal, $service:literal, $source:literal) => {
         concat!(
-            "SELECT opened_ms, summary, times FROM incidents LEFT JOIN repeats ON incident_id = id
-             WHERE ($1 IS NULL OR (stage NOT IN ('resolved', 'closed')) = $1) AND ($2 IS NULL OR stage = $2)
+            "SELECT opened_ms, summary, (SELECT CAST(sum(times) AS BIGINT) FROM repeats WHERE incident_id = id)
+             FROM incidents WHERE ($1 IS NULL OR (stage NOT IN ('resolved', 'closed')) = $1) AND ($2 IS NULL OR stage = $2)
                AND ($3 IS NULL OR ", $bucket, " = $3) AND ($4 IS NULL OR ", $service, " = $4)
                AND ($5 IS NULL OR ", $source, " = $5) AND ($6 IS NULL OR opened_ms >= $6)
                AND ($7 IS NULL OR opened_ms < $7 OR (opened_ms = $7 AND id > $8))

@@ -1,7 +1,8 @@
 //! Alerts that repeat themselves, counted together: one statement for all that arrived while the one before was being flushed.
 //!
-//! One at a time they would wait for each other at the rows of the incidents that a storm is about, a flush each. The rows are taken in one order by all
-//! replicas, so that none waits for another crosswise.
+//! One at a time they would wait for each other at the rows of the incidents that a storm is about, a flush each. For the same reason each replica
+//! counts in rows of its own (its part; those that draw the same one meet, in the same order, so that none waits for another crosswise); whoever reads adds
+//! them up.
 
 use jiff::Timestamp;
 use sqlx::PgPool;
@@ -22,9 +23,9 @@ const COUNT: &str = "WITH heard AS (
          JOIN sightings s ON s.source = h.source AND s.fingerprint = h.fingerprint AND s.digest = h.digest
          JOIN incidents i ON i.id = s.incident_id AND i.stage NOT IN ('resolved', 'closed')
      ), counted AS (
-       INSERT INTO repeats AS r (incident_id, times, last_ms)
-         SELECT incident_id, count(*), max(at_ms) FROM known GROUP BY incident_id ORDER BY incident_id
-         ON CONFLICT (incident_id) DO UPDATE SET
+       INSERT INTO repeats AS r (incident_id, part, times, last_ms)
+         SELECT incident_id, $5::smallint, count(*), max(at_ms) FROM known GROUP BY incident_id ORDER BY incident_id
+         ON CONFLICT (incident_id, part) DO UPDATE SET
            times = r.times + excluded.times, last_ms = greatest(r.last_ms, excluded.last_ms)
      )
      SELECT place, incident_id FROM known";
@@ -38,7 +39,7 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    pub(super) fn start(pool: PgPool) -> Self {
+    pub(super) fn start(pool: PgPool, part: i16) -> Self {
         let (queue, mut deliveries) =
             mpsc::channel::<(Vec<Heard>, Timestamp, oneshot::Sender<Counted>)>(GROUP);
         tokio::spawn(async move {
@@ -49,7 +50,7 @@ impl Counter {
                     replies.push((heard.len(), reply));
                     all.extend(heard.into_iter().map(|heard| (heard, at.as_millisecond())));
                 }
-                let mut counted = count(&pool, all).await.map(Vec::into_iter);
+                let mut counted = count(&pool, part, all).await.map(Vec::into_iter);
                 for (many, reply) in replies {
                     // Somebody who no longer waits has gone away; what was counted stays counted.
                     let _ = reply.send(match &mut counted {
@@ -72,7 +73,7 @@ impl Postgres {
     }
 }
 
-async fn count(pool: &PgPool, heard: Vec<(Heard, i64)>) -> Counted {
+async fn count(pool: &PgPool, part: i16, heard: Vec<(Heard, i64)>) -> Counted {
     let mut incidents = vec![None; heard.len()];
     let (mut sources, mut fingerprints, mut digests, mut times) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -87,6 +88,7 @@ async fn count(pool: &PgPool, heard: Vec<(Heard, i64)>) -> Counted {
         .bind(fingerprints)
         .bind(digests)
         .bind(times)
+        .bind(part)
         .fetch_all(pool)
         .await?;
     for (place, id) in known {

@@ -17,12 +17,14 @@ pub mod door;
 pub mod generic;
 pub mod jq;
 pub mod mapping;
+mod raw;
 pub mod reading;
 pub mod signature;
 pub mod silence;
 pub mod sns;
 pub mod source;
 
+pub use raw::Raw;
 pub use source::Source;
 
 /// What a delivery says, once it is understood. No alert is normal: a test message, an empty group.
@@ -173,8 +175,9 @@ pub struct Alert {
     #[serde(default)]
     pub summary: Option<String>,
     /// The element of the body this alert came from, after redaction.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub raw: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Raw::is_nothing")]
+    #[schemars(with = "serde_json::Value")]
+    pub raw: Raw,
 }
 
 fn firing() -> AlertStatus {
@@ -201,7 +204,7 @@ impl Alert {
             labels: BTreeMap::new(),
             links: BTreeMap::new(),
             summary: None,
-            raw: serde_json::Value::Null,
+            raw: Raw::default(),
         }
     }
 

@@ -5,11 +5,12 @@
 //! (`truncatedAlerts`), which is said in the notes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::alert::reading::{self, StatusWord};
-use crate::alert::{Alert, NotThisSource, Understood};
+use crate::alert::{Alert, NotThisSource, Raw, Understood};
 
 const SOURCE: &str = "alertmanager";
 
@@ -17,7 +18,7 @@ const SOURCE: &str = "alertmanager";
 ///
 /// # Errors
 /// [`NotThisSource`] when the body is no object with `alerts` whose elements have `labels`.
-pub fn parse(body: &Value) -> Result<Understood, NotThisSource> {
+pub fn parse(body: &Arc<Value>) -> Result<Understood, NotThisSource> {
     let elements: Vec<&Value> = match body.get("alerts") {
         Some(Value::Array(elements)) => elements.iter().collect(),
         Some(single @ Value::Object(_)) => vec![single],
@@ -31,9 +32,13 @@ pub fn parse(body: &Value) -> Result<Understood, NotThisSource> {
     if elements.is_empty() {
         understood.ignored = Some("the group holds no alert".to_owned());
     }
+    let is_list = body["alerts"].is_array();
     for (index, element) in elements.into_iter().enumerate() {
         match alert(element, body) {
-            Ok(alert) => understood.alerts.push(alert),
+            Ok(alert) => {
+                let raw = Raw::part(body, Some("alerts"), is_list.then_some(index));
+                understood.alerts.push(Alert { raw, ..alert });
+            }
             Err(why) => understood.ignored = Some(format!("alert {}: {why}", index + 1)),
         }
     }
@@ -86,7 +91,6 @@ fn alert(element: &Value, body: &Value) -> Result<Alert, String> {
         alert.error = causes.into_iter().flatten().find_map(|cause| reading::transport_error(cause));
     }
     alert.labels = labels;
-    alert.raw = element.clone();
     Ok(alert)
 }
 
@@ -116,6 +120,10 @@ mod tests {
 
     use super::*;
     use crate::alert::{AlertStatus, Severity, TransportError};
+
+    fn parse(body: &Value) -> Result<Understood, NotThisSource> {
+        super::parse(&Arc::new(body.clone()))
+    }
 
     fn group(alerts: &Value) -> Value {
         json!({"version": "4", "status": "firing", "receiver": "firstcheck", "groupKey": "{}", "alerts": alerts})

@@ -3,10 +3,12 @@
 //! One object, a list of them, or `{"alerts": […]}`. Only `title` is required. The surprise: `status` is firing or resolved
 //! when it is a word, and the HTTP status when it is a number from 100 to 599, because people write both.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::alert::reading::{self, StatusWord};
-use crate::alert::{Alert, NotThisSource, TransportError, Understood};
+use crate::alert::{Alert, NotThisSource, Raw, TransportError, Understood};
 
 const SOURCE: &str = "generic";
 
@@ -33,16 +35,17 @@ const FIELDS: [&str; 15] = [
 ///
 /// # Errors
 /// [`NotThisSource`] when the body is no object with a `title`, and no list of them.
-pub fn parse(body: &Value) -> Result<Understood, NotThisSource> {
-    let elements: Vec<&Value> = match body {
-        Value::Array(elements) => elements.iter().collect(),
+pub fn parse(body: &Arc<Value>) -> Result<Understood, NotThisSource> {
+    let (elements, member): (Vec<&Value>, _) = match &**body {
+        Value::Array(elements) => (elements.iter().collect(), None),
         Value::Object(object) => match object.get("alerts") {
-            Some(Value::Array(elements)) => elements.iter().collect(),
-            Some(single @ Value::Object(_)) => vec![single],
-            _ => vec![body],
+            Some(Value::Array(elements)) => (elements.iter().collect(), Some("alerts")),
+            Some(single @ Value::Object(_)) => (vec![single], Some("alerts")),
+            _ => (vec![body], None),
         },
         _ => return Err(refuse("a JSON object with a `title` was expected".to_owned())),
     };
+    let is_list = member.map_or(&**body, |member| &body[member]).is_array();
     let mut understood = Understood::default();
     if elements.is_empty() {
         understood.ignored = Some("the list holds no alert".to_owned());
@@ -54,8 +57,11 @@ pub fn parse(body: &Value) -> Result<Understood, NotThisSource> {
         let Some(title) = object.get("title").and_then(reading::text) else {
             return Err(refuse("`title` is missing; it is the one field that is required".to_owned()));
         };
-        match alert(element, object, &title) {
-            Ok(alert) => understood.alerts.push(alert),
+        match alert(object, &title) {
+            Ok(alert) => {
+                let raw = Raw::part(body, member, is_list.then_some(index));
+                understood.alerts.push(Alert { raw, ..alert });
+            }
             Err(why) => understood.ignored = Some(why),
         }
     }
@@ -66,7 +72,7 @@ fn refuse(why: String) -> NotThisSource {
     NotThisSource { source_name: SOURCE.to_owned(), why }
 }
 
-fn alert(element: &Value, object: &Map<String, Value>, title: &str) -> Result<Alert, String> {
+fn alert(object: &Map<String, Value>, title: &str) -> Result<Alert, String> {
     let field = |name: &str| object.get(name).and_then(reading::text);
     let mut labels = reading::flat(object.get("labels"));
     for (name, value) in object.iter().filter(|(name, _)| !FIELDS.contains(&name.as_str())) {
@@ -105,7 +111,6 @@ fn alert(element: &Value, object: &Map<String, Value>, title: &str) -> Result<Al
     });
     alert.links = reading::flat(object.get("links"));
     alert.labels = labels;
-    alert.raw = element.clone();
     Ok(alert)
 }
 
@@ -127,6 +132,10 @@ mod tests {
 
     use super::*;
     use crate::alert::AlertStatus;
+
+    fn parse(body: &Value) -> Result<Understood, NotThisSource> {
+        super::parse(&Arc::new(body.clone()))
+    }
 
     #[test]
     fn a_title_is_enough() {

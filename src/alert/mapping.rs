@@ -285,7 +285,7 @@ fn interpret(source: &str, fields: &Map<String, Value>, body: &Value, room: usiz
         links.filter(|(_, url)| url.starts_with("http://") || url.starts_with("https://")).collect();
     alert.labels = labels;
     let raw = fields.get("raw").unwrap_or(body);
-    alert.raw = if fits(raw, room) { without_secrets(raw) } else { LEFT_OUT.into() };
+    alert.raw = if fits(raw, room) { without_secrets(raw).into() } else { Value::from(LEFT_OUT).into() };
     Ok(alert)
 }
 

@@ -34,7 +34,7 @@ shipped! {
     "raygun" "rollbar" "sentry" "site24x7" "splunk" "splunk_observability" "standard_webhooks" "statuscake" "statuspage" "thousandeyes" "uptimekuma" "uptimerobot" "zabbix"
 }
 
-type Parse = fn(&Value) -> Result<Understood, NotThisSource>;
+type Parse = fn(&Arc<Value>) -> Result<Understood, NotThisSource>;
 
 enum Reader {
     Rust(Parse),
@@ -135,7 +135,7 @@ impl Source {
     /// # Errors
     /// [`NotThisSource`] when the body has none of this source's marks.
     pub fn read(&self, body: &Value) -> Result<Understood, NotThisSource> {
-        self.read_with(body, &BTreeMap::new())
+        self.read_with(&Arc::new(body.clone()), &BTreeMap::new())
     }
 
     /// Reads a delivery: its body and its headers, their names in lower case.
@@ -144,7 +144,7 @@ impl Source {
     /// [`NotThisSource`] when the body has none of this source's marks.
     pub fn read_with(
         &self,
-        body: &Value,
+        body: &Arc<Value>,
         headers: &BTreeMap<String, String>,
     ) -> Result<Understood, NotThisSource> {
         match &self.0.reader {

@@ -70,7 +70,7 @@ impl App {
         headers: BTreeMap<String, String>,
     ) -> Result<Accepted, AppError> {
         let body = Arc::new(body);
-        let understood = match understand(source, &body, headers.clone()).await {
+        let understood = match understand(source, &body, &headers).await {
             Ok(understood) => understood,
             Err(refused) => {
                 self.keep(source.id(), Verdict::Bad, &refused.why, Unread::Json(&body), headers).await?;
@@ -100,7 +100,7 @@ impl App {
         body: Value,
         headers: BTreeMap<String, String>,
     ) -> Result<Understood, NotThisSource> {
-        understand(source, &Arc::new(body), headers).await
+        understand(source, &Arc::new(body), &headers).await
     }
 
     /// A person says that something fails; gives the incident it opened or joined.
@@ -213,17 +213,27 @@ impl App {
         Ok(Some(Joined { id, alerts: count }))
     }
 
-    /// Lets the open incident with this key take the alerts, or opens one. Whoever loses the race joins.
+    /// Lets the open incident with this key take the alerts, or opens one. Whoever loses the race joins: with what is new, as often all replicas hear
+    /// of the same alert at once.
     async fn open_or_join(
         self: &Arc<Self>,
         key: &IncidentKey,
-        alerts: Vec<Alert>,
+        mut alerts: Vec<Alert>,
         once: Option<&str>,
     ) -> Result<IncidentId, AppError> {
         loop {
             if let Some(id) = self.store.open_incident(key).await?
                 && !self.is_too_old(&id).await?
             {
+                if once.is_none() {
+                    let heard = alerts.iter().map(Heard::from).collect();
+                    let counted = self.store.repeat(heard, clock::now()).await?;
+                    let mut places = counted.iter();
+                    alerts.retain(|_| places.next().is_none_or(Option::is_none));
+                    if alerts.is_empty() {
+                        return Ok(counted.into_iter().flatten().next().unwrap_or(id));
+                    }
+                }
                 let events = self.received(&id, alerts.clone());
                 self.advance_once(&id, &events, None, once).await?;
                 return Ok(id);
@@ -294,7 +304,7 @@ impl App {
     fn received(&self, id: &IncidentId, alerts: Vec<Alert>) -> Vec<Event> {
         let gate = self.gate(id);
         let redacted = |mut alert: Alert| {
-            alert.raw = gate.json(&alert.raw);
+            alert.raw = gate.json(&alert.raw).into();
             Event::AlertReceived { alert }
         };
         alerts.into_iter().map(redacted).collect()
@@ -305,12 +315,12 @@ impl App {
 async fn understand(
     source: &Source,
     body: &Arc<Value>,
-    headers: BTreeMap<String, String>,
+    headers: &BTreeMap<String, String>,
 ) -> Result<Understood, NotThisSource> {
     if source.is_quick() {
-        return source.read_with(body, &headers);
+        return source.read_with(body, headers);
     }
-    let (reader, body) = (source.clone(), Arc::clone(body));
+    let (reader, body, headers) = (source.clone(), Arc::clone(body), headers.clone());
     let name = source.id().to_owned();
     let read = tokio::task::spawn_blocking(move || reader.read_with(&body, &headers)).await;
     read.unwrap_or_else(|_| {

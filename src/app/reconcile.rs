@@ -80,7 +80,8 @@ fn read(answer: &Value) -> Option<(Vec<Alert>, BTreeSet<String>)> {
         }
     }
     let group = json!({"version": "4", "receiver": "firstcheck", "status": "firing", "groupKey": "reconciled", "alerts": elements});
-    let alerts = alertmanager::parse(&group).map(|understood| understood.alerts).unwrap_or_default();
+    let alerts =
+        alertmanager::parse(&Arc::new(group)).map(|understood| understood.alerts).unwrap_or_default();
     Some((alerts, all))
 }
 

@@ -119,7 +119,7 @@ fn test(name: &str, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     };
     let gate = Gate::new(super::redact::key());
     for alert in &mut understood.alerts {
-        alert.raw = gate.json(&alert.raw);
+        alert.raw = gate.json(&alert.raw).into();
     }
     for note in &understood.notes {
         say(format_args!("{note}"));

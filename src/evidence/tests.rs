@@ -438,7 +438,8 @@ fn incident_with(text: &str) -> Incident {
         BTreeMap::from([("note".to_owned(), text.to_owned()), ("pod".to_owned(), format!("a {text}"))]);
     alert.links =
         BTreeMap::from([("run".to_owned(), format!("https://x.example/?q={}", text.replace(' ', "+")))]);
-    alert.raw = json!({"annotations": {"description": text, "deep": [{"message": format!("x {text} y")}]}});
+    alert.raw =
+        json!({"annotations": {"description": text, "deep": [{"message": format!("x {text} y")}]}}).into();
     incident.record(Event::AlertReceived { alert }, at(2));
     let steps = [
         step(CheckKind::Http, Role::Dependency, Some("vendor"), "https://vendor.example/x"),

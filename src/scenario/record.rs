@@ -64,7 +64,7 @@ pub fn record(incident: &Incident) -> Option<Result<String, Problem>> {
             // It may be over meanwhile; a replay begins where triage began.
             status: AlertStatus::Firing,
             links: BTreeMap::new(),
-            raw: serde_json::Value::Null,
+            raw: crate::alert::Raw::default(),
             ..alert.clone()
         },
         answers: answers(incident),

@@ -1,5 +1,7 @@
 //! The API of incidents: list, show, start, answer, correct, end, and the evidence.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, RawQuery, State};
@@ -159,7 +161,7 @@ pub(super) async fn start(
     if let (None, Some(place)) = (object.get("title"), place) {
         object.insert("title".to_owned(), format!("{place} fails").into());
     }
-    let understood = generic::parse(&body).map_err(|error| Problem::bad_request(error.why))?;
+    let understood = generic::parse(&Arc::new(body)).map_err(|error| Problem::bad_request(error.why))?;
     let Some(mut alert) = understood.alerts.into_iter().next() else {
         return Err(Problem::bad_request(understood.ignored.unwrap_or_default()));
     };

@@ -9,6 +9,7 @@ mod patience;
 mod process;
 mod words;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use firstcheck::app::Filter;
@@ -100,6 +101,21 @@ async fn alerts_that_race_each_other_meet_in_one_incident() {
     assert_eq!(ids.len(), 1, "{ids:?}");
     let document = bot.get(&format!("/api/incidents/{}", ids[0])).await.json();
     assert_eq!(document["alerts"].as_array().unwrap().len(), 16);
+    assert_eq!(document["alert_count"], 16);
+    bot.finish().await;
+}
+
+#[tokio::test]
+async fn of_one_alert_that_comes_many_times_at_once_all_but_the_first_are_counted() {
+    let bot = Bot::start(Setup::default()).await;
+    let delivery = webhook("shop", "https://shop.invalid/", "firing");
+    let posts = (0..16).map(|_| bot.post("/alerts/alertmanager", &delivery));
+    let answers = futures_util::future::join_all(posts).await;
+    let ids: BTreeSet<Value> =
+        answers.iter().map(|answer| answer.json()["incidents"][0]["id"].clone()).collect();
+    let [id] = &ids.into_iter().collect::<Vec<_>>()[..] else { panic!("one incident") };
+    let document = bot.get(&format!("/api/incidents/{}", id.as_str().unwrap())).await.json();
+    assert_eq!(document["alerts"].as_array().unwrap().len(), 1);
     assert_eq!(document["alert_count"], 16);
     bot.finish().await;
 }

@@ -472,7 +472,7 @@ async fn an_alert_that_says_the_same_again_is_counted_and_not_written_down(place
     store.commit(one.clone()).await.unwrap();
     store.commit(two.clone()).await.unwrap();
     let mut again = one.incident.alerts[0].clone();
-    again.raw = serde_json::json!({"sent": "a minute later"});
+    again.raw = serde_json::json!({"sent": "a minute later"}).into();
     let heard = vec![Heard::from(&again), Heard::from(&two.incident.alerts[0]), Heard::from(&again)];
     let later = now().checked_add(SignedDuration::from_mins(1)).unwrap();
     let deliveries = (0..10).map(|_| store.repeat(heard.clone(), later));

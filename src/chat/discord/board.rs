@@ -16,6 +16,7 @@ use super::deliver::{self, Letter};
 use super::thread::{self, Spot};
 use super::wire::Failure;
 use super::{Session, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, missed, nobody, words};
+use crate::alert::Raw;
 use crate::chat::ChatError;
 use crate::incident::{Incident, IncidentId, Retry, Stage, StepState};
 use crate::question::QuestionId;
@@ -277,7 +278,7 @@ fn slim(incident: &Incident) -> Incident {
     let mut slim = incident.clone();
     slim.timeline = Vec::new();
     for alert in &mut slim.alerts {
-        alert.raw = serde_json::Value::Null;
+        alert.raw = Raw::default();
         alert.links = BTreeMap::new();
     }
     for record in &mut slim.steps {
@@ -437,7 +438,7 @@ mod tests {
     fn what_is_kept_of_an_incident_still_makes_the_same_head() {
         let mut incident = crate::chat::samples::incident();
         crate::chat::samples::conclude(&mut incident);
-        incident.alerts[0].raw = serde_json::json!({"large": "x".repeat(10_000)});
+        incident.alerts[0].raw = serde_json::json!({"large": "x".repeat(10_000)}).into();
         let templates = crate::template::Templates::builtin();
         let head = |incident| words::head(&templates, incident, None).unwrap();
         assert_eq!(head(&slim(&incident)), head(&incident));

@@ -52,7 +52,7 @@ impl Here {
         let running = started.map_err(|error| format!("the world cannot be started: {error}"))?;
         let environment = drill::environment(&running).map_err(|error| format!("{error:#}"))?;
         let source = Source::named("alertmanager").ok_or("there is no source `alertmanager`")?;
-        let understood = source.read_with(&running.webhook(clock::now()), &BTreeMap::new());
+        let understood = source.read(&running.webhook(clock::now()));
         let alerts = understood.map_err(|error| error.to_string())?.alerts;
         let profile = running.scene().profile.clone();
         let (id, is_new) =

@@ -77,7 +77,7 @@ fn alert(from: &Alert, gate: &Gate) -> Alert {
         labels: labels(&from.labels, gate),
         links: from.links.iter().map(|(name, url)| (gate.text(name), gate.link(url))).collect(),
         summary: from.summary.as_deref().map(|it| gate.document(it)),
-        raw: gate.json(&from.raw),
+        raw: gate.json(&from.raw).into(),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -151,20 +152,30 @@ impl Doors {
     }
 }
 
-/// What every handler sees.
+/// What every handler sees. One pointer: each layer around a handler has a copy of its own for each request.
 #[derive(Clone)]
-struct Shared {
+struct Shared(Arc<House>);
+
+impl Deref for Shared {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.0
+    }
+}
+
+struct House {
     app: Arc<App>,
-    doors: Arc<Doors>,
+    doors: Doors,
     /// Whether only this machine can reach us: then a `Host` that is not this machine is a browser that was lied to.
     is_loopback: bool,
-    deliveries: Arc<Semaphore>,
+    deliveries: Semaphore,
     /// Turns of large bodies.
     large: Arc<Semaphore>,
     /// Log-ins that failed lately.
-    attempts: Arc<Mutex<Attempts>>,
+    attempts: Mutex<Attempts>,
     /// Whoever looks at what moves.
-    live: Arc<Live>,
+    live: Live,
 }
 
 /// Serves until `shutdown` is ready, then finishes the requests that are being answered.
@@ -178,12 +189,12 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let is_loopback = listener.local_addr()?.ip().is_loopback();
-    let deliveries = Arc::new(Semaphore::new(DELIVERIES_AT_ONCE));
+    let deliveries = Semaphore::new(DELIVERIES_AT_ONCE);
     let large = Arc::new(Semaphore::new(intake_body::LARGE_AT_ONCE));
-    let attempts = Arc::default();
+    let attempts = Mutex::default();
     let (close, closing) = watch::channel(false);
-    let live = Arc::new(Live::new(closing));
-    let shared = Shared { app, doors: Arc::new(doors), is_loopback, deliveries, large, attempts, live };
+    let live = Live::new(closing);
+    let shared = Shared(Arc::new(House { app, doors, is_loopback, deliveries, large, attempts, live }));
     // Streams go on for ever: they end first, so that the connections can.
     let until = async move {
         shutdown.await;

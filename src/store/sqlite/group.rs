@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Connection as _, Transaction};
 
@@ -74,13 +74,13 @@ struct Group<'c> {
     rows: Rows,
 }
 
-/// Rows that wait for their table's statement.
+/// Rows that wait for their table's statement, as JSON.
 #[derive(Default)]
 struct Rows {
-    events: Vec<Value>,
-    sightings: Vec<Value>,
-    actions: Vec<Value>,
-    done: Vec<Value>,
+    events: Vec<String>,
+    sightings: Vec<String>,
+    actions: Vec<String>,
+    done: Vec<String>,
     /// The place of the last action, once somebody asked for it.
     last_action: Option<i64>,
 }
@@ -124,17 +124,18 @@ impl Group<'_> {
             }
             let id = &commit.incident.id;
             for (recorded, text) in commit.events.iter().zip(events) {
-                self.rows.events.push(json!([id, recorded.seq, text]));
+                self.rows.events.push(json_text(&(id, recorded.seq, text))?);
                 if let Event::AlertReceived { alert } = &recorded.event {
                     let (source, fingerprint) = identity(alert);
                     let started = alert.started_at.map(Timestamp::as_millisecond);
-                    self.rows.sightings.push(json!([source, fingerprint, id, started, alert.digest()]));
+                    let row = json_text(&(source, fingerprint, id, started, alert.digest()))?;
+                    self.rows.sightings.push(row);
                 }
             }
             for (planned, text) in commit.actions.iter().zip(actions) {
                 let place = self.next_action().await?;
                 let due_ms = planned.due_at.as_millisecond();
-                self.rows.actions.push(json!([place, id, planned.lane, text, due_ms]));
+                self.rows.actions.push(json_text(&(place, id, &planned.lane, text, due_ms))?);
                 pending.push(Pending {
                     id: ActionId(place),
                     incident: id.clone(),
@@ -226,7 +227,7 @@ impl Group<'_> {
     async fn settle(&mut self, settled: &Settled) -> Result<(), sqlx::Error> {
         let query = match settled {
             Settled::Done(id) => {
-                self.rows.done.push(id.0.into());
+                self.rows.done.push(id.0.to_string());
                 return Ok(());
             }
             Settled::Postponed(action) => sqlx::query(rows::POSTPONE_ACTION)
@@ -249,16 +250,16 @@ impl Group<'_> {
             return Ok(());
         }
         let done: Vec<(String, String)> =
-            sqlx::query_as(DONE).bind(Value::from(done).to_string()).fetch_all(&mut *self.tx).await?;
+            sqlx::query_as(DONE).bind(list(&done)).fetch_all(&mut *self.tx).await?;
         for (incident, lane) in done.into_iter().filter(|(_, lane)| rows::is_covering(lane)) {
             sqlx::query(rows::DELETE_COVERED).bind(incident).bind(lane).execute(&mut *self.tx).await?;
         }
         Ok(())
     }
 
-    async fn write_rows(&mut self, statement: &'static str, rows: Vec<Value>) -> Result<(), sqlx::Error> {
+    async fn write_rows(&mut self, statement: &'static str, rows: Vec<String>) -> Result<(), sqlx::Error> {
         if !rows.is_empty() {
-            sqlx::query(statement).bind(Value::from(rows).to_string()).execute(&mut *self.tx).await?;
+            sqlx::query(statement).bind(list(&rows)).execute(&mut *self.tx).await?;
         }
         Ok(())
     }
@@ -269,7 +270,7 @@ impl Group<'_> {
         let mut places = Vec::new();
         for (place, write) in writes.iter().enumerate() {
             let Write::Repeat(all, at) = write else { continue };
-            heard.extend(all.iter().map(|it| json!([it.source, it.fingerprint, it.digest])));
+            heard.extend(all.iter().map(|it| [&it.source, &it.fingerprint, &it.digest]));
             places.extend((0..all.len()).map(|_| (place, at.as_millisecond())));
             answers[place] = Ok(Written { counted: Vec::with_capacity(all.len()), ..Written::default() });
         }
@@ -277,7 +278,7 @@ impl Group<'_> {
             return Ok(());
         }
         let known: Vec<(i64, String)> =
-            sqlx::query_as(KNOWN).bind(Value::from(heard).to_string()).fetch_all(&mut *self.tx).await?;
+            sqlx::query_as(KNOWN).bind(json_text(&heard)?).fetch_all(&mut *self.tx).await?;
         let mut incidents: BTreeMap<usize, String> =
             known.into_iter().filter_map(|(key, id)| Some((usize::try_from(key).ok()?, id))).collect();
         let mut counts: BTreeMap<String, (u64, i64)> = BTreeMap::new();
@@ -291,7 +292,8 @@ impl Group<'_> {
                 *count = (count.0 + 1, count.1.max(at));
             }
         }
-        let counts = counts.into_iter().map(|(id, (times, at))| json!([id, times, at])).collect();
+        let counts = counts.into_iter().map(|(id, (times, at))| json_text(&(id, times, at)));
+        let counts = counts.collect::<Result<_, _>>()?;
         self.write_rows(COUNT, counts).await
     }
 
@@ -336,4 +338,13 @@ impl Group<'_> {
         .await?;
         Ok(())
     }
+}
+
+fn json_text(value: &impl Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// These JSON values as one list.
+fn list(values: &[String]) -> String {
+    format!("[{}]", values.join(","))
 }

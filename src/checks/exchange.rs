@@ -355,6 +355,9 @@ where
         let (mut sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES as usize)
+            // Folded lines are read as one (RFC 9112 section 5.2), and a space before the colon is nobody's outage (section 5.1).
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
             .handshake(io)
             .await
             .map_err(|error| stopped(&error))?;

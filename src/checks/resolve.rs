@@ -301,6 +301,8 @@ impl Unresolved {
 
 /// The addresses of a name, from the first resolver that gives a verdict: addresses, or that there are none.
 ///
+/// The questions are plain, as a client's stub resolver puts them: a server or a middlebox that breaks EDNS breaks no client.
+///
 /// # Errors
 /// Why there are none.
 pub async fn lookup(
@@ -338,7 +340,8 @@ async fn lookup_family(
 ) -> Result<Vec<IpAddr>, Unresolved> {
     let mut name = name.clone();
     for _ in 0..=MAX_ALIASES {
-        let asked = ask(resolver, &Question::new(name.clone(), family), deadline).await;
+        let question = Question { edns: false, ..Question::new(name.clone(), family) };
+        let asked = ask(resolver, &question, deadline).await;
         let message = asked.reply.map_err(|_| Unresolved::Timeout)?;
         let found: Vec<IpAddr> = addresses(&message.answers).collect();
         if !found.is_empty() {
@@ -395,6 +398,12 @@ mod tests {
         let resolvers = [server.addr()];
         check_names(lookup(&resolvers, "api.drill.test", soon()).await, &["127.0.0.1", "::1"]);
         check_names(lookup(&resolvers, "WWW.drill.test.", soon()).await, &["127.0.0.1", "::1"]);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_breaks_on_edns_gives_addresses_all_the_same() {
+        let server = NameServer::start(vec![zone().breaks_on_edns("api")]).await.unwrap();
+        check_names(lookup(&[server.addr()], "www.drill.test", soon()).await, &["127.0.0.1", "::1"]);
     }
 
     #[tokio::test]

@@ -53,6 +53,7 @@ pub(super) fn location(text: &str) -> Option<String> {
 impl KeySet {
     /// Reads a key set, or a single key.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim_start_matches('\u{feff}');
         let value: Value =
             serde_json::from_str(text).map_err(|_| "the key set is no JSON (RFC 7517)".to_owned())?;
         match value.get("keys") {

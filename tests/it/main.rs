@@ -15,6 +15,7 @@ mod explain_command;
 mod fakes;
 mod gateways;
 mod github;
+mod healthy;
 mod help;
 mod interactions;
 mod name_servers;

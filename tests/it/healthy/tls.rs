@@ -1,0 +1,418 @@
+//! Sound certificates: names, keys, chains and dates that RFC 5280, 6125 and 9525 allow and a well-kept client takes.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
+    SignatureAlgorithm,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsAcceptor;
+
+use super::servers::Server;
+use super::{Asked, Table, now};
+
+pub(super) const NAME: &str = "api.lab.test";
+
+/// An authority of this laboratory.
+pub(super) struct Ca {
+    pub(super) certificate: rcgen::Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// What a server presents.
+pub(super) struct Identity {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+fn key(algorithm: &'static SignatureAlgorithm) -> KeyPair {
+    KeyPair::generate_for(algorithm).unwrap()
+}
+
+fn ca_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(2000, 1, 1), rcgen::date_time_ymd(2100, 1, 1));
+    params
+}
+
+impl Ca {
+    pub(super) fn root(name: &str) -> Self {
+        Self::root_with(name, &rcgen::PKCS_ECDSA_P256_SHA256)
+    }
+
+    fn root_with(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
+        let (params, key) = (ca_params(name), key(algorithm));
+        Self { certificate: params.self_signed(&key).unwrap(), issuer: Issuer::new(params, key) }
+    }
+
+    pub(super) fn below(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (mut params, key) = (ca_params(name), key(&rcgen::PKCS_ECDSA_P256_SHA256));
+        params.use_authority_key_identifier_extension = true;
+        change(&mut params);
+        Self { certificate: params.signed_by(&key, &self.issuer).unwrap(), issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate of the same name and key as `other`, from this authority: a cross-sign.
+    fn crosses(
+        &self,
+        name: &str,
+        other: &Self,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> CertificateDer<'static> {
+        let mut params = ca_params(name);
+        params.use_authority_key_identifier_extension = true;
+        change(&mut params);
+        params.signed_by(other.issuer.key(), &self.issuer).unwrap().der().clone()
+    }
+
+    pub(super) fn der(&self) -> CertificateDer<'static> {
+        self.certificate.der().clone()
+    }
+
+    pub(super) fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        self.leaf_with(&rcgen::PKCS_ECDSA_P256_SHA256, change)
+    }
+
+    /// A leaf for [`NAME`], 30 of its 90 days old, with changes.
+    fn leaf_with(
+        &self,
+        algorithm: &'static SignatureAlgorithm,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Identity {
+        let (mut params, key) = (leaf_params(), key(algorithm));
+        params.use_authority_key_identifier_extension = true;
+        change(&mut params);
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        Identity {
+            chain: vec![leaf.der().clone()],
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        }
+    }
+}
+
+fn leaf_params() -> CertificateParams {
+    let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, NAME);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    valid(&mut params, SignedDuration::from_hours(30 * 24), SignedDuration::from_hours(60 * 24));
+    params
+}
+
+pub(super) fn valid(params: &mut CertificateParams, since: SignedDuration, left: SignedDuration) {
+    let at = |when: Timestamp| {
+        rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(when.as_second().try_into().unwrap())
+    };
+    (params.not_before, params.not_after) = (at(now() - since), at(now() + left));
+}
+
+pub(super) fn days(since: i64, left: i64) -> impl FnOnce(&mut CertificateParams) {
+    move |params| valid(params, SignedDuration::from_hours(since * 24), SignedDuration::from_hours(left * 24))
+}
+
+fn names(names: &[&str]) -> impl FnOnce(&mut CertificateParams) {
+    let names: Vec<_> = names.iter().map(|it| SanType::DnsName((*it).try_into().unwrap())).collect();
+    move |params| params.subject_alt_names = names
+}
+
+impl Identity {
+    pub(super) fn and(mut self, more: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
+        self.chain.extend(more);
+        self
+    }
+
+    pub(super) fn config(self) -> ServerConfig {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(self.chain, self.key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config
+    }
+}
+
+/// A server with this configuration that answers one request with 204.
+pub(super) async fn serving(at: SocketAddr, config: ServerConfig) -> Server {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let greet = move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = acceptor.accept(stream).await?;
+            if stream.read(&mut [0; 4096]).await? > 0 {
+                stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await?;
+            }
+            stream.shutdown().await
+        }
+    };
+    Server::at(at, greet).await.unwrap()
+}
+
+/// Asks about a name, at the server with this configuration, trusting the authority.
+pub(super) async fn asked(host: &str, root: &Ca, config: ServerConfig) -> Asked {
+    let server = serving((Ipv4Addr::LOCALHOST, 0).into(), config).await;
+    Asked::new(format!("{host}:443"))
+        .with("connect_to", server.addr.to_string())
+        .trusting(root.certificate.pem())
+        .holding(server)
+}
+
+/// A leaf right below the root, with changes.
+pub(super) async fn changed(host: &str, change: impl FnOnce(&mut CertificateParams)) -> Asked {
+    let root = Ca::root("Lab Root");
+    let config = root.leaf(change).config();
+    asked(host, &root, config).await
+}
+
+/// A key of this kind, below a root with one of that kind.
+async fn keyed(leaf: &'static SignatureAlgorithm, root: &'static SignatureAlgorithm) -> Asked {
+    let root = Ca::root_with("Lab Root", root);
+    let config = root.leaf_with(leaf, |_| {}).config();
+    asked(NAME, &root, config).await
+}
+
+pub(super) fn rows(table: &mut Table) {
+    identities(table);
+    keys_and_usages(table);
+    chains(table);
+}
+
+fn identities(table: &mut Table) {
+    table.row("an ordinary certificate", "valid", changed(NAME, |_| {}));
+    table.row("a wildcard", "valid", changed(NAME, names(&["*.lab.test"])));
+    table.row(
+        "a wildcard beside the bare name",
+        "valid",
+        changed("lab.test", names(&["*.lab.test", "lab.test"])),
+    );
+    table.row(
+        "the name is the last of a hundred",
+        "valid",
+        changed(NAME, |params| {
+            let many = (0..99).map(|n| SanType::DnsName(format!("n{n}.lab.test").try_into().unwrap()));
+            params.subject_alt_names.splice(0..0, many);
+        }),
+    );
+    table.row(
+        "a thousand names: a certificate of several records",
+        "valid",
+        changed(NAME, |params| {
+            let many = (0..1000).map(|n| {
+                SanType::DnsName(format!("customer-{n}.of-a-shared-edge.lab.test").try_into().unwrap())
+            });
+            params.subject_alt_names.splice(0..0, many);
+        }),
+    );
+    table.row("capitals in the certificate", "valid", changed(NAME, names(&["API.Lab.Test"])));
+    table.row("capitals in the target", "valid", changed("Api.LAB.test", |_| {}));
+    table.row("a final dot in the target", "valid", changed("api.lab.test.", |_| {}));
+    table.row(
+        "an international name",
+        "valid",
+        changed("xn--bcher-kva.lab.test", names(&["xn--bcher-kva.lab.test"])),
+    );
+    table.row(
+        "a wildcard covers an international name",
+        "valid",
+        changed("xn--bcher-kva.lab.test", names(&["*.lab.test"])),
+    );
+    table.row(
+        "no common name at all",
+        "valid",
+        changed(NAME, |params| params.distinguished_name = DistinguishedName::new()),
+    );
+    table.row(
+        "a common name of something else: only the alternative names count",
+        "valid",
+        changed(NAME, |params| {
+            params.distinguished_name.push(DnType::CommonName, "Lab Edge 7");
+        }),
+    );
+    table.row(
+        "an underscore in another name of the certificate",
+        "valid",
+        changed(NAME, names(&["old_host.lab.test", NAME])),
+    );
+    table.row(
+        "an address, addresses and mail among the names",
+        "valid",
+        changed(NAME, |params| {
+            params.subject_alt_names.push(SanType::IpAddress(Ipv4Addr::new(192, 0, 2, 7).into()));
+            params.subject_alt_names.push(SanType::Rfc822Name("admin@lab.test".try_into().unwrap()));
+            params.subject_alt_names.push(SanType::URI("spiffe://lab.test/api".try_into().unwrap()));
+        }),
+    );
+    table.row("an IPv4 address as identity", "valid", by_address(Ipv4Addr::LOCALHOST.into()));
+    table.row("an IPv6 address as identity", "valid", by_address(Ipv6Addr::LOCALHOST.into()));
+    table.row("another name asked for than the target's", "valid", async {
+        changed("edge-7.lab.test", |_| {}).await.with("server_name", NAME)
+    });
+}
+
+/// A target that is an address, and the certificate says so.
+async fn by_address(ip: std::net::IpAddr) -> Asked {
+    let root = Ca::root("Lab Root");
+    let leaf = root.leaf(|params| params.subject_alt_names = vec![SanType::IpAddress(ip)]);
+    let server = serving(SocketAddr::new(ip, 0), leaf.config()).await;
+    Asked::new(server.addr.to_string()).trusting(root.certificate.pem()).holding(server)
+}
+
+fn keys_and_usages(table: &mut Table) {
+    use rcgen::{PKCS_ECDSA_P256_SHA256 as P256, PKCS_ECDSA_P384_SHA384 as P384, PKCS_ED25519 as ED25519};
+    table.row("P-384 throughout", "valid", keyed(&P384, &P384));
+    table.row("P-256 below P-384", "valid", keyed(&P256, &P384));
+    table.row("P-384 below P-256", "valid", keyed(&P384, &P256));
+    table.row("Ed25519 throughout", "valid", keyed(&ED25519, &ED25519));
+    table.row("Ed25519 below P-256", "valid", keyed(&ED25519, &P256));
+    table.row(
+        "no extended key usage: any purpose",
+        "valid",
+        changed(NAME, |params| params.extended_key_usages.clear()),
+    );
+    table.row(
+        "for servers and clients",
+        "valid",
+        changed(NAME, |params| {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        }),
+    );
+    table.row("no key usage", "valid", changed(NAME, |params| params.key_usages.clear()));
+    table.row(
+        "a serial number of twenty octets",
+        "valid",
+        changed(NAME, |params| {
+            params.serial_number = Some(SerialNumber::from_slice(&[0x7f; 20]));
+        }),
+    );
+    table.row(
+        "a serial number of one",
+        "valid",
+        changed(NAME, |params| params.serial_number = Some(SerialNumber::from(1))),
+    );
+    table.row(
+        "an extension nobody knows, not critical",
+        "valid",
+        changed(NAME, |params| {
+            params
+                .custom_extensions
+                .push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![4, 2, 1, 2]));
+        }),
+    );
+    table.row(
+        "a subject with many parts, and an accent",
+        "valid",
+        changed(NAME, |params| {
+            params.distinguished_name.push(DnType::OrganizationName, "Société Générale des Épreuves");
+            params.distinguished_name.push(DnType::CountryName, "FR");
+            params.distinguished_name.push(DnType::LocalityName, "Besançon");
+        }),
+    );
+}
+
+fn chains(table: &mut Table) {
+    table.row("three intermediates", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |_| {});
+        let two = one.below("Lab Two", |_| {});
+        let three = two.below("Lab Three", |_| {});
+        asked(NAME, &root, three.leaf(|_| {}).and([three.der(), two.der(), one.der()]).config()).await
+    });
+    table.row("the chain is out of order", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |_| {});
+        let two = one.below("Lab Two", |_| {});
+        asked(NAME, &root, two.leaf(|_| {}).and([one.der(), two.der()]).config()).await
+    });
+    table.row("the root is sent too", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |_| {});
+        asked(NAME, &root, one.leaf(|_| {}).and([one.der(), root.der()]).config()).await
+    });
+    table.row("a certificate that belongs to nothing is sent too", "valid", async {
+        let (root, stray) = (Ca::root("Lab Root"), Ca::root("Another Root"));
+        let one = root.below("Lab One", |_| {});
+        asked(NAME, &root, one.leaf(|_| {}).and([one.der(), stray.der()]).config()).await
+    });
+    table.row("the intermediate is sent twice", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |_| {});
+        asked(NAME, &root, one.leaf(|_| {}).and([one.der(), one.der()]).config()).await
+    });
+    table.row("the leaf is sent twice", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |_| {});
+        let leaf = one.leaf(|_| {});
+        let again = leaf.chain[0].clone();
+        asked(NAME, &root, leaf.and([again, one.der()]).config()).await
+    });
+    table.row("the trusted authority is the intermediate itself", "valid", async {
+        let one = Ca::root("Lab Root").below("Lab One", |_| {});
+        let config = one.leaf(|_| {}).and([one.der()]).config();
+        asked(NAME, &one, config).await
+    });
+    table.row("a new root, cross-signed by an old one that nobody here trusts", "valid", async {
+        let (old, new) = (Ca::root("Old Root"), Ca::root("New Root"));
+        let cross = old.crosses("New Root", &new, |_| {});
+        let one = new.below("Lab One", |_| {});
+        asked(NAME, &new, one.leaf(|_| {}).and([one.der(), cross]).config()).await
+    });
+    table.row("a cross-sign that has expired beside a path that holds", "valid", async {
+        let (old, new) = (Ca::root("Old Root"), Ca::root("New Root"));
+        let cross = old.crosses("New Root", &new, days(900, -30));
+        let one = new.below("Lab One", |_| {});
+        asked(NAME, &new, one.leaf(|_| {}).and([one.der(), cross]).config()).await
+    });
+    table.row("two intermediates of one name and key, of which one has expired", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |_| {});
+        let older = root.crosses("Lab One", &one, days(900, -30));
+        asked(NAME, &root, one.leaf(|_| {}).and([older, one.der()]).config()).await
+    });
+    table.row("an intermediate that may sign for these names only", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |params| {
+            let permitted_subtrees = vec![GeneralSubtree::DnsName("lab.test".to_owned())];
+            params.name_constraints =
+                Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+        });
+        asked(NAME, &root, one.leaf(|_| {}).and([one.der()]).config()).await
+    });
+    table.row("an intermediate that may sign leaves only", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+        asked(NAME, &root, one.leaf(|_| {}).and([one.der()]).config()).await
+    });
+    table.row("an intermediate that ends soon after the leaf", "valid", async {
+        let root = Ca::root("Lab Root");
+        let one = root.below("Lab One", days(1000, 70));
+        asked(NAME, &root, one.leaf(|_| {}).and([one.der()]).config()).await
+    });
+    table.row("a certificate that vouches for itself, and is trusted as such", "valid", async {
+        let (params, key) = (leaf_params(), key(&rcgen::PKCS_ECDSA_P256_SHA256));
+        let leaf = params.self_signed(&key).unwrap();
+        let identity = Identity {
+            chain: vec![leaf.der().clone()],
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        };
+        let server = serving((Ipv4Addr::LOCALHOST, 0).into(), identity.config()).await;
+        Asked::new(format!("{NAME}:443"))
+            .with("connect_to", server.addr.to_string())
+            .trusting(leaf.pem())
+            .holding(server)
+    });
+}

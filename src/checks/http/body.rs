@@ -37,8 +37,8 @@ impl Kind {
     }
 
     pub(super) fn of(body: &[u8]) -> Self {
-        let Ok(text) = std::str::from_utf8(body) else { return Self::Binary };
-        let text = text.trim_start_matches('\u{feff}').trim();
+        let Some(text) = text(body) else { return Self::Binary };
+        let text = text.trim();
         let start: String = text.chars().take(64).collect::<String>().to_ascii_lowercase();
         if text.is_empty() {
             Self::Empty
@@ -55,10 +55,21 @@ impl Kind {
     }
 }
 
-/// Whether a content type promises one JSON document.
+/// What keeps a page of another origin from running a JSON answer as a script: Gerrit's and Angular's, Google's, Facebook's.
+const GUARDS: [&str; 5] = [")]}',", ")]}'", "while(1);", "for (;;);", "for(;;);"];
+
+/// A body's text, without a byte order mark and without a guard before its JSON; `None` when it is none.
+pub(super) fn text(body: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}');
+    Some(GUARDS.iter().find_map(|guard| text.strip_prefix(guard)).unwrap_or(text))
+}
+
+/// Whether a content type promises one JSON document; Spring's `application/stream+json` is lines of them.
 pub(super) fn promises_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+    essence == "application/json"
+        || essence == "text/json"
+        || essence.ends_with("+json") && essence != "application/stream+json"
 }
 
 /// The fact `body`: type, size, and for JSON the shape and the error.
@@ -66,7 +77,8 @@ pub(super) fn describe(body: &[u8]) -> Value {
     let kind = Kind::of(body);
     let mut told =
         Map::from_iter([("type".to_owned(), json!(kind.id())), ("size_bytes".to_owned(), json!(body.len()))]);
-    if let Some(value) = serde_json::from_slice::<Value>(body).ok().filter(|_| kind == Kind::Json) {
+    let document = text(body).filter(|_| kind == Kind::Json);
+    if let Some(value) = document.and_then(|it| serde_json::from_str::<Value>(it).ok()) {
         told.insert("shape".to_owned(), shape(&value, 0));
         if let Some(error) = error(&value) {
             told.insert("error".to_owned(), error);
@@ -151,6 +163,9 @@ mod tests {
         check_kind("  \n", Kind::Empty);
         check_kind("{\"a\":1}", Kind::Json);
         check_kind("{\"a\":1", Kind::Text);
+        check_kind("\u{feff})]}'\n{\"a\":1}", Kind::Json);
+        check_kind("for (;;);{\"a\":1}", Kind::Json);
+        check_kind(")]}'", Kind::Empty);
         check_kind("<!DOCTYPE html><html>", Kind::Html);
         check_kind("<?xml version=\"1.0\"?><a/>", Kind::Xml);
         check_kind("<Error><Code>x</Code></Error>", Kind::Xml);
@@ -194,7 +209,9 @@ mod tests {
         for yes in ["application/json", "application/json; charset=utf-8", "application/problem+json"] {
             assert!(promises_json(yes), "{yes}");
         }
-        for no in ["application/x-ndjson", "application/jsonl", "text/html", "", "application/json-seq"] {
+        let streams =
+            ["application/x-ndjson", "application/jsonl", "application/json-seq", "application/stream+json"];
+        for no in streams.into_iter().chain(["text/html", ""]) {
             assert!(!promises_json(no), "{no}");
         }
     }

@@ -35,7 +35,7 @@ impl Filter {
 
     /// Judges a body that is one JSON document.
     pub(super) fn judge(&self, body: &[u8]) -> Verdict {
-        let text = std::str::from_utf8(body).unwrap_or_default().trim_start_matches('\u{feff}');
+        let text = super::body::text(body).unwrap_or_default();
         let Ok(value) = serde_json::from_str(text) else {
             let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
             return if is_json { Verdict::NotJudged } else { Verdict::Fails };

@@ -26,7 +26,8 @@ impl Told {
         let remaining = self.remaining?;
         match self.limit {
             Some(limit) if limit > 0.0 => Some((remaining / limit).min(1.0)),
-            _ if remaining <= 0.0 => Some(0.0),
+            // None left of none: who let the request in counts nothing here.
+            None if remaining <= 0.0 => Some(0.0),
             _ => None,
         }
     }

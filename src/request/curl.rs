@@ -201,7 +201,11 @@ impl Command {
         let (name, content) =
             value.split_once('=').ok_or(NotARequest::Curl("a form field is written NAME=CONTENT"))?;
         let is_file = files && content.starts_with(['@', '<']);
-        let content = if is_file { None } else { Some(content.to_owned()) };
+        let content = match content {
+            _ if is_file => None,
+            _ if files => Some(form_content(content)),
+            _ => Some(content.to_owned()),
+        };
         self.parts.push(Part { name: name.to_owned(), value: content });
         Ok(())
     }
@@ -256,4 +260,23 @@ impl Command {
         }
         Ok(request)
     }
+}
+
+/// A field's content without what may follow it (`;type=…`, `;filename=…`: curl(1), `--form`) and without quotes around it.
+fn form_content(written: &str) -> String {
+    const FOLLOWERS: [&str; 4] = ["type=", "filename=", "headers=", "encoder="];
+    if let Some(quoted) = written.strip_prefix('"') {
+        let mut content = String::new();
+        let mut chars = quoted.chars();
+        while let Some(next) = chars.next() {
+            match next {
+                '"' => return content,
+                '\\' => content.extend(chars.next()),
+                _ => content.push(next),
+            }
+        }
+    }
+    let is_follower = |at: &usize| FOLLOWERS.iter().any(|it| written[at + 1..].trim_start().starts_with(it));
+    let end = written.match_indices(';').map(|(at, _)| at).find(is_follower);
+    written[..end.unwrap_or(written.len())].to_owned()
 }

@@ -105,6 +105,16 @@ fn data_options_make_the_body_and_its_type() {
             Part { name: "file".into(), value: None },
         ]),
     );
+    let part = |value: &str| Body::Parts(vec![Part { name: "a".into(), value: Some(value.into()) }]);
+    for (written, value) in [
+        ("-F 'a={\"x\": 1};type=application/json'", "{\"x\": 1}"),
+        ("-F 'a=x; y;filename=z'", "x; y"),
+        ("-F 'a=\"x;type=y\\\" z\";type=text/plain'", "x;type=y\" z"),
+        ("-F 'a=\"open'", "\"open"),
+        ("--form-string 'a=x;type=y'", "x;type=y"),
+    ] {
+        check_body(&format!("curl a.test {written}"), Some("multipart/form-data"), &part(value));
+    }
     check("curl -G a.test/s -d q=1", "GET", "http://a.test/s?q=1");
     check("curl a.test/s --url-query q=1", "GET", "http://a.test/s?q=1");
     check("curl a.test/s -d q=1", "POST", "http://a.test/s");

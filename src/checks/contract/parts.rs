@@ -212,7 +212,9 @@ impl Parameter<'_> {
         } else {
             values.iter().flat_map(|value| value.split(separator)).collect()
         };
-        vec![parts.into_iter().map(|it| readings(description, items, it).swap_remove(0)).collect()]
+        // Space around the members of a list in a header means nothing (RFC 9110 section 5.6.1).
+        let parts = parts.into_iter().map(|it| if self.place == "header" { it.trim() } else { it });
+        vec![parts.map(|it| readings(description, items, it).swap_remove(0)).collect()]
     }
 }
 
@@ -482,6 +484,12 @@ fn readings(description: &Description, schema: &Value, text: &str) -> Vec<Value>
         && let Ok(truth) = text.parse::<bool>()
     {
         readings.push(Value::Bool(truth));
+    }
+    // A part that is an object is JSON by default (OAS 3.1 section 4.8.14.4).
+    if types.contains(&"object")
+        && let Ok(object @ Value::Object(_)) = serde_json::from_str(text)
+    {
+        readings.push(object);
     }
     if types.contains(&"null") && text.is_empty() {
         readings.push(Value::Null);

@@ -4,7 +4,7 @@ use super::{Asked, Table};
 use crate::worlds::Folder;
 
 /// Operations in version 3.0; servers with a base path, templates, nullable, forms, defaults.
-const OLD: &str = r##"
+const OLD: &str = r#"
 openapi: 3.0.3
 info: {title: Lab, version: "1"}
 servers:
@@ -76,10 +76,10 @@ paths:
         - {name: name, in: path, required: true, schema: {type: string}}
         - {name: ext, in: path, required: true, schema: {type: string}}
       responses: {'200': {description: one}}
-"##;
+"#;
 
 /// The same in the words of 3.1: type lists, const, unevaluatedProperties, webhooks, references beside other words.
-const NEW: &str = r##"
+const NEW: &str = r#"
 openapi: 3.1.0
 info: {title: Lab, version: "2", summary: as of 3.1}
 jsonSchemaDialect: https://spec.openapis.org/oas/3.1/dialect/base
@@ -115,10 +115,10 @@ paths:
     get: {parameters: [{name: session, in: cookie, schema: {type: string}}], responses: {'200': {description: you}}}
   /search:
     get: {parameters: [{name: q, in: query, required: true, schema: {type: string, minLength: 1}}], responses: {'200': {description: found}}}
-"##;
+"#;
 
 /// A request in a file, and the description in another.
-async fn against(spec: &'static str, request: &'static str) -> Asked {
+pub(super) async fn against(spec: &'static str, request: impl AsRef<[u8]> + Send) -> Asked {
     let folder = Folder::new("healthy-contract");
     let (description, asked) = (folder.0.join("openapi.yaml"), folder.0.join("request.txt"));
     std::fs::write(&description, spec).unwrap();

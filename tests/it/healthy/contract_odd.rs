@@ -1,10 +1,10 @@
 //! Requests as described, in the corners where readers of descriptions differ: styles, read-only members, formats, media ranges.
 
-use super::contract::against;
 use super::Table;
+use super::contract::against;
 
 /// Version 3.0 without a host: paths with colons and dots, every style, rules that are easily read too strictly.
-const CORNERS: &str = r##"
+const CORNERS: &str = r#"
 openapi: 3.0.1
 info: {title: Lab, version: "1", x-team: orders}
 servers: [{url: /api}]
@@ -83,7 +83,7 @@ paths:
           multipart/form-data:
             schema: {type: object, required: [n], properties: {n: {type: integer}, meta: {type: object}, files: {type: array, items: {type: string, format: binary}}}}
       responses: {'200': {description: kept}}
-"##;
+"#;
 
 const HOST: &str = "https://api.lab.test/api";
 
@@ -111,30 +111,102 @@ const ROWS: [(&str, &str, &str); 48] = [
     ("label style", "/label/.7", ""),
     ("a list in the path", "/list/1,2,3", ""),
     ("a slash at the end that is described", "/slash/", ""),
-    ("a read-only member need not be sent", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"ann\"}'"),
-    ("three signs of which each is four bytes", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"😀😀😀\"}'"),
-    ("19.99 is a multiple of a cent", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"price\": 19.99}'"),
-    ("1.1 is a multiple of a cent", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"price\": 1.1}'"),
-    ("a small price", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"price\": 0.07}'"),
-    ("a pattern of ECMA 262", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"code\": \"123-ABC\"}'"),
-    ("a day, and base64", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"day\": \"2028-02-29\", \"blob\": \"aGVsbG8=\"}'"),
-    ("a mail address with a plus, and an address", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"mail\": \"a+b@lab.test\", \"address\": \"192.0.2.1\"}'"),
-    ("a format nobody knows", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"colour\": \"#ff0000\"}'"),
-    ("null in a list of values that holds it", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"kind\": null}'"),
-    ("a number that no double holds", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"big\": 9223372036854775807}'"),
-    ("a schema that allows everything", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"any\": [1, null, {\"x\": []}]}'"),
-    ("a list of maps", "/accounts", "-H 'content-type: application/json' -d '{\"name\": \"a\", \"parts\": [{\"x\": \"1\"}, {}]}'"),
-    ("a kind by its discriminator", "/pets", "-H 'content-type: application/json' -d '{\"pet\": \"Dog\", \"bark\": true}'"),
+    (
+        "a read-only member need not be sent",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"ann\"}'",
+    ),
+    (
+        "three signs of which each is four bytes",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"😀😀😀\"}'",
+    ),
+    (
+        "19.99 is a multiple of a cent",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"price\": 19.99}'",
+    ),
+    (
+        "1.1 is a multiple of a cent",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"price\": 1.1}'",
+    ),
+    (
+        "a small price",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"price\": 0.07}'",
+    ),
+    (
+        "a pattern of ECMA 262",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"code\": \"123-ABC\"}'",
+    ),
+    (
+        "a day, and base64",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"day\": \"2028-02-29\", \"blob\": \"aGVsbG8=\"}'",
+    ),
+    (
+        "a mail address with a plus, and an address",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"mail\": \"a+b@lab.test\", \"address\": \"192.0.2.1\"}'",
+    ),
+    (
+        "a format nobody knows",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"colour\": \"#ff0000\"}'",
+    ),
+    (
+        "null in a list of values that holds it",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"kind\": null}'",
+    ),
+    (
+        "a number that no double holds",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"big\": 9223372036854775807}'",
+    ),
+    (
+        "a schema that allows everything",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"any\": [1, null, {\"x\": []}]}'",
+    ),
+    (
+        "a list of maps",
+        "/accounts",
+        "-H 'content-type: application/json' -d '{\"name\": \"a\", \"parts\": [{\"x\": \"1\"}, {}]}'",
+    ),
+    (
+        "a kind by its discriminator",
+        "/pets",
+        "-H 'content-type: application/json' -d '{\"pet\": \"Dog\", \"bark\": true}'",
+    ),
     ("whatever type comes", "/anything", "-H 'content-type: image/png' --data-binary @cat.png"),
     ("text", "/text", "-H 'content-type: text/plain' -d hello"),
     ("text with a charset", "/text", "-H 'content-type: text/plain; charset=utf-8' -d héllo"),
-    ("XML, whose shape no JSON rule holds", "/xml", "-H 'content-type: application/xml' -d '<account id=\"7\"/>'"),
+    (
+        "XML, whose shape no JSON rule holds",
+        "/xml",
+        "-H 'content-type: application/xml' -d '<account id=\"7\"/>'",
+    ),
     ("a form with a list", "/form", "-d tags=a -d tags=b -d n=7 -d on=true"),
-    ("a form of which every member is optional", "/form", "-H 'content-type: application/x-www-form-urlencoded' -d ''"),
+    (
+        "a form of which every member is optional",
+        "/form",
+        "-H 'content-type: application/x-www-form-urlencoded' -d ''",
+    ),
     ("parts with a number", "/form", "-F n=7"),
-    ("parts with JSON and two files", "/form", "-F n=7 -F 'meta={\"a\": 1};type=application/json' -F files=@a.png -F files=@b.png"),
+    (
+        "parts with JSON and two files",
+        "/form",
+        "-F n=7 -F 'meta={\"a\": 1};type=application/json' -F files=@a.png -F files=@b.png",
+    ),
     ("a vendor's query beside it", "/accounts/7?_ga=1&fbclid=2", ""),
-    ("JSON with space around it", "/accounts", "-H 'content-type: application/json' -d ' {\"name\" : \"a\"} '"),
+    (
+        "JSON with space around it",
+        "/accounts",
+        "-H 'content-type: application/json' -d ' {\"name\" : \"a\"} '",
+    ),
     ("--json of newer curls", "/accounts", "--json '{\"name\": \"a\"}'"),
 ];
 
@@ -142,7 +214,11 @@ pub(super) fn rows(table: &mut Table) {
     for (name, path, more) in ROWS {
         table.row(name, "matches", against(CORNERS, format!("curl -g '{HOST}{path}' {more}")));
     }
-    table.row("a path with servers of its own", "matches", against(CORNERS, "curl https://other.lab.test/deep/base/elsewhere"));
+    table.row(
+        "a path with servers of its own",
+        "matches",
+        against(CORNERS, "curl https://other.lab.test/deep/base/elsewhere"),
+    );
     table.row("raw parts with a boundary", "matches", against(CORNERS, concat!(
         "POST /api/form HTTP/1.1\r\nHost: api.lab.test\r\nContent-Type: multipart/form-data; boundary=\"x y\"\r\n\r\n",
         "--x y\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n7\r\n--x y--\r\n",

@@ -13,7 +13,7 @@ use super::dns::{HERE, THERE, a, aaaa, addresses, at, odd, packets, zone};
 use super::servers::{name, record, reply};
 use super::{Asked, Table};
 
-fn unknown(code: u16, data: &[u8]) -> RData {
+pub(super) fn unknown(code: u16, data: &[u8]) -> RData {
     RData::Unknown { code: RecordType::from(code), rdata: NULL::with(data.to_vec()) }
 }
 
@@ -46,7 +46,7 @@ fn packets_as_strangers_build_them(table: &mut Table) {
         "a TTL of zero",
         "resolves",
         odd("api.lab.test", |answer, query, _| {
-            addresses(answer, query, vec![record("api.lab.test", 0, a(HERE))])
+            addresses(answer, query, vec![record("api.lab.test", 0, a(HERE))]);
         }),
     );
     table.row(

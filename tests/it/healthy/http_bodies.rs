@@ -9,9 +9,17 @@ use super::tls::{Ca, NAME};
 use super::{Asked, Table};
 
 const BODIES: [(&str, &str, &[u8]); 33] = [
-    ("JSON behind a guard, as Gerrit and Angular have it", "application/json; charset=UTF-8", b")]}'\n{\"ok\":true}"),
+    (
+        "JSON behind a guard, as Gerrit and Angular have it",
+        "application/json; charset=UTF-8",
+        b")]}'\n{\"ok\":true}",
+    ),
     ("JSON whose text holds half of a pair", "application/json", b"{\"name\": \"\\ud83d\"}"),
-    ("JSON with every escape", "application/json", b"{\"a\": \"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uD83D\\uDE00\"}"),
+    (
+        "JSON with every escape",
+        "application/json",
+        b"{\"a\": \"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\uD83D\\uDE00\"}",
+    ),
     ("JSON with an empty key and a null byte in a text", "application/json", b"{\"\": \"\\u0000\"}"),
     ("JSON that is a text", "application/json", b"\"ok\""),
     ("JSON that is false", "application/json", b"false"),
@@ -27,9 +35,21 @@ const BODIES: [(&str, &str, &[u8]); 33] = [
     ("JSON lines without an end", "application/x-ndjson", b"{\"a\":1}\r\n\r\n{\"a\":2}"),
     ("a script with JSON in it", "application/javascript", b"callback({\"ok\":true});"),
     ("JSON with comments, whose type says so", "application/json5", b"{ok: true, /* yes */}"),
-    ("XML with a byte order mark", "application/xml", b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><a/>"),
-    ("XML in Latin-1", "text/xml; charset=iso-8859-1", b"<?xml version=\"1.0\" encoding=\"iso-8859-1\"?><a>caf\xe9</a>"),
-    ("SOAP", "application/soap+xml; charset=utf-8", b"<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\"><s:Body/></s:Envelope>"),
+    (
+        "XML with a byte order mark",
+        "application/xml",
+        b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><a/>",
+    ),
+    (
+        "XML in Latin-1",
+        "text/xml; charset=iso-8859-1",
+        b"<?xml version=\"1.0\" encoding=\"iso-8859-1\"?><a>caf\xe9</a>",
+    ),
+    (
+        "SOAP",
+        "application/soap+xml; charset=utf-8",
+        b"<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\"><s:Body/></s:Envelope>",
+    ),
     ("XML after a comment", "application/xml", b"<!-- made by hand -->\n<a><b/></a>\n"),
     ("XML with a doctype and CDATA", "application/xml", b"<!DOCTYPE a><a><![CDATA[ <not> & xml ]]></a>"),
     ("a picture", "image/svg+xml", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
@@ -48,9 +68,11 @@ pub(super) fn rows(table: &mut Table) {
     for (name, kind, body) in BODIES {
         table.row(name, "ok", replying(move || Reply::bytes(200, kind, body)));
     }
-    table.row("JSON nested five hundred deep", "ok", replying(|| {
-        Reply::body(200, "application/json", format!("{}{}", "[".repeat(500), "]".repeat(500)))
-    }));
+    table.row(
+        "JSON nested five hundred deep",
+        "ok",
+        replying(|| Reply::body(200, "application/json", format!("{}{}", "[".repeat(500), "]".repeat(500)))),
+    );
     behind(table);
     urls(table);
     elsewhere(table);
@@ -58,21 +80,42 @@ pub(super) fn rows(table: &mut Table) {
 
 /// What follows an answer on its connection, and head lines few servers send.
 fn behind(table: &mut Table) {
-    table.row("an empty line behind the body", "ok", raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok\r\n"));
+    table.row(
+        "an empty line behind the body",
+        "ok",
+        raw("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok\r\n"),
+    );
     table.row("408 for the next request that never came", "ok", raw(
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
     ));
-    table.row("a space before the colon", "ok", raw("HTTP/1.1 200 OK\r\nx-powered-by : hand\r\ncontent-length: 2\r\n\r\nok"));
-    table.row("a header twice folded, with a tab", "ok", raw("HTTP/1.1 200 OK\r\nx-long: a\r\n\tb\r\n c\r\ncontent-length: 2\r\n\r\nok"));
+    table.row(
+        "a space before the colon",
+        "ok",
+        raw("HTTP/1.1 200 OK\r\nx-powered-by : hand\r\ncontent-length: 2\r\n\r\nok"),
+    );
+    table.row(
+        "a header twice folded, with a tab",
+        "ok",
+        raw("HTTP/1.1 200 OK\r\nx-long: a\r\n\tb\r\n c\r\ncontent-length: 2\r\n\r\nok"),
+    );
     table.row("two hundred headers", "ok", async {
-        let many: String = (0..200).map(|n| format!("x-trace-{n}: {n}\r\n")).collect();
+        let many = (0..200).map(|n| format!("x-trace-{n}: {n}\r\n")).collect::<Vec<_>>().concat();
         raw(format!("HTTP/1.1 200 OK\r\n{many}content-length: 2\r\n\r\nok")).await
     });
     table.row("a cookie of sixty kilobytes", "ok", async {
-        raw(format!("HTTP/1.1 200 OK\r\nset-cookie: a={}\r\ncontent-length: 2\r\n\r\nok", "x".repeat(60_000))).await
+        raw(format!("HTTP/1.1 200 OK\r\nset-cookie: a={}\r\ncontent-length: 2\r\n\r\nok", "x".repeat(60_000)))
+            .await
     });
-    table.row("a header with every token sign in its name", "ok", raw("HTTP/1.1 200 OK\r\nx!#$%&'*+-.^_`|~: 1\r\ncontent-length: 2\r\n\r\nok"));
-    table.row("an empty chunked body", "ok", raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"));
+    table.row(
+        "a header with every token sign in its name",
+        "ok",
+        raw("HTTP/1.1 200 OK\r\nx!#$%&'*+-.^_`|~: 1\r\ncontent-length: 2\r\n\r\nok"),
+    );
+    table.row(
+        "an empty chunked body",
+        "ok",
+        raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+    );
     table.row("gzip in chunks", "ok", async {
         use std::io::Write as _;
         let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -87,9 +130,12 @@ fn behind(table: &mut Table) {
     });
 }
 
+/// Writes the URL of an address.
+type Form = fn(&str) -> String;
+
 /// The same answer under URLs as people write them.
 fn urls(table: &mut Table) {
-    let forms: [(&str, fn(&str) -> String); 6] = [
+    let forms: [(&str, Form); 6] = [
         ("the scheme in capitals", |at| format!("HTTP://{at}/health")),
         ("no path", |at| format!("http://{at}")),
         ("a query without a path", |at| format!("http://{at}?a=1")),
@@ -106,8 +152,14 @@ fn urls(table: &mut Table) {
     table.row("an international name", "ok", async {
         let server = HttpServer::plain(|_| std::future::ready(Reply::text(200, "ok"))).await.unwrap();
         let port = server.addr().port();
-        let resolver = NameServer::start(vec![Zone::new("lab.test").a("xn--bcher-kva", [127, 0, 0, 1].into())]).await.unwrap();
-        Asked::new(format!("http://bücher.lab.test:{port}/")).resolving(resolver.addr()).holding(server).holding(resolver)
+        let resolver =
+            NameServer::start(vec![Zone::new("lab.test").a("xn--bcher-kva", [127, 0, 0, 1].into())])
+                .await
+                .unwrap();
+        Asked::new(format!("http://bücher.lab.test:{port}/"))
+            .resolving(resolver.addr())
+            .holding(server)
+            .holding(resolver)
     });
     table.row("the user's own headers", "ok", async {
         let server = HttpServer::plain(|request| {
@@ -116,7 +168,10 @@ fn urls(table: &mut Table) {
         })
         .await
         .unwrap();
-        Asked::new(server.url("/")).with("header.X-Tenant", "acme: north").with("header.Accept", "*/*").holding(server)
+        Asked::new(server.url("/"))
+            .with("header.X-Tenant", "acme: north")
+            .with("header.Accept", "*/*")
+            .holding(server)
     });
 }
 
@@ -124,12 +179,20 @@ fn urls(table: &mut Table) {
 fn elsewhere(table: &mut Table) {
     table.row("a redirect from http to https of the same host", "ok", async {
         let root = Ca::root("Lab Root");
-        let handler = |_: hyper::Request<hyper::body::Bytes>| Box::pin(std::future::ready(Reply::text(200, "ok"))) as _;
+        let handler =
+            |_: hyper::Request<hyper::body::Bytes>| Box::pin(std::future::ready(Reply::text(200, "ok"))) as _;
         let config = root.leaf(|_| {}).config();
-        let secure = HttpServer::start(([127, 0, 0, 1], 0).into(), Some(config), std::sync::Arc::new(handler)).await.unwrap();
+        let secure =
+            HttpServer::start(([127, 0, 0, 1], 0).into(), Some(config), std::sync::Arc::new(handler))
+                .await
+                .unwrap();
         let location = format!("https://{NAME}:{}/", secure.addr().port());
-        let plain = HttpServer::plain(move |_| std::future::ready(Reply::empty(301).header("location", &location))).await.unwrap();
-        let resolver = NameServer::start(vec![Zone::new("lab.test").a("api", [127, 0, 0, 1].into())]).await.unwrap();
+        let plain =
+            HttpServer::plain(move |_| std::future::ready(Reply::empty(301).header("location", &location)))
+                .await
+                .unwrap();
+        let resolver =
+            NameServer::start(vec![Zone::new("lab.test").a("api", [127, 0, 0, 1].into())]).await.unwrap();
         Asked::new(format!("http://{NAME}:{}/", plain.addr().port()))
             .resolving(resolver.addr())
             .trusting(root.certificate.pem())
@@ -150,7 +213,11 @@ fn elsewhere(table: &mut Table) {
                 let is_first = request.uri().path() == "/first" && request.uri().query().is_none();
                 let port = request.headers()["host"].to_str().unwrap().rsplit(':').next().unwrap().to_owned();
                 let location = location.replace("PORT", &port);
-                std::future::ready(if is_first { Reply::empty(302).header("location", &location) } else { Reply::text(200, "ok") })
+                std::future::ready(if is_first {
+                    Reply::empty(302).header("location", &location)
+                } else {
+                    Reply::text(200, "ok")
+                })
             })
             .await
             .unwrap();

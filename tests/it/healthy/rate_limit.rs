@@ -29,6 +29,41 @@ type Dialect = (&'static str, &'static [(&'static str, &'static str)]);
 /// Dialects with most of the quota left; epoch times are in the hour after the laboratory's now.
 const DIALECTS: &[Dialect] = &[
     (
+        "a quota of one, which is whole",
+        &[("x-ratelimit-limit", "1"), ("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "1")],
+    ),
+    (
+        "four of five left in the second",
+        &[
+            ("ratelimit-policy", "5;w=1"),
+            ("ratelimit-limit", "5"),
+            ("ratelimit-remaining", "4"),
+            ("ratelimit-reset", "1"),
+        ],
+    ),
+    (
+        "GitHub's search",
+        &[
+            ("x-ratelimit-limit", "30"),
+            ("x-ratelimit-remaining", "29"),
+            ("x-ratelimit-used", "1"),
+            ("x-ratelimit-reset", "1793527260"),
+            ("x-ratelimit-resource", "search"),
+        ],
+    ),
+    ("Shopify at four fifths", &[("x-shopify-shop-api-call-limit", "32/40")]),
+    (
+        "two limiters in one row, both with room",
+        &[
+            ("x-ratelimit-limit", "100"),
+            ("x-ratelimit-remaining", "90"),
+            ("ratelimit", "\"app\";r=9;t=1"),
+            ("ratelimit-policy", "\"app\";q=10;w=1"),
+        ],
+    ),
+    ("a limit with a unit behind it", &[("x-ratelimit-limit", "100;w=60"), ("x-ratelimit-remaining", "99")]),
+    ("values with spaces around", &[("x-ratelimit-limit", " 100 "), ("x-ratelimit-remaining", " 99 ")]),
+    (
         "the IETF fields of draft 10",
         &[("ratelimit-policy", "\"default\";q=100;w=60"), ("ratelimit", "\"default\";r=70;t=30")],
     ),
@@ -279,6 +314,17 @@ const DIALECTS: &[Dialect] = &[
 
 /// Fields that say how it is regulated and nothing about what is left.
 const NOTHING_LEFT_TO_SAY: &[Dialect] = &[
+    (
+        "a limit that is minus one: none",
+        &[("x-ratelimit-limit", "-1"), ("x-ratelimit-remaining", "-1"), ("x-ratelimit-reset", "0")],
+    ),
+    ("no limit, in words", &[("x-ratelimit-limit", "unlimited"), ("x-ratelimit-remaining", "unlimited")]),
+    (
+        "a limit of zero that is not kept: nothing is counted",
+        &[("x-ratelimit-limit", "0"), ("x-ratelimit-remaining", "0")],
+    ),
+    ("a small count alone, of nobody knows how many", &[("x-ratelimit-remaining", "3")]),
+    ("an empty IETF list", &[("ratelimit", ""), ("ratelimit-policy", "")]),
     ("no field of any limiter", &[]),
     ("Twilio: how many at once", &[("twilio-concurrent-requests", "1")]),
     ("an IETF policy alone", &[("ratelimit-policy", "\"default\";q=100;w=60")]),

@@ -172,6 +172,25 @@ fn statuspages(table: &mut Table) {
         body["status"]["since"] = json!(null);
         json_at("/", "/api/v2/summary.json", body).await
     });
+    table.row("the page's JSON after a byte order mark", "operational", async move {
+        let body = format!("\u{feff}{}", summary(&api(), &json!([]), &json!([]))).into_bytes();
+        page("/", vec![("/api/v2/summary.json", "application/json; charset=utf-8", body)]).await
+    });
+    table.row("the page's JSON under a text type", "operational", async move {
+        page(
+            "/",
+            vec![(
+                "/api/v2/summary.json",
+                "text/plain",
+                summary(&api(), &json!([]), &json!([])).to_string().into_bytes(),
+            )],
+        )
+        .await
+    });
+    table.row("a thousand components", "operational", async {
+        let many: Vec<Value> = (0..1000).map(|n| component(&format!("API {n}"), "operational")).collect();
+        statuspage(json!(many), json!([]), json!([])).await
+    });
     table.row("a page that redirects to its new home", "operational", async move {
         let body = summary(&api(), &json!([]), &json!([])).to_string();
         let server = HttpServer::plain(move |request| {

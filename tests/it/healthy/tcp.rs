@@ -52,7 +52,7 @@ pub(super) fn rows(table: &mut Table) {
         .await
     });
     table.row("a server that says a long greeting and nothing else", "connects", async {
-        listening(Server::tcp(|mut stream| async move { stream.write_all(&[b'x'; 200_000]).await }).await)
+        listening(Server::tcp(|mut stream| async move { stream.write_all(&vec![b'x'; 200_000]).await }).await)
             .await
     });
     table.row("a server that ends the connection at once, in order", "connects", async {

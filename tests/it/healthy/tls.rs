@@ -7,8 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
-    SignatureAlgorithm,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, SignatureAlgorithm,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -32,7 +31,7 @@ pub(super) struct Identity {
     pub(super) key: PrivateKeyDer<'static>,
 }
 
-fn key(algorithm: &'static SignatureAlgorithm) -> KeyPair {
+pub(super) fn key(algorithm: &'static SignatureAlgorithm) -> KeyPair {
     KeyPair::generate_for(algorithm).unwrap()
 }
 
@@ -65,7 +64,7 @@ impl Ca {
     }
 
     /// A certificate of the same name and key as `other`, from this authority: a cross-sign.
-    fn crosses(
+    pub(super) fn crosses(
         &self,
         name: &str,
         other: &Self,
@@ -102,7 +101,7 @@ impl Ca {
     }
 }
 
-fn leaf_params() -> CertificateParams {
+pub(super) fn leaf_params() -> CertificateParams {
     let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, NAME);
@@ -189,7 +188,6 @@ async fn keyed(leaf: &'static SignatureAlgorithm, root: &'static SignatureAlgori
 pub(super) fn rows(table: &mut Table) {
     identities(table);
     keys_and_usages(table);
-    chains(table);
 }
 
 fn identities(table: &mut Table) {
@@ -322,97 +320,4 @@ fn keys_and_usages(table: &mut Table) {
             params.distinguished_name.push(DnType::LocalityName, "Besançon");
         }),
     );
-}
-
-fn chains(table: &mut Table) {
-    table.row("three intermediates", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |_| {});
-        let two = one.below("Lab Two", |_| {});
-        let three = two.below("Lab Three", |_| {});
-        asked(NAME, &root, three.leaf(|_| {}).and([three.der(), two.der(), one.der()]).config()).await
-    });
-    table.row("the chain is out of order", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |_| {});
-        let two = one.below("Lab Two", |_| {});
-        asked(NAME, &root, two.leaf(|_| {}).and([one.der(), two.der()]).config()).await
-    });
-    table.row("the root is sent too", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |_| {});
-        asked(NAME, &root, one.leaf(|_| {}).and([one.der(), root.der()]).config()).await
-    });
-    table.row("a certificate that belongs to nothing is sent too", "valid", async {
-        let (root, stray) = (Ca::root("Lab Root"), Ca::root("Another Root"));
-        let one = root.below("Lab One", |_| {});
-        asked(NAME, &root, one.leaf(|_| {}).and([one.der(), stray.der()]).config()).await
-    });
-    table.row("the intermediate is sent twice", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |_| {});
-        asked(NAME, &root, one.leaf(|_| {}).and([one.der(), one.der()]).config()).await
-    });
-    table.row("the leaf is sent twice", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |_| {});
-        let leaf = one.leaf(|_| {});
-        let again = leaf.chain[0].clone();
-        asked(NAME, &root, leaf.and([again, one.der()]).config()).await
-    });
-    table.row("the trusted authority is the intermediate itself", "valid", async {
-        let one = Ca::root("Lab Root").below("Lab One", |_| {});
-        let config = one.leaf(|_| {}).and([one.der()]).config();
-        asked(NAME, &one, config).await
-    });
-    table.row("a new root, cross-signed by an old one that nobody here trusts", "valid", async {
-        let (old, new) = (Ca::root("Old Root"), Ca::root("New Root"));
-        let cross = old.crosses("New Root", &new, |_| {});
-        let one = new.below("Lab One", |_| {});
-        asked(NAME, &new, one.leaf(|_| {}).and([one.der(), cross]).config()).await
-    });
-    table.row("a cross-sign that has expired beside a path that holds", "valid", async {
-        let (old, new) = (Ca::root("Old Root"), Ca::root("New Root"));
-        let cross = old.crosses("New Root", &new, days(900, -30));
-        let one = new.below("Lab One", |_| {});
-        asked(NAME, &new, one.leaf(|_| {}).and([one.der(), cross]).config()).await
-    });
-    table.row("two intermediates of one name and key, of which one has expired", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |_| {});
-        let older = root.crosses("Lab One", &one, days(900, -30));
-        asked(NAME, &root, one.leaf(|_| {}).and([older, one.der()]).config()).await
-    });
-    table.row("an intermediate that may sign for these names only", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |params| {
-            let permitted_subtrees = vec![GeneralSubtree::DnsName("lab.test".to_owned())];
-            params.name_constraints =
-                Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
-        });
-        asked(NAME, &root, one.leaf(|_| {}).and([one.der()]).config()).await
-    });
-    table.row("an intermediate that may sign leaves only", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
-        asked(NAME, &root, one.leaf(|_| {}).and([one.der()]).config()).await
-    });
-    table.row("an intermediate that ends soon after the leaf", "valid", async {
-        let root = Ca::root("Lab Root");
-        let one = root.below("Lab One", days(1000, 70));
-        asked(NAME, &root, one.leaf(|_| {}).and([one.der()]).config()).await
-    });
-    table.row("a certificate that vouches for itself, and is trusted as such", "valid", async {
-        let (params, key) = (leaf_params(), key(&rcgen::PKCS_ECDSA_P256_SHA256));
-        let leaf = params.self_signed(&key).unwrap();
-        let identity = Identity {
-            chain: vec![leaf.der().clone()],
-            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        };
-        let server = serving((Ipv4Addr::LOCALHOST, 0).into(), identity.config()).await;
-        Asked::new(format!("{NAME}:443"))
-            .with("connect_to", server.addr.to_string())
-            .trusting(leaf.pem())
-            .holding(server)
-    });
 }

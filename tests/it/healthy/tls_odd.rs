@@ -128,9 +128,17 @@ where
         .holding(server)
 }
 
+/// Waits for the client's first words.
+async fn heard(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    match stream.read(&mut [0; 4096]).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
 async fn answering(answer: &'static str) -> Asked {
     then(move |mut stream| async move {
-        stream.read(&mut [0; 4096]).await?;
+        heard(&mut stream).await?;
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     })
@@ -257,7 +265,7 @@ fn after_the_handshake(table: &mut Table) {
         "valid",
         then(|mut stream| async move {
             stream.write_all(b"* OK IMAP4rev1 ready\r\n").await?;
-            stream.read(&mut [0; 4096]).await?;
+            heard(&mut stream).await?;
             stream.write_all(b"* BAD what is that\r\n").await?;
             stream.shutdown().await
         }),
@@ -266,7 +274,7 @@ fn after_the_handshake(table: &mut Table) {
         "a server that answers binary to whatever comes",
         "valid",
         then(|mut stream| async move {
-            stream.read(&mut [0; 4096]).await?;
+            heard(&mut stream).await?;
             stream.write_all(&[0x15, 0x03, 0x00, 0xff, 0x80]).await?;
             stream.shutdown().await
         }),

@@ -64,6 +64,7 @@ pub(super) fn rows(table: &mut Table) {
     times(table);
     forms(table);
     key_sets(table);
+    heads(table);
     opaque(table);
 }
 
@@ -229,7 +230,7 @@ fn forms(table: &mut Table) {
         let issuer = Issuer::new(ISSUER);
         let token = issuer.sign(&claims(|_| {}));
         let mut asked = presented("", &issuer.key_set());
-        asked.target = "env:LAB_TOKEN".to_owned();
+        "env:LAB_TOKEN".clone_into(&mut asked.target);
         asked.secrets = BTreeMap::from([("LAB_TOKEN".to_owned(), token)]);
         asked
     });
@@ -339,6 +340,57 @@ fn key_sets(table: &mut Table) {
             .with("now", NOW)
             .holding(folder)
     });
+}
+
+/// Heads and sets in which one word means several things.
+fn heads(table: &mut Table) {
+    table.row(
+        "two keys of one name, of which one fits",
+        "valid",
+        by_keys(|keys| {
+            let right = keys["keys"][0].take();
+            let mut other = Issuer::new(ISSUER).key_set()["keys"][0].take();
+            other["kid"] = right["kid"].clone();
+            keys["keys"] = json!([other, right]);
+        }),
+    );
+    table.row("two keys of one name and of two types", "valid", async {
+        let Signed { keys, tokens } = serde_json::from_str(TOKENS).unwrap();
+        let all: Vec<Value> = keys["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .cloned()
+            .map(|mut it| {
+                it["kid"] = json!("ES384");
+                it
+            })
+            .collect();
+        presented(&tokens["ES384"], &json!({"keys": all}))
+    });
+    table.row("an issuer with a slash at its end, on both sides", "valid", async {
+        signed(|it| it["iss"] = json!("https://id.lab.test/")).await.with("issuer", "https://id.lab.test/")
+    });
+    table.row("no leeway, and a second left", "valid", async {
+        let at = now().as_second();
+        signed(move |it| {
+            it["exp"] = json!(at + 1);
+            it["nbf"] = json!(at);
+            it["iat"] = json!(at);
+        })
+        .await
+        .with("leeway", "0s")
+    });
+    table.row("another scheme, as sender-constrained tokens have", "valid", async {
+        written(|token| format!("DPoP {token}")).await.with("scheme", "DPoP")
+    });
+    table.row("one audience of several asked for", "valid", async {
+        signed(|it| it["aud"] = json!(["a", "b", "orders"])).await
+    });
+    table.row("a scope that begins like another one", "valid", async {
+        signed(|it| it["scope"] = json!("orders:read:all orders:read")).await.with("scope", "orders:read")
+    });
+    table.row("roles beside the scope", "valid", signed(|it| it["roles"] = json!(["admin"])));
 }
 
 fn opaque(table: &mut Table) {

@@ -5,7 +5,8 @@
 //! them up.
 
 use jiff::Timestamp;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres as Db};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Postgres, clean};
@@ -44,13 +45,18 @@ impl Counter {
             mpsc::channel::<(Vec<Heard>, Timestamp, oneshot::Sender<Counted>)>(GROUP);
         tokio::spawn(async move {
             let mut group = Vec::with_capacity(GROUP);
+            let mut kept = None;
             while deliveries.recv_many(&mut group, GROUP).await > 0 {
                 let (mut all, mut replies) = (Vec::new(), Vec::with_capacity(group.len()));
                 for (heard, at, reply) in group.drain(..) {
                     replies.push((heard.len(), reply));
                     all.extend(heard.into_iter().map(|heard| (heard, at.as_millisecond())));
                 }
-                let mut counted = count(&pool, part, all).await.map(Vec::into_iter);
+                let mut counted = count(&pool, &mut kept, part, all).await.map(Vec::into_iter);
+                // A connection that lay idle is tried before it is used again; in a storm that would be a trip for each group.
+                if deliveries.is_empty() {
+                    kept = None;
+                }
                 for (many, reply) in replies {
                     // Somebody who no longer waits has gone away; what was counted stays counted.
                     let _ = reply.send(match &mut counted {
@@ -73,7 +79,12 @@ impl Postgres {
     }
 }
 
-async fn count(pool: &PgPool, part: i16, heard: Vec<(Heard, i64)>) -> Counted {
+async fn count(
+    pool: &PgPool,
+    kept: &mut Option<PoolConnection<Db>>,
+    part: i16,
+    heard: Vec<(Heard, i64)>,
+) -> Counted {
     let mut incidents = vec![None; heard.len()];
     let (mut sources, mut fingerprints, mut digests, mut times) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -83,14 +94,20 @@ async fn count(pool: &PgPool, part: i16, heard: Vec<(Heard, i64)>) -> Counted {
         digests.push(heard.digest);
         times.push(at);
     }
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => pool.acquire().await?,
+    };
     let known: Vec<(i64, String)> = sqlx::query_as(COUNT)
         .bind(sources)
         .bind(fingerprints)
         .bind(digests)
         .bind(times)
         .bind(part)
-        .fetch_all(pool)
+        .fetch_all(&mut *connection)
         .await?;
+    // One that failed goes back to the pool, which looks what is left of it.
+    *kept = Some(connection);
     for (place, id) in known {
         // Places count from one.
         if let Some(incident) = usize::try_from(place - 1).ok().and_then(|place| incidents.get_mut(place)) {

@@ -4,7 +4,6 @@
 //! Each question has its own random id and its own port, and only an answer to that very question from that very server
 //! counts. What a server said is data, even SERVFAIL; that it said nothing is [`Silence`].
 
-use std::cell::RefCell;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -19,6 +18,9 @@ use crate::checks::socket;
 
 /// The UDP payload we offer: what passes without fragments nearly everywhere (RFC 9715).
 const UDP_PAYLOAD_BYTES: u16 = 1232;
+
+/// The longest datagram that is read whole: thrice what was offered. 64 KiB, which is what one may have, are a megabyte for sixteen questions at once.
+const LONGEST_DATAGRAM: usize = 4096;
 
 /// How often a question is sent before silence is believed: UDP loses packets.
 const ATTEMPTS: u32 = 2;
@@ -154,19 +156,18 @@ async fn over_udp(server: SocketAddr, question: &Question, deadline: Instant) ->
         socket.connect(server).await?;
         let query = question.message();
         socket.send(&query.to_vec().map_err(std::io::Error::other)?).await?;
+        let mut buffer = vec![0; LONGEST_DATAGRAM];
         let mut was_malformed = false;
         loop {
-            match timeout_at(deadline, socket.readable()).await {
-                Ok(readable) => readable?,
+            let size = match timeout_at(deadline, socket.recv(&mut buffer)).await {
+                Ok(size) => size?,
                 Err(_) if was_malformed => return Ok(Err(Silence::Malformed)),
                 Err(_) => return Ok(Err(Silence::Timeout)),
-            }
-            match received(&socket) {
-                Ok(Some(message)) if answers(&message, &query) => return Ok(Ok(message)),
-                Ok(Some(_)) => {}
-                Ok(None) => was_malformed = true,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            };
+            match Message::from_vec(&buffer[..size]) {
+                Ok(message) if answers(&message, &query) => return Ok(Ok(message)),
+                Ok(_) => {}
+                Err(_) => was_malformed = true,
             }
         }
     };
@@ -174,17 +175,6 @@ async fn over_udp(server: SocketAddr, question: &Question, deadline: Instant) ->
         Ok(reply) => reply,
         Err(error) => Err(silence(&error)),
     }
-}
-
-/// What has arrived; nothing when it is no message. A datagram may have 64 KiB, whatever was offered: each thread has room for one.
-fn received(socket: &UdpSocket) -> std::io::Result<Option<Message>> {
-    thread_local! {
-        static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; usize::from(u16::MAX)]);
-    }
-    ROOM.with_borrow_mut(|room| {
-        let size = socket.try_recv(room)?;
-        Ok(Message::from_vec(&room[..size]).ok())
-    })
 }
 
 async fn over_tcp(server: SocketAddr, question: &Question, deadline: Instant) -> Result<Message, Silence> {

@@ -119,7 +119,8 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     let now = moment::answered_at(answer.header("date"), now);
     let limiter = catalogues.limiters.iter().find(|it| it.when.iter().any(|mark| mark.holds(answer)));
     let quotas = quotas(catalogues, limiter, answer, now);
-    let tightest = quota::most_exhausted(&quotas);
+    let violated = quota::violated(answer);
+    let tightest = quota::longest_violated(&quotas, &violated).or_else(|| quota::most_exhausted(&quotas));
     let refusal = limiter.and_then(|it| it.limited.iter().find(|refused| refused.mark.holds(answer)));
     let other = limiter.and_then(|it| it.no_limit.iter().find(|other| other.mark.holds(answer)));
     let origin = origin::attribute(catalogues, answer);
@@ -149,8 +150,11 @@ pub(super) fn judge(catalogues: &Catalogues, answer: &Answer<'_>, now: Timestamp
     if is_limited || limiter.is_some() {
         put("hop", Some(json!(hop(limiter, &origin))));
     }
-    let policy =
+    let of_quota =
         tightest.and_then(|it| it.policy.clone()).filter(|_| refusal.is_none_or(|it| it.policy.is_none()));
+    let named = tightest.and_then(|it| it.policy.clone()).filter(|it| violated.contains(it));
+    let policy = named.or_else(|| violated.first().cloned()).or(of_quota);
+    put("violated_policies", (!violated.is_empty()).then(|| json!(violated)));
     put("policy", policy.or_else(|| refusal.and_then(|it| it.policy.clone())).map(Value::from));
     put("limit", tightest.and_then(|it| it.limit).map(number));
     put("remaining", tightest.and_then(|it| it.remaining).map(number));

@@ -59,6 +59,20 @@ pub(super) fn most_exhausted(quotas: &[Told]) -> Option<&Told> {
     quotas.iter().min_by(|a, b| worth(a).partial_cmp(&worth(b)).unwrap_or(std::cmp::Ordering::Equal))
 }
 
+/// The policies that a problem document names as violated (draft-ietf-httpapi-ratelimit-headers-10 §4): at most eight names.
+pub(super) fn violated(answer: &Answer<'_>) -> Vec<String> {
+    let body = answer.json();
+    let named = body.as_ref().and_then(|it| it.get("violated-policies")).and_then(Value::as_array);
+    named.into_iter().flatten().filter_map(Value::as_str).take(8).map(short).collect()
+}
+
+/// Of the quotas that were violated, the one that takes longest to be whole again: a caller has to wait for all of them.
+pub(super) fn longest_violated<'a>(quotas: &'a [Told], violated: &[String]) -> Option<&'a Told> {
+    let ends = |it: &Told| it.resets_in.or(it.window).unwrap_or_default();
+    let is_violated = |it: &&Told| it.policy.as_ref().is_some_and(|policy| violated.contains(policy));
+    quotas.iter().filter(is_violated).max_by(|a, b| ends(a).total_cmp(&ends(b)))
+}
+
 fn by_headers(quota: &Quota, answer: &Answer<'_>, now: Timestamp) -> Vec<Told> {
     let whole = [String::new()];
     let dimensions = if quota.each.is_empty() { &whole[..] } else { &quota.each[..] };
@@ -115,15 +129,15 @@ fn structured(quota: &Quota, answer: &Answer<'_>) -> Vec<Told> {
     let number = |member: &fields::Member, name: &str| {
         member.parameter(name).and_then(Bare::number).filter(|it| *it >= 0.0)
     };
+    let stated = |policy: &fields::Member| Told {
+        policy: policy.item.text().map(short),
+        limit: number(policy, "q"),
+        window: number(policy, "w"),
+        ..Told::default()
+    };
     let state = field(&quota.remaining).unwrap_or_default();
     let Some(states) = fields::list(&state) else {
-        let policies = policies.iter().map(|policy| Told {
-            policy: policy.item.text().map(short),
-            limit: number(policy, "q"),
-            window: number(policy, "w"),
-            ..Told::default()
-        });
-        return dictionary(&state).map_or_else(|| policies.collect(), |told| vec![told]);
+        return dictionary(&state).map_or_else(|| policies.iter().map(stated).collect(), |told| vec![told]);
     };
     let told = |state: &fields::Member| {
         let policy = policies.iter().find(|it| it.item == state.item);
@@ -136,7 +150,9 @@ fn structured(quota: &Quota, answer: &Answer<'_>) -> Vec<Told> {
             window: policy.and_then(|it| number(it, "w")),
         }
     };
-    states.iter().map(told).collect()
+    // A policy whose state is not told is one all the same: it may be the one that was violated.
+    let silent = policies.iter().filter(|policy| states.iter().all(|it| it.item != policy.item));
+    states.iter().map(told).chain(silent.map(stated)).collect()
 }
 
 fn dictionary(text: &str) -> Option<Told> {

@@ -244,7 +244,11 @@ fn words(judged: &Judged<'_>) -> String {
             format!("aliases run in a circle: {}", links.join(" → "))
         }
         Outcome::DanglingCname => {
-            let why = if telling.end == End::Nxdomain { "does not exist" } else { "cannot be resolved" };
+            let why = match telling.end {
+                End::Nxdomain => "does not exist",
+                End::Silent(_) => "nobody answers for",
+                _ => "cannot be resolved",
+            };
             format!("the name is an alias of `{end}`, which {why}{said}")
         }
         Outcome::DnssecBogus => {
@@ -347,7 +351,9 @@ fn facts(judged: &[Judged<'_>]) -> Facts {
     if let Some(ttl) = answers().filter_map(|it| it.ttl).min() {
         facts.insert("ttl".to_owned(), json!(ttl));
     }
-    if let Some(ttl) = answers().filter_map(|it| it.negative_ttl).max() {
+    // Of a resolver that says there is no such name, before those that only lack one type of it.
+    let missing = answers().filter(|it| it.end == End::Nxdomain).filter_map(|it| it.negative_ttl).max();
+    if let Some(ttl) = missing.or_else(|| answers().filter_map(|it| it.negative_ttl).max()) {
         facts.insert("negative_ttl".to_owned(), json!(ttl));
     }
     let extended: BTreeSet<(u16, &str)> =

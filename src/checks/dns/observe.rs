@@ -6,13 +6,19 @@ use std::time::Duration;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::checks::resolve::{self, Aliases, Asked, MAX_ALIASES, Question, Silence, show_name};
 use crate::outcome::Outcome;
 
 /// The share of the time left that a question with EDNS may use; the rest is for asking without.
 const EDNS_SHARE: f64 = 0.7;
+
+/// The share of the time left after which a silent resolver is asked for the alias alone.
+const ALIAS_SHARE: f64 = 0.5;
+
+/// For how long a resolver has to say nothing about an alias's target before the target counts as dead: a slow one is not.
+const DEAD_AFTER: Duration = Duration::from_secs(3);
 
 /// Extended errors that say "the signatures do not verify" (RFC 8914: 1, 2 and 5 to 12).
 const DNSSEC_CODES: [u16; 10] = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12];
@@ -37,6 +43,8 @@ pub(super) struct Answer {
     pub(super) is_intermittent: bool,
     /// The server pointed to the zone's own servers, and one of those answered.
     pub(super) is_referred: bool,
+    /// The resolver tells the alias at once, and nothing of its target for as long as clients wait.
+    pub(super) is_target_silent: bool,
 }
 
 /// How an answer ends.
@@ -82,6 +90,7 @@ impl Answer {
             breaks_on_edns: false,
             is_intermittent: false,
             is_referred: false,
+            is_target_silent: false,
         }
     }
 
@@ -100,6 +109,7 @@ impl Answer {
             End::Servfail { .. } => Outcome::Servfail,
             End::Refused => Outcome::Refused,
             End::Beyond => Outcome::Error,
+            End::Silent(_) if self.is_target_silent => Outcome::DanglingCname,
             End::Silent(_) => Outcome::Timeout,
         }
     }
@@ -129,8 +139,15 @@ pub(super) async fn answer(
     let mut answer = Answer::unanswered(name, record_type);
     // A resolver follows aliases itself; an authoritative server may leave that to us.
     while answer.aliases.links.len() <= MAX_ALIASES {
-        let looked = look(server, &answer.aliases.end, record_type, deadline).await;
-        if answer.take(looked, record_type) {
+        let asked = Instant::now();
+        let name = answer.aliases.end.clone();
+        let (looked, aliases) = look_for_alias_too(server, &name, record_type, deadline).await;
+        let is_last = answer.take(looked, record_type);
+        if answer.end == End::Silent(Silence::Timeout) {
+            answer.follow(&aliases);
+            answer.is_target_silent = !answer.aliases.links.is_empty() && asked.elapsed() >= DEAD_AFTER;
+        }
+        if is_last {
             break;
         }
     }
@@ -224,6 +241,43 @@ impl Answer {
             self.end = End::Nxdomain;
         }
     }
+}
+
+/// Looks a name up. A resolver says nothing at all about an alias while it waits for the target's servers; asked for the alias
+/// alone, it has nobody to wait for. The records of the aliases are empty unless the resolver kept us waiting.
+async fn look_for_alias_too(
+    server: SocketAddr,
+    name: &Name,
+    record_type: RecordType,
+    deadline: Instant,
+) -> (Looked, Vec<Record>) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let patience = Instant::now() + left.mul_f64(ALIAS_SHARE);
+    let mut look = std::pin::pin!(look(server, name, record_type, deadline));
+    if let Ok(looked) = timeout_at(patience, &mut look).await {
+        return (looked, Vec::new());
+    }
+    tokio::join!(look, alias_records(server, name, deadline))
+}
+
+/// The aliases from this name on, link by link, as far as the server tells them.
+async fn alias_records(server: SocketAddr, name: &Name, deadline: Instant) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut end = name.clone();
+    for _ in 0..=MAX_ALIASES {
+        let question = Question::new(end.clone(), RecordType::CNAME);
+        let Ok(message) = resolve::ask(server, &question, deadline).await.reply else { break };
+        let more = resolve::aliases(&message.answers, &end);
+        if more.links.is_empty() {
+            break;
+        }
+        records.extend(message.answers);
+        if more.is_loop {
+            break;
+        }
+        end = more.end;
+    }
+    records
 }
 
 /// One name looked up, with a second look where the first failed.

@@ -195,6 +195,56 @@ async fn refusal_and_silence_are_told_apart() {
 }
 
 #[tokio::test]
+async fn an_alias_whose_target_nobody_answers_for_is_dangling() {
+    let dead = zone().cname("pay", "eu.drill.test").silent("eu");
+    let server = NameServer::start(vec![dead]).await.unwrap();
+    let with = || With::from([("resolvers", server.addr().to_string())]);
+    let env = Environment::new(Policy::unrestricted());
+    let patient = Duration::from_millis(3500);
+    let report = checked(&env, "pay.drill.test", with(), patient).await.unwrap();
+    expect(&report, Outcome::DanglingCname, Some("alias_target_fails"));
+    assert_eq!(report.facts["broken_link"], "eu.drill.test");
+    assert_eq!(report.summary, "the name is an alias of `eu.drill.test`, which nobody answers for");
+    // A target that is only slow is not dead.
+    let report = checked(&env, "pay.drill.test", with(), Duration::from_millis(400)).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Timeout, "{report:#?}");
+}
+
+/// A resolver that remembers for another 37 seconds that there is no such name.
+async fn remembers_nothing() -> SocketAddr {
+    use hickory_proto::op::{Message, OpCode, ResponseCode};
+    use hickory_proto::rr::rdata::SOA;
+    use hickory_proto::rr::{RData, Record};
+    let socket = tokio::net::UdpSocket::bind((HERE, 0)).await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut question = [0; 1500];
+        while let Ok((size, from)) = socket.recv_from(&mut question).await {
+            let asked = Message::from_vec(&question[..size]).unwrap();
+            let mut message = Message::response(asked.metadata.id, OpCode::Query);
+            message.add_query(asked.queries[0].clone());
+            message.metadata.response_code = ResponseCode::NXDomain;
+            let zone = parse_name("drill.test").unwrap();
+            let soa = RData::SOA(SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 300));
+            message.authorities.push(Record::from_rdata(zone, 37, soa));
+            socket.send_to(&message.to_vec().unwrap(), from).await.ok();
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn the_negative_cache_of_who_denies_the_name_is_told() {
+    // The one lacks addresses of the other family for a minute; what matters is how long the other denies the name.
+    let one = NameServer::start(vec![zone().a("api", HERE)]).await.unwrap();
+    let resolvers = format!("{},{}", one.addr(), remembers_nothing().await);
+    let env = Environment::new(Policy::unrestricted());
+    let with = With::from([("resolvers", resolvers)]);
+    let report = checked(&env, "api.drill.test", with, Duration::from_secs(5)).await.unwrap();
+    assert_eq!((report.outcome, &report.facts["negative_ttl"]), (Outcome::ResolversDisagree, &json!(37)));
+}
+
+#[tokio::test]
 async fn a_server_that_points_elsewhere_is_lame() {
     let lame = zone().referral("api");
     check(lame, "api.drill.test", Outcome::LameDelegation, Some("referral_instead_of_answer")).await;

@@ -34,7 +34,7 @@ const MAX_READ_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 struct Observed {
     /// The URLs that answered with a redirect, in order, with what they answered.
-    redirects: Vec<(Url, u16)>,
+    redirects: Vec<Redirect>,
     /// Why the last redirect was not followed.
     stopped: Option<Stopped>,
     /// The URL that was asked last.
@@ -49,6 +49,29 @@ struct Observed {
     remembered: bool,
     /// The whole time, in milliseconds.
     total_ms: f64,
+}
+
+/// An answer that points elsewhere.
+#[derive(Debug, Clone)]
+struct Redirect {
+    from: Url,
+    status: u16,
+    /// `None` when `Location` is no URL.
+    to: Option<Url>,
+}
+
+impl Redirect {
+    /// Whether it leads to where people sign in: the call itself got no answer.
+    fn is_to_login(&self) -> bool {
+        const WORDS: [&str; 9] =
+            ["login", "signin", "sign-in", "sign_in", "sso", "oauth", "oauth2", "authorize", "saml"];
+        let Some(to) = &self.to else { return false };
+        let parts = to.host_str().into_iter().flat_map(|it| it.split('.'));
+        parts.chain(to.path().split('/')).any(|part| {
+            let part = part.split(['.', ';']).next().unwrap_or_default();
+            WORDS.iter().any(|word| part.eq_ignore_ascii_case(word))
+        })
+    }
 }
 
 /// Why a redirect was not followed.
@@ -101,7 +124,7 @@ async fn probe(
     deadline: Instant,
 ) -> Result<Observed, NotRun> {
     let started = Instant::now();
-    let mut redirects: Vec<(Url, u16)> = Vec::new();
+    let mut redirects: Vec<Redirect> = Vec::new();
     let mut stopped = None;
     let mut last = ask;
     let (answer, remembered) = loop {
@@ -117,15 +140,16 @@ async fn probe(
         let Some(location) = location(&exchange).filter(|_| !expected.wants(exchange.status)) else {
             break (Ok(exchange), remembered);
         };
-        let is_known = |next: &Url| *next == last.url || redirects.iter().any(|(url, _)| url == next);
-        let next = match last.url.join(location).ok().filter(|next| may_follow(&last.url, next)) {
+        let is_known = |next: &Url| *next == last.url || redirects.iter().any(|it| it.from == *next);
+        let to = last.url.join(location).ok();
+        let next = match to.clone().filter(|next| may_follow(&last.url, next)) {
             None => Err(Stopped::Elsewhere),
             Some(_) if !last.method.is_safe() => Err(Stopped::Unsafe),
             Some(next) if is_known(&next) => Err(Stopped::Loop),
             Some(_) if redirects.len() >= MOST_REDIRECTS => Err(Stopped::TooMany),
             Some(next) => Ok(next),
         };
-        redirects.push((last.url.clone(), exchange.status));
+        redirects.push(Redirect { from: last.url.clone(), status: exchange.status, to });
         match next {
             Ok(next) => last = follow(last, next),
             Err(why) => {
@@ -198,10 +222,20 @@ fn follow(mut ask: Ask, mut next: Url) -> Ask {
     Ask { url: next, ..ask }
 }
 
-/// The redirects for a fact: where each led, without queries, which may hold secrets.
+/// The redirects for a fact: where each led, without names, passwords and queries, which may hold secrets.
 fn told_redirects(observed: &Observed) -> Value {
-    let shown = |url: &Url| url[..url::Position::AfterPath].to_owned();
-    observed.redirects.iter().map(|(url, status)| json!({"url": shown(url), "status": status})).collect()
+    let shown = |url: &Url| {
+        let origin = &url[..url::Position::BeforeUsername];
+        format!("{origin}{}", &url[url::Position::BeforeHost..url::Position::AfterPath])
+    };
+    let told = |it: &Redirect| {
+        let mut told = json!({"url": shown(&it.from), "status": it.status});
+        if let Some(to) = &it.to {
+            told["location"] = shown(to).into();
+        }
+        told
+    };
+    observed.redirects.iter().map(told).collect()
 }
 
 #[cfg(test)]

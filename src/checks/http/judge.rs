@@ -217,7 +217,9 @@ fn outcomes(
     if matches!(observed.stopped, Some(Stopped::Loop | Stopped::TooMany)) {
         found.push(Outcome::RedirectLoop);
     } else if !wanted {
-        let is_surprise = !expected.statuses.is_empty() && exchange.status < 400;
+        let is_surprise = exchange.status < 400 && !expected.statuses.is_empty()
+            || leads_nowhere(exchange)
+            || is_unasked(observed, exchange);
         found.extend(by_status(exchange.status, origin).or(is_surprise.then_some(Outcome::Unexpected)));
     }
     match exchange.ended {
@@ -236,6 +238,18 @@ fn outcomes(
         found.push(Outcome::Slow);
     }
     found
+}
+
+/// A redirect that does not say where to (RFC 9110 §15.4): no client can go on.
+fn leads_nowhere(exchange: &Exchange) -> bool {
+    matches!(exchange.status, 301 | 302 | 303 | 307 | 308)
+        && exchange.headers.iter().all(|(name, _)| name != "location")
+}
+
+/// "Not modified" to a request that set no condition (RFC 9110 §15.4.5): there is nothing that it could refer to.
+fn is_unasked(observed: &Observed, exchange: &Exchange) -> bool {
+    let is_condition = |name: &str| name.starts_with("if-");
+    exchange.status == 304 && !observed.last.headers.iter().any(|(name, _)| is_condition(name.as_str()))
 }
 
 /// A stream of events goes on for as long as somebody listens.
@@ -278,7 +292,11 @@ fn diagnosis(
     answer: &Answer<'_>,
     origin: &Origin,
 ) -> Option<&'static str> {
+    let is_to_login = observed.redirects.iter().any(super::Redirect::is_to_login);
     match observed.stopped {
+        Some(Stopped::Elsewhere) | None if is_to_login && exchange.status < 400 => {
+            return Some("redirects_to_login");
+        }
         Some(Stopped::Loop) => return Some("redirect_repeats"),
         Some(Stopped::TooMany) => return Some("too_many_redirects"),
         Some(Stopped::Elsewhere) => return Some("redirects_elsewhere"),
@@ -294,6 +312,12 @@ fn diagnosis(
     if observed.coding == Decoded::Broken && exchange.ended == Ended::Whole {
         return Some("broken_content_coding");
     }
+    if leads_nowhere(exchange) {
+        return Some("redirect_without_location");
+    }
+    if is_unasked(observed, exchange) {
+        return Some("not_modified_unasked");
+    }
     if exchange.status == 401 && token_never_arrived(&observed.last, answer) {
         return Some("authorization_not_received");
     }
@@ -306,8 +330,7 @@ fn diagnosis(
     if let Some(means) = origin.means.filter(|_| exchange.status >= 400) {
         return Some(of_means(means));
     }
-    if observed.redirects.iter().any(|(url, _)| url.scheme() == "https")
-        && observed.last.url.scheme() == "http"
+    if observed.redirects.iter().any(|it| it.from.scheme() == "https") && observed.last.url.scheme() == "http"
     {
         return Some("redirects_down_to_http");
     }
@@ -452,6 +475,9 @@ fn summary(
     match outcome {
         Outcome::Ok if diagnosis == Some("redirects_elsewhere") => {
             format!("answered {status}, which leads to another host and was not followed")
+        }
+        Outcome::Ok if diagnosis == Some("redirects_to_login") => {
+            format!("answered {status} in {took}; it redirects to a page for signing in")
         }
         Outcome::Ok => format!("answered {status} in {took}"),
         Outcome::Slow => {

@@ -380,8 +380,45 @@ fn redirecting(request: &hyper::Request<hyper::body::Bytes>) -> Reply {
             let next: u32 = path.trim_start_matches("/far/").parse().unwrap_or(0) + 1;
             Reply::empty(302).header("location", &format!("/far/{next}"))
         }
+        "/nowhere" => Reply::empty(302),
+        "/login-first" => Reply::empty(302).header("location", "/users/sign_in?return=%2F"),
+        "/sso" => {
+            Reply::empty(302).header("location", "https://u:p@login.example.com/authorize?state=secret")
+        }
+        "/unasked" => Reply::empty(304),
         _ => Reply::empty(200),
     }
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_login_or_to_nowhere_is_told() {
+    let server = HttpServer::plain(|request| async move { redirecting(&request) }).await.unwrap();
+    let report = check_url(&server.url("/sso"), &[]).await;
+    is(&report, Outcome::Ok, &[("diagnosis", "redirects_to_login"), ("status", "302")]);
+    assert_eq!(report.facts["redirects"][0]["location"], "https://login.example.com/authorize");
+    assert!(!format!("{report:?}").contains("secret"), "{report:#?}");
+    let wanted = [("expect_status", "200")];
+    is(
+        &check_url(&server.url("/sso"), &wanted).await,
+        Outcome::Unexpected,
+        &[("diagnosis", "redirects_to_login")],
+    );
+    let report = check_url(&server.url("/login-first"), &[]).await;
+    is(&report, Outcome::Ok, &[("diagnosis", "redirects_to_login"), ("status", "200")]);
+    let report = check_url(&server.url("/nowhere"), &[]).await;
+    is(&report, Outcome::Unexpected, &[("diagnosis", "redirect_without_location")]);
+    let report = check_url(&server.url("/unasked"), &[]).await;
+    is(&report, Outcome::Unexpected, &[("diagnosis", "not_modified_unasked")]);
+    let asked = [("header.if-none-match", "\"a\"")];
+    is(&check_url(&server.url("/unasked"), &asked).await, Outcome::Ok, &[("status", "304")]);
+}
+
+#[tokio::test]
+async fn the_bare_words_of_a_gateway_status_are_a_proxys() {
+    let report = answered(|| Reply::text(502, "Bad Gateway"), &[]).await;
+    is(&report, Outcome::GatewayError, &[("origin", "gateway"), ("strength", "weak")]);
+    let report = answered(|| Reply::text(502, "Bad Gateway: the order service is away"), &[]).await;
+    is(&report, Outcome::GatewayError, &[("origin", "unknown")]);
 }
 
 #[tokio::test]
@@ -389,7 +426,10 @@ async fn redirects_are_followed_on_the_same_host_and_five_times_at_most() {
     let server = HttpServer::plain(|request| async move { redirecting(&request) }).await.unwrap();
     let report = check_url(&server.url("/once"), &[("bearer", "abc")]).await;
     is(&report, Outcome::Ok, &[("status", "200")]);
-    assert_eq!(report.facts["redirects"], json!([{"url": server.url("/once"), "status": 308}]));
+    assert_eq!(
+        report.facts["redirects"],
+        json!([{"url": server.url("/once"), "status": 308, "location": server.url("/here")}])
+    );
     assert_eq!(server.requests()[1].header("authorization"), Some("Bearer abc"));
     assert_eq!(server.requests()[1].uri, "/here?x=1");
 

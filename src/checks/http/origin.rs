@@ -208,6 +208,15 @@ fn by_shape(answer: &Answer<'_>, wraps: bool) -> Option<Origin> {
         content_type.contains("json") && matches!(answer.json(), Some(Value::Object(_) | Value::Array(_)));
     let is_gateway_status = matches!(answer.status, 502 | 504);
     let is_problem = content_type.starts_with("application/problem+json");
+    // The bare words of the status as plain text are what proxies written in Go say (Traefik and its kin).
+    let words = match answer.status {
+        502 => "Bad Gateway",
+        504 => "Gateway Timeout",
+        _ => "",
+    };
+    if content_type.starts_with("text/plain") && !words.is_empty() && answer.body.trim() == words {
+        return Some(Origin::made_by("gateway", "weak", vec![format!("body: {words}")]));
+    }
     if is_json && (wraps || is_problem || !is_gateway_status) {
         Some(Origin::made_by("app", "weak", vec![format!("content-type: {content_type}")]))
     } else {

@@ -21,6 +21,7 @@ use super::{Environment, NotRun, Request, millis};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 pub(super) mod certificate;
+mod groups;
 mod handshake;
 mod issuer;
 mod judge;
@@ -33,6 +34,12 @@ const WARN_DAYS: u32 = 14;
 
 /// The share of the time left that the first handshake may use; the rest is for finding out why it failed.
 const FIRST_SHARE: f64 = 0.7;
+
+/// How long a server may take to tell the time: not every TLS server speaks HTTP, and those say nothing.
+const DATE_WAIT: Duration = Duration::from_millis(300);
+
+/// The same for a slow one.
+const MOST_DATE_WAIT: Duration = Duration::from_secs(1);
 
 /// One thing that is wrong, or nearly.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +88,8 @@ struct Variants {
     without_name: Option<Vec<CertificateDer<'static>>>,
     /// The cipher suite that an old hello was answered with.
     old_cipher: Option<u16>,
+    /// The key exchange that the server insists on, of those that other clients offer and we do not.
+    beyond_group: Option<&'static str>,
     /// The server's `Date`, asked for when the certificate's dates do not fit our clock.
     server_date: Option<Timestamp>,
     /// Issuers that the server does not send, fetched from where its certificate says.
@@ -258,6 +267,12 @@ async fn explore_failure(
             return;
         }
     }
+    if matches!(fault, Fault::Alert(40 | 47 | 71)) && handshake.chain.is_empty() {
+        variants.beyond_group = groups::insisted_on(env, (plan.host, addr), sni, deadline).await;
+        if variants.beyond_group.is_some() {
+            return;
+        }
+    }
     let may_be_name = matches!(fault, Fault::Alert(112 | 40 | 80 | 49) | Fault::Closed | Fault::Reset);
     if may_be_name && handshake.chain.is_empty() && sni.is_some() && variants.plain_http.is_none() {
         variants.without_name = without_name(env, plan, addr, deadline).await;
@@ -319,11 +334,14 @@ async fn explore_certificate(
     if is_named && !certificate::is_for(leaf, &plan.hello.server_name) && handshake.end.is_ok() {
         variants.without_name = without_name(env, plan, addr, deadline).await;
     }
-    if has(&[Outcome::Expired, Outcome::NotYetValid])
-        && handshake.end.is_ok()
+    let left = deadline.saturating_duration_since(Instant::now()).mul_f64(FIRST_SHARE);
+    // Dates that do not fit are worth waiting for the server's clock; a clock that is wrong by itself is worth a moment.
+    let is_dated = has(&[Outcome::Expired, Outcome::NotYetValid]);
+    let wait = if is_dated { left } else { left.min(DATE_WAIT.max(handshake.took * 4).min(MOST_DATE_WAIT)) };
+    if handshake.end.is_ok()
         && let Ok(dialed) = dial::connect(env, plan.host, addr, deadline).await
     {
-        let until = Instant::now() + deadline.saturating_duration_since(Instant::now()).mul_f64(FIRST_SHARE);
+        let until = Instant::now() + wait;
         let date = handshake::server_date(dialed.stream, &plan.hello.server_name, until).await;
         variants.server_date = date.and_then(|it| super::rate_limit::moment::http_date(&it));
     }
@@ -352,7 +370,10 @@ pub(super) async fn beyond_us(
         ServerName::DnsName(name) => Some(name.as_ref()),
         _ => None,
     };
-    let old = legacy::answer(env, (host, addr), sni, deadline).await?;
+    let Some(old) = legacy::answer(env, (host, addr), sni, deadline).await else {
+        let group = groups::insisted_on(env, (host, addr), sni, deadline).await?;
+        return Some(BeyondUs { version: "TLSv1.3", cipher: group.to_owned(), chain: Vec::new() });
+    };
     (old.version == "TLSv1.2" && !legacy::is_weak(old.cipher) && !old.wants_certificate).then(|| BeyondUs {
         version: old.version,
         cipher: legacy::cipher_name(old.cipher),

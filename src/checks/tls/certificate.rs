@@ -238,6 +238,14 @@ impl Leaf<'_> {
         if fetched.is_empty() && self.is_half_a_chain() {
             return half("");
         }
+        let top = self.top();
+        if fetched.is_empty()
+            && top.issuer().as_raw() != issuer.as_raw()
+            && is_intermediate(&top.issuer().to_string())
+        {
+            let text = format!("server does not send `{}`, which issued `{}`", top.issuer(), top.subject());
+            return Finding::new(Outcome::IncompleteChain, text).because("missing_intermediate");
+        }
         let all = self.chain.iter().chain(fetched).rev();
         let mut top =
             all.filter_map(|it| X509Certificate::from_der(it).ok()).map(|(_, it)| it.issuer().to_string());
@@ -301,6 +309,36 @@ impl Leaf<'_> {
                 || is_intermediate(&issuer.to_string()))
     }
 
+    /// The certificate at which the sent chain ends, from the server's own upwards.
+    fn top(&self) -> X509Certificate<'_> {
+        let mut top = self.read.clone();
+        // At most one step for each certificate that was sent: hostile chains go in circles.
+        for _ in 1..self.chain.len() {
+            let above = self.chain[1..].iter().find_map(|it| {
+                let (_, read) = X509Certificate::from_der(it).ok()?;
+                let is_above = read.subject().as_raw() == top.issuer().as_raw()
+                    && read.subject().as_raw() != top.subject().as_raw();
+                is_above.then_some(read)
+            });
+            let Some(above) = above else { break };
+            top = above;
+        }
+        top
+    }
+
+    /// Every certificate follows the one that it issued (RFC 5246 section 7.4.2); most clients sort them, some do not.
+    fn is_in_order(&self) -> bool {
+        let read: Vec<_> =
+            self.chain.iter().filter_map(|it| X509Certificate::from_der(it).ok()).map(|(_, it)| it).collect();
+        read.iter().enumerate().all(|(at, it)| {
+            let is_issuer = |other: &X509Certificate<'_>| other.subject().as_raw() == it.issuer().as_raw();
+            let is_root = it.subject().as_raw() == it.issuer().as_raw();
+            is_root
+                || read.get(at + 1).is_none_or(is_issuer) && !read[..at].iter().any(is_issuer)
+                || !read.iter().any(is_issuer)
+        })
+    }
+
     fn issuer_is_below_a_root(&self) -> bool {
         let named = self.read.iter_extensions().find_map(|it| match it.parsed_extension() {
             ParsedExtension::AuthorityKeyIdentifier(key) => key.authority_cert_issuer.as_ref(),
@@ -350,6 +388,9 @@ impl Leaf<'_> {
         ]);
         facts.extend(key_name(self.read).map(|it| ("key".to_owned(), json!(it))));
         if self.chain.len() > 1 {
+            if !self.is_in_order() {
+                facts.insert("chain_in_order".to_owned(), json!(false));
+            }
             facts.insert("chain".to_owned(), self.chain.iter().take(MOST_TOLD).filter_map(told).collect());
         }
         if !self.expected.fetched.is_empty() {
@@ -525,6 +566,35 @@ mod tests {
             (Outcome::UnknownIssuer, Some("untrusted_authority")),
         ];
         check(&identity, &other, "b.test", &expected);
+    }
+
+    #[test]
+    fn an_intermediate_that_is_missing_above_another_is_told() {
+        let root = Authority::new("Drill Root");
+        let upper = root.intermediate("Drill Intermediate 1");
+        let mut identity =
+            upper.intermediate("Drill Intermediate 2").issue(&["a.test"], Validity::ordinary(now()));
+        check(&identity, &root, "a.test", &[]);
+        let without_upper = |identity: &mut Identity| identity.chain.retain(|it| *it != upper.certificate());
+        without_upper(&mut identity);
+        assert_eq!(identity.chain.len(), 2);
+        let expected = [(Outcome::IncompleteChain, Some("missing_intermediate"))];
+        check(&identity, &root, "a.test", &expected);
+        // A root that nobody trusts is never sent, and missing in the same way.
+        let private = Authority::new("Private Root");
+        let other = private.intermediate("Other Intermediate").issue(&["a.test"], Validity::ordinary(now()));
+        check(&other, &root, "a.test", &[(Outcome::UnknownIssuer, Some("untrusted_authority"))]);
+    }
+
+    #[test]
+    fn a_chain_in_the_wrong_order_holds_and_is_told() {
+        let root = Authority::new("Drill Root");
+        let upper = root.intermediate("Drill Intermediate 1");
+        let mut identity =
+            upper.intermediate("Drill Intermediate 2").issue(&["a.test"], Validity::ordinary(now()));
+        assert!(!check(&identity, &root, "a.test", &[]).contains_key("chain_in_order"));
+        identity.chain[1..].reverse();
+        assert_eq!(check(&identity, &root, "a.test", &[])["chain_in_order"], false);
     }
 
     #[test]

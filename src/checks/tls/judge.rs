@@ -100,6 +100,9 @@ pub(super) fn report(target: &str, observations: &[Observation], expected: Expec
     if !also.is_empty() {
         facts.insert("also".to_owned(), json!(also));
     }
+    if told.outcome == Outcome::Error {
+        facts.insert("reason".to_owned(), json!(told.text));
+    }
     if let Some(diagnosis) = told.diagnosis {
         facts.insert("diagnosis".to_owned(), json!(diagnosis));
     }
@@ -215,6 +218,12 @@ fn judge_handshake(handshake: &Handshake, variants: &Variants) -> Option<Finding
     if let Some(first) = &variants.plain_http {
         return Some(plaintext(first));
     }
+    if let Some(group) = variants.beyond_group {
+        let text = format!(
+            "server agrees to the key exchange {group} alone, which other clients speak and this program does not; nothing can be said about its certificate"
+        );
+        return Some(Finding::new(Outcome::Error, text).because("group_not_spoken_here"));
+    }
     let failure = |text: String, diagnosis| Finding::new(Outcome::HandshakeFailure, text).because(diagnosis);
     if handshake.chain.is_empty() && is_name_refused(variants) {
         let how = if let Fault::Alert(number) = fault {
@@ -234,8 +243,13 @@ fn judge_handshake(handshake: &Handshake, variants: &Variants) -> Option<Finding
             Finding::new(Outcome::Timeout, text).because("silent_after_hello")
         }
         Fault::NotTls(first) => plaintext(first),
-        Fault::OldVersion | Fault::Alert(70) => {
+        Fault::OldVersion => {
             let text = "server speaks nothing newer than TLS 1.1";
+            Finding::new(Outcome::WeakProtocol, text).because("old_version_only")
+        }
+        // Its own words, and no older version that it would take either.
+        Fault::Alert(number @ 70) => {
+            let text = format!("server takes neither TLS 1.3 nor TLS 1.2 ({})", alert_text(*number));
             Finding::new(Outcome::WeakProtocol, text).because("old_version_only")
         }
         Fault::Closed => failure(format!("server closed the connection {during}"), "closed_during_handshake"),
@@ -330,6 +344,9 @@ fn handshake_facts(handshake: &Handshake, variants: &Variants) -> Facts {
     }
     if let Some(first) = &variants.plain_http {
         put("first_bytes", json!(printable(first)));
+    }
+    if let Some(group) = variants.beyond_group {
+        put("group", json!(group));
     }
     if variants.needs_no_alpn {
         put("alpn_refused", json!(true));

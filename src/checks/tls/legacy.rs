@@ -197,12 +197,12 @@ fn old_hello(minor: u8, server_name: Option<&str>) -> Vec<u8> {
     [&[22, 3, 1], with_length_2(&handshake).as_slice()].concat()
 }
 
-fn extension(number: u16, data: &[u8]) -> Vec<u8> {
+pub(super) fn extension(number: u16, data: &[u8]) -> Vec<u8> {
     [number.to_be_bytes().as_slice(), &with_length_2(data)].concat()
 }
 
 /// Two bytes of length, then the data; names longer than DNS allows never get here.
-fn with_length_2(data: &[u8]) -> Vec<u8> {
+pub(super) fn with_length_2(data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len()).unwrap_or(u16::MAX);
     [length.to_be_bytes().as_slice(), data].concat()
 }

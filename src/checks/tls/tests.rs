@@ -67,6 +67,17 @@ async fn a_sound_server_is_valid_with_its_facts() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_wrong_is_told_of_a_sound_server() {
+    use crate::drill::http_server::{HttpServer, Reply};
+    let world = World::new();
+    let late = |_| async { Reply::empty(200).header("date", "Sun, 01 Mar 2026 09:50:00 GMT") };
+    let server = HttpServer::tls(&world.identity(), late).await.unwrap();
+    let report = world.check(server.addr()).await;
+    expect(&report, Outcome::Valid, None);
+    assert_eq!(report.facts["clock_skew_s"], 600);
+}
+
+#[tokio::test]
 async fn an_expired_certificate_for_another_name_is_both() {
     let world = World::new();
     let identity = world.root.issue(&["old.drill.test"], Validity::expired(now()));

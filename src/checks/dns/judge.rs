@@ -246,7 +246,7 @@ fn words(judged: &Judged<'_>) -> String {
         Outcome::DanglingCname => {
             let why = match telling.end {
                 End::Nxdomain => "does not exist",
-                End::Silent(_) => "nobody answers for",
+                End::DeadTarget => "nobody answers for",
                 _ => "cannot be resolved",
             };
             format!("the name is an alias of `{end}`, which {why}{said}")

@@ -43,8 +43,6 @@ pub(super) struct Answer {
     pub(super) is_intermittent: bool,
     /// The server pointed to the zone's own servers, and one of those answered.
     pub(super) is_referred: bool,
-    /// The resolver tells the alias at once, and nothing of its target for as long as clients wait.
-    pub(super) is_target_silent: bool,
 }
 
 /// How an answer ends.
@@ -64,6 +62,8 @@ pub(super) enum End {
     Refused,
     /// The server knows the alias, and neither knows nor asks for what is behind it: it is no resolver.
     Beyond,
+    /// The resolver tells the alias at once, and nothing of its target for as long as clients wait.
+    DeadTarget,
     /// No answer.
     Silent(Silence),
 }
@@ -90,7 +90,6 @@ impl Answer {
             breaks_on_edns: false,
             is_intermittent: false,
             is_referred: false,
-            is_target_silent: false,
         }
     }
 
@@ -109,7 +108,7 @@ impl Answer {
             End::Servfail { .. } => Outcome::Servfail,
             End::Refused => Outcome::Refused,
             End::Beyond => Outcome::Error,
-            End::Silent(_) if self.is_target_silent => Outcome::DanglingCname,
+            End::DeadTarget => Outcome::DanglingCname,
             End::Silent(_) => Outcome::Timeout,
         }
     }
@@ -145,7 +144,9 @@ pub(super) async fn answer(
         let is_last = answer.take(looked, record_type);
         if answer.end == End::Silent(Silence::Timeout) {
             answer.follow(&aliases);
-            answer.is_target_silent = !answer.aliases.links.is_empty() && asked.elapsed() >= DEAD_AFTER;
+            if !answer.aliases.links.is_empty() && asked.elapsed() >= DEAD_AFTER {
+                answer.end = End::DeadTarget;
+            }
         }
         if is_last {
             break;

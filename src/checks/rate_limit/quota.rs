@@ -129,7 +129,7 @@ fn structured(quota: &Quota, answer: &Answer<'_>) -> Vec<Told> {
     let number = |member: &fields::Member, name: &str| {
         member.parameter(name).and_then(Bare::number).filter(|it| *it >= 0.0)
     };
-    let stated = |policy: &fields::Member| Told {
+    let silent_policy = |policy: &fields::Member| Told {
         policy: policy.item.text().map(short),
         limit: number(policy, "q"),
         window: number(policy, "w"),
@@ -137,7 +137,8 @@ fn structured(quota: &Quota, answer: &Answer<'_>) -> Vec<Told> {
     };
     let state = field(&quota.remaining).unwrap_or_default();
     let Some(states) = fields::list(&state) else {
-        return dictionary(&state).map_or_else(|| policies.iter().map(stated).collect(), |told| vec![told]);
+        return dictionary(&state)
+            .map_or_else(|| policies.iter().map(silent_policy).collect(), |told| vec![told]);
     };
     let told = |state: &fields::Member| {
         let policy = policies.iter().find(|it| it.item == state.item);
@@ -152,7 +153,7 @@ fn structured(quota: &Quota, answer: &Answer<'_>) -> Vec<Told> {
     };
     // A policy whose state is not told is one all the same: it may be the one that was violated.
     let silent = policies.iter().filter(|policy| states.iter().all(|it| it.item != policy.item));
-    states.iter().map(told).chain(silent.map(stated)).collect()
+    states.iter().map(told).chain(silent.map(silent_policy)).collect()
 }
 
 fn dictionary(text: &str) -> Option<Told> {

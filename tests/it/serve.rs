@@ -111,10 +111,10 @@ async fn of_one_alert_that_comes_many_times_at_once_all_but_the_first_are_counte
     let delivery = webhook("shop", "https://shop.invalid/", "firing");
     let posts = (0..16).map(|_| bot.post("/alerts/alertmanager", &delivery));
     let answers = futures_util::future::join_all(posts).await;
-    let ids: BTreeSet<Value> =
-        answers.iter().map(|answer| answer.json()["incidents"][0]["id"].clone()).collect();
+    let ids: BTreeSet<String> =
+        answers.iter().map(|answer| answer.json()["incidents"][0]["id"].to_string()).collect();
     let [id] = &ids.into_iter().collect::<Vec<_>>()[..] else { panic!("one incident") };
-    let document = bot.get(&format!("/api/incidents/{}", id.as_str().unwrap())).await.json();
+    let document = bot.get(&format!("/api/incidents/{}", id.trim_matches('"'))).await.json();
     assert_eq!(document["alerts"].as_array().unwrap().len(), 1);
     assert_eq!(document["alert_count"], 16);
     bot.finish().await;

@@ -17,6 +17,7 @@ mod gateways;
 mod github;
 mod healthy;
 mod help;
+mod hostile;
 mod interactions;
 mod name_servers;
 mod programs;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::egress::{self, Refusal};
-use crate::outcome::{CheckKind, Report};
+use crate::outcome::{CheckKind, Report, visible};
 use crate::runbook;
 
 mod budget;
@@ -263,18 +263,34 @@ pub enum NotRun {
     Refused(#[from] Refusal),
 }
 
+impl NotRun {
+    /// A message quotes what a person or a server wrote: see [`Report::in_plain_text`].
+    fn in_plain_text(self) -> Self {
+        match self {
+            Self::Usage(message) => Self::Usage(visible(&message).into_owned()),
+            Self::Refused(refusal) => {
+                Self::Refused(Refusal { host: visible(&refusal.host).into_owned(), ..refusal })
+            }
+        }
+    }
+}
+
 /// Runs one check. The whole check has one deadline, and what was learned until then is in the report.
 ///
 /// # Errors
 /// [`NotRun`] when the target or a key makes no sense, or the policy refuses the target. What is wrong *with* the
 /// target is never an error.
 pub async fn run(env: &Environment, request: &Request) -> Result<Report, NotRun> {
-    request.with.allows_only(request.check, keys(request.check))?;
     let started = Instant::now();
-    let deadline = started + request.timeout;
-    let mut report = control::watch(env, request, deadline, Box::pin(ask(env, request, deadline))).await?;
+    let ran = asked(env, request, started + request.timeout).await;
+    let mut report = ran.map_err(NotRun::in_plain_text)?.in_plain_text();
     report.took_ms = millis(started.elapsed());
     Ok(report)
+}
+
+async fn asked(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
+    request.with.allows_only(request.check, keys(request.check))?;
+    control::watch(env, request, deadline, Box::pin(ask(env, request, deadline))).await
 }
 
 /// The check alone, as its kind does it.

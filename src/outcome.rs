@@ -10,6 +10,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod plain;
+
+pub use plain::visible;
+
 macro_rules! outcomes {
     ($($variant:ident $id:literal)*) => {
         /// What a check found. A code, not a sentence; the facts behind it are in [`Report::facts`].

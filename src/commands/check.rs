@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{NOT_RUN, WRONG_USAGE, say};
 use crate::checks::{self, Environment, GitHubAccess, GitHubCredential, NotRun, With};
-use crate::outcome::{CheckKind, Outcome, Report};
+use crate::outcome::{CheckKind, Outcome, Report, visible};
 use crate::{clock, config, egress};
 
 /// The most of standard input that is read, in bytes: a HAR entry with its body fits, an endless pipe does not.
@@ -165,7 +165,7 @@ fn text(report: &Report, colour: Colour) -> String {
         visible(&report.target)
     )];
     if !report.summary.is_empty() {
-        lines.push(visible(&report.summary));
+        lines.push(visible(&report.summary).into_owned());
     }
     let mut facts = Vec::new();
     for (name, value) in &report.facts {
@@ -229,13 +229,6 @@ fn words(value: &Value) -> String {
             .join(", "),
         other => other.to_string(),
     }
-}
-
-/// What a server sent must not steer the terminal: control characters are shown, not obeyed.
-fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|it| if it.is_control() { it.escape_default().collect::<Vec<_>>() } else { vec![it] })
-        .collect()
 }
 
 #[cfg(test)]

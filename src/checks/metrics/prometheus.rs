@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, IgnoredAny, Visitor};
+use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 use url::Url;
 
@@ -64,10 +64,12 @@ pub(super) enum AskError {
     Stranger(String),
 }
 
+/// An answer whose data is read at once as what it should be: a tree of half a million samples would take a hundred times its text.
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<T> {
     status: String,
-    data: Option<Value>,
+    #[serde(default = "Option::default")]
+    data: Option<T>,
     error: Option<String>,
 }
 
@@ -76,8 +78,8 @@ struct Envelope {
 enum Data {
     Matrix(Vec<WithValues>),
     Vector(Vec<WithValue>),
-    Scalar((f64, String)),
-    String(serde::de::IgnoredAny),
+    Scalar(Sample),
+    String(IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -85,14 +87,46 @@ struct WithValues {
     #[serde(default)]
     metric: BTreeMap<String, String>,
     #[serde(default)]
-    values: Vec<(f64, String)>,
+    values: Vec<Sample>,
 }
 
 #[derive(Deserialize)]
 struct WithValue {
     #[serde(default)]
     metric: BTreeMap<String, String>,
-    value: (f64, String),
+    value: Sample,
+}
+
+/// A time and a value; `None` for one that is on no curve.
+#[derive(Deserialize)]
+#[serde(from = "(f64, Number)")]
+struct Sample(Option<Point>);
+
+impl From<(f64, Number)> for Sample {
+    fn from((at, Number(value)): (f64, Number)) -> Self {
+        Self(value.map(|value| (at, value)))
+    }
+}
+
+/// A number in a string. Prometheus writes `+Inf`, `-Inf` and `NaN` too; none of them is a value on a curve.
+struct Number(Option<f64>);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number in a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Number, E> {
+                Ok(Number(text.parse().ok().filter(|it: &f64| it.is_finite())))
+            }
+        }
+        from.deserialize_str(Reader)
+    }
 }
 
 impl<'a> Prometheus<'a> {
@@ -107,8 +141,7 @@ impl<'a> Prometheus<'a> {
             query.push(("match[]", format!("{{{matchers}}}")));
         }
         let bytes = self.get("label/__name__/values", &query).await?;
-        let names: Option<Vec<String>> = serde_json::from_value(data(&bytes)?).ok();
-        names.ok_or_else(|| AskError::Stranger("its list of names is none".to_owned()))
+        data(&bytes, "its list of names is none")
     }
 
     /// An expression over a span.
@@ -134,7 +167,8 @@ impl<'a> Prometheus<'a> {
         url.query_pairs_mut().extend_pairs(query);
         let document = fetch::document(self.env, &url, ANSWER_MAX_BYTES, self.deadline).await?;
         // Errors of the API come as JSON with 400, 422 or 503; what is no JSON is a page of somebody else.
-        if document.status != 200 && serde_json::from_slice::<Envelope>(&document.bytes).is_err() {
+        if document.status != 200 && serde_json::from_slice::<Envelope<IgnoredAny>>(&document.bytes).is_err()
+        {
             return Err(AskError::Stranger(format!(
                 "status {} to GET {base}/api/v1/{path}",
                 document.status
@@ -144,12 +178,18 @@ impl<'a> Prometheus<'a> {
     }
 }
 
-fn data(bytes: &[u8]) -> Result<Value, AskError> {
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(bytes) else {
+/// The data of an answer; `misfit` says what is wrong when it is something else.
+fn data<T: DeserializeOwned>(bytes: &[u8], misfit: &str) -> Result<T, AskError> {
+    if let Ok(Envelope { status, data: Some(data), .. }) = serde_json::from_slice(bytes)
+        && status == "success"
+    {
+        return Ok(data);
+    }
+    let Ok(envelope) = serde_json::from_slice::<Envelope<IgnoredAny>>(bytes) else {
         return Err(AskError::Stranger("its answer is not the JSON of one".to_owned()));
     };
-    if let ("success", Some(data)) = (envelope.status.as_str(), envelope.data) {
-        return Ok(data);
+    if envelope.status == "success" && envelope.data.is_some() {
+        return Err(AskError::Stranger(misfit.to_owned()));
     }
     let said = envelope.error.unwrap_or_else(|| "no reason given".to_owned());
     Err(AskError::Refused(one_line(&said)))
@@ -157,32 +197,23 @@ fn data(bytes: &[u8]) -> Result<Value, AskError> {
 
 /// Reads the series of an answer; a scalar is a series without labels.
 fn series(bytes: &[u8]) -> Result<Vec<Series>, AskError> {
-    let data: Data = serde_json::from_value(data(bytes)?)
-        .map_err(|_| AskError::Stranger("its answer holds no series".to_owned()))?;
-    let one = |(at, value): (f64, String)| number(&value).map(|value| (at, value));
-    let mut series: Vec<Series> = match data {
+    let some = |samples: Vec<Sample>| samples.into_iter().filter_map(|Sample(point)| point).collect();
+    let mut series: Vec<Series> = match data(bytes, "its answer holds no series")? {
         Data::Matrix(all) => all
             .into_iter()
             .take(SERIES_MAX)
-            .map(|it| Series { labels: it.metric, points: it.values.into_iter().filter_map(one).collect() })
+            .map(|it| Series { labels: it.metric, points: some(it.values) })
             .collect(),
         Data::Vector(all) => all
             .into_iter()
             .take(SERIES_MAX)
-            .map(|it| Series { labels: it.metric, points: one(it.value).into_iter().collect() })
+            .map(|it| Series { labels: it.metric, points: some(vec![it.value]) })
             .collect(),
-        Data::Scalar(value) => {
-            vec![Series { labels: BTreeMap::new(), points: one(value).into_iter().collect() }]
-        }
+        Data::Scalar(value) => vec![Series { labels: BTreeMap::new(), points: some(vec![value]) }],
         Data::String(_) => return Err(AskError::Refused("the query gives a string, not numbers".to_owned())),
     };
     series.retain(|it| !it.points.is_empty());
     Ok(series)
-}
-
-/// Prometheus writes `+Inf`, `-Inf` and `NaN`; none of them is a value on a curve.
-fn number(text: &str) -> Option<f64> {
-    text.parse::<f64>().ok().filter(|it| it.is_finite())
 }
 
 /// Seconds as the API reads them, to the millisecond.

@@ -279,7 +279,7 @@ impl Leaf<'_> {
         verify_server_cert_signed_by_trust_anchor(
             &ParsedCertificate::try_from(&self.chain[0])?,
             self.expected.roots,
-            others,
+            &path::candidates(others),
             UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
             PROVIDER.signature_verification_algorithms.all,
         )

@@ -4,6 +4,9 @@
 //! API clients, take both: to call them a fault would be a false alarm. Everything that matters is still demanded: names that
 //! chain, dates, signatures with SHA-2, authorities that are authorities, and a purpose that fits.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -15,6 +18,25 @@ const LONGEST: usize = 6;
 
 /// How many signatures may be verified: hostile servers send many certificates of one name.
 const MOST_SIGNATURES: usize = 32;
+
+/// How many certificates of one name are tried on the way up: an authority and its cross-signed twins are two or three.
+const MOST_OF_A_NAME: usize = 4;
+
+/// The certificates that can lead up, at most so many of a name. The number of paths through them is a power of that: a hostile server
+/// would keep the strict verifier busy for seconds, with forty authorities that all have the same name.
+pub(super) fn candidates<'a>(others: &'a [CertificateDer<'a>]) -> Cow<'a, [CertificateDer<'a>]> {
+    if others.len() <= MOST_OF_A_NAME {
+        return others.into();
+    }
+    let mut seen: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let mut is_candidate = |it: &&CertificateDer<'_>| {
+        let Ok((_, read)) = X509Certificate::from_der(it) else { return false };
+        let count = seen.entry(read.subject().as_raw().to_vec()).or_default();
+        *count += 1;
+        *count <= MOST_OF_A_NAME
+    };
+    others.iter().filter(|it| is_candidate(it)).cloned().collect()
+}
 
 /// Whether a path leads from the first certificate to an authority, all of it valid at this time.
 pub(super) fn is_found(chain: &[CertificateDer<'_>], roots: &RootCertStore, at: Timestamp) -> bool {

@@ -81,7 +81,7 @@ enum Stopped {
     Loop,
     /// It would be the sixth.
     TooMany,
-    /// It leads to another host, or nowhere.
+    /// It leads to another host, or nowhere that can be asked.
     Elsewhere,
     /// The method is not safe to repeat.
     Unsafe,
@@ -203,9 +203,13 @@ fn location(exchange: &Exchange) -> Option<&str> {
     exchange.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.as_str())
 }
 
+/// The longest URL that a redirect may lead to: clients and servers refuse longer ones.
+const LONGEST_URL: usize = 32 * 1024;
+
 /// A redirect is followed on the same host alone: credentials never go anywhere else.
 fn may_follow(from: &Url, to: &Url) -> bool {
-    matches!(to.scheme(), "http" | "https") && from.host_str() == to.host_str()
+    let can_be_asked = matches!(to.scheme(), "http" | "https") && to.as_str().len() <= LONGEST_URL;
+    can_be_asked && from.host_str() == to.host_str()
 }
 
 /// The same request to the next URL: a pinned address keeps its IP and takes the new port, and no credential follows a step down

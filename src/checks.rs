@@ -39,6 +39,7 @@ mod status_page;
 mod tcp;
 mod tls;
 mod token;
+mod turns;
 
 pub mod catalogue;
 pub mod dial;

@@ -207,6 +207,8 @@ pub struct Checks {
     pub burst_per_host: Option<u32>,
     /// Connections one host may get a second after that; `None` is the default.
     pub per_second_per_host: Option<u32>,
+    /// Connections one address and port may have at the same time; `None` is the default.
+    pub at_once_per_host: Option<u32>,
 }
 
 /// Reads an environment variable; blank counts as absent.
@@ -485,6 +487,7 @@ impl Reader<'_> {
             control: written.control.map(control).transpose()?,
             burst_per_host: written.per_host.burst.map(NonZeroU32::get),
             per_second_per_host: written.per_host.per_second.map(NonZeroU32::get),
+            at_once_per_host: written.per_host.at_once.map(NonZeroU32::get),
         })
     }
 

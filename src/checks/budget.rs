@@ -1,13 +1,16 @@
 //! How many connections one host may get from us, so that a check never joins the storm it looks into.
 //!
 //! A token bucket per host name. A check that finds it empty waits; one that would wait beyond its own deadline does not
-//! run. A host that said when to come back (`Retry-After`) is the business of [`Manners`](super::Manners).
+//! run. How many are open at the same time is a matter of [`turns`](super::turns). A host that said when to come back (`Retry-After`) is the business of [`Manners`](super::Manners).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::turns::{Turn, Turns};
 
 /// Connections a host that was left alone may get at once: two incidents' worth of checks (a check dials each address of
 /// a host, and up to six kinds look at one host).
@@ -15,6 +18,9 @@ const BURST: u32 = 60;
 
 /// Connections a second after that; far below what any limiter counts as abuse, far above what one incident needs.
 const PER_SECOND: u32 = 10;
+
+/// Connections to one address and port at the same time (checks.md §0).
+const AT_ONCE: u32 = 2;
 
 /// Hosts that are remembered; beyond it, full buckets are forgotten, which changes nothing for them.
 const MAX_HOSTS: usize = 4096;
@@ -24,6 +30,7 @@ const MAX_HOSTS: usize = 4096;
 pub struct Budget {
     rate: Rate,
     buckets: Mutex<BTreeMap<String, Bucket>>,
+    turns: Option<Turns>,
 }
 
 /// Connections a host may get at once, and a second after that.
@@ -63,19 +70,22 @@ impl Rate {
 }
 
 impl Default for Budget {
-    /// 60 connections at once, 10 a second after that.
+    /// 60 connections in a burst, 10 a second after that, two at the same time.
     fn default() -> Self {
-        Self::new(None, None)
+        Self::new(None, None, None)
     }
 }
 
 impl Budget {
-    /// A budget of so many connections to a host at once, and so many a second after that (at least one); `None` is the default.
+    /// A budget of so many connections to a host in a burst, so many a second after that, and so many at the same time (at least
+    /// one each); `None` is the default. Who raises the burst above its default has no bound at the same time, unless he says one.
     #[must_use]
-    pub fn new(burst: Option<u32>, per_second: Option<u32>) -> Self {
+    pub fn new(burst: Option<u32>, per_second: Option<u32>, at_once: Option<u32>) -> Self {
+        let is_lifted = burst.is_some_and(|it| it > BURST);
+        let turns = at_once.or((!is_lifted).then_some(AT_ONCE)).map(|it| Turns::of(it.max(1)));
         let (burst, per_second) = (burst.unwrap_or(BURST), per_second.unwrap_or(PER_SECOND));
         let rate = Rate { burst: f64::from(burst.max(1)), per_second: f64::from(per_second.max(1)) };
-        Self { rate, buckets: Mutex::default() }
+        Self { rate, buckets: Mutex::default(), turns }
     }
 
     /// Waits until the host may get another connection.
@@ -91,6 +101,17 @@ impl Budget {
         Ok(())
     }
 
+    /// Waits for a turn to connect to this address.
+    ///
+    /// # Errors
+    /// When none came until the deadline.
+    pub(super) async fn turn(&self, addr: SocketAddr, deadline: Instant) -> Result<Option<Turn>, NoTurn> {
+        match &self.turns {
+            Some(turns) => turns.take(addr, deadline).await.map(Some).ok_or(NoTurn),
+            None => Ok(None),
+        }
+    }
+
     fn spend(&self, host: &str, now: Instant, patience: Duration) -> Result<Duration, Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if buckets.len() >= MAX_HOSTS {
@@ -103,6 +124,10 @@ impl Budget {
         self.rate.take(bucket, now, patience)
     }
 }
+
+/// All connections that an address may have were taken until the deadline.
+#[derive(Debug)]
+pub(super) struct NoTurn;
 
 #[cfg(test)]
 mod tests {
@@ -126,8 +151,11 @@ mod tests {
     #[test]
     fn a_budget_can_be_set() {
         let now = Instant::now();
-        let budget = Budget::new(Some(1), Some(100));
+        let budget = Budget::new(Some(1), Some(100), None);
         assert_eq!(budget.spend("a", now, Duration::ZERO), Ok(Duration::ZERO));
         assert_eq!(budget.spend("a", now, Duration::ZERO), Err(Duration::from_millis(10)));
+        assert!(budget.turns.is_some());
+        assert!(Budget::new(Some(1000), None, None).turns.is_none(), "who lifts the budget lifts all of it");
+        assert!(Budget::new(Some(1000), None, Some(4)).turns.is_some());
     }
 }

@@ -10,12 +10,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::checks::Environment;
 use crate::checks::resolve::{self, Unresolved};
-use crate::checks::socket;
+use crate::checks::socket::{self, Connection};
 use crate::duration;
 use crate::egress::Refusal;
 
@@ -32,7 +31,7 @@ pub struct Addresses {
 #[derive(Debug)]
 pub struct Dialed {
     /// The connection.
-    pub stream: TcpStream,
+    pub stream: Connection,
     /// The address it goes to.
     pub addr: SocketAddr,
     /// How long the connection took to open.
@@ -90,7 +89,8 @@ impl From<&io::Error> for Failure {
     }
 }
 
-/// Why there is no connection. All but [`DialError::Refused`] and [`DialError::Busy`] are findings about the target.
+/// Why there is no connection. All but [`DialError::Refused`] and those that are [ours](DialError::is_ours) are findings about the
+/// target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
     /// The name has no address.
@@ -120,9 +120,23 @@ pub enum DialError {
         /// When to try again.
         wait: Duration,
     },
+    /// As many connections as an address may have from us were open until the check's time was up; it is an `error` too.
+    #[error("{addr} had as many connections from us as it may have until the time was up")]
+    Full {
+        /// The address.
+        addr: SocketAddr,
+    },
     /// The check's time was up before the connection was tried.
     #[error("the check's time was up before a connection was tried")]
     Deadline,
+}
+
+impl DialError {
+    /// Whether it is we who kept away: that says nothing about the target.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Full { .. })
+    }
 }
 
 /// The addresses of a host: of a literal address, itself; with `connect_to`, that one; else what DNS says.
@@ -200,6 +214,7 @@ pub async fn connect(
 ) -> Result<Dialed, DialError> {
     env.policy.check(host, addr.ip())?;
     env.budget.take(host, deadline).await.map_err(|wait| DialError::Busy { host: host.to_owned(), wait })?;
+    let turn = env.budget.turn(addr, deadline).await.map_err(|_| DialError::Full { addr })?;
     let started = Instant::now();
     if started >= deadline {
         return Err(DialError::Deadline);
@@ -212,7 +227,7 @@ pub async fn connect(
     };
     // Small requests must not wait for an acknowledgement; a socket that died meanwhile shows on its first use.
     let _ = stream.set_nodelay(true);
-    Ok(Dialed { stream, addr, took: started.elapsed() })
+    Ok(Dialed { stream: Connection::new(stream, turn), addr, took: started.elapsed() })
 }
 
 /// Opens a connection to the first address that takes it; also returns how long the name took to resolve.

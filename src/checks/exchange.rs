@@ -175,7 +175,10 @@ impl ExchangeError {
     /// Whether it is we who could not ask: that says nothing about the target.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Dial(dial::DialError::Busy { .. }) | Self::BeyondUs { .. })
+        match self {
+            Self::Dial(error) => error.is_ours(),
+            error => matches!(error, Self::BeyondUs { .. }),
+        }
     }
 }
 

@@ -1,21 +1,24 @@
 //! Documents that a check reads on the way to its question: status pages, key sets, API descriptions.
 //!
 //! Each hop is resolved once, every address is asked about, and the connection is pinned to the ones that passed; a redirect is a
-//! new hop and goes through all of it again. No proxy from the environment, no cookie, no credential. A document is bounded in size
+//! new hop and goes through all of it again. Each is one [exchange](super::exchange), as any probe's: within the budget, with our name
+//! and a trace, and not before the time for which the host asked to be left alone. No proxy from the environment, no cookie, no credential. A document is bounded in size
 //! and time, and what does not fit is an error, not a half document.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::Environment;
 use super::dial::{self, DialError};
+use super::exchange::{Ask, Ended, Exchange, ExchangeError};
+use super::http::wire;
+use super::{Environment, manners};
 use crate::egress::Refusal;
 
 /// Redirects that are followed: a status page that moved twice is still one page.
@@ -93,20 +96,47 @@ async fn follow(
         if Instant::now() >= deadline {
             return Err(FetchError::Late);
         }
-        let client = client(env, &url, deadline).await?;
-        let request = client.get(url.clone()).header(ACCEPT, "application/json, */*;q=0.5");
-        let answer = timeout_at(deadline, request.send()).await.map_err(|_| FetchError::Late)?;
-        let answer = answer.map_err(|error| unavailable(&error))?;
-        let next = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
-        match next.map(|it| it.to_str().ok().and_then(|it| url.join(it).ok())) {
+        let answer = ask(env, &url, max, deadline).await?;
+        let next = answer.headers.iter().find(|(name, _)| name == "location");
+        match next.filter(|_| (300..400).contains(&answer.status)).map(|(_, it)| url.join(it).ok()) {
             Some(Some(next)) => url = next,
             Some(None) => {
                 return Err(FetchError::Unavailable("it leads to an address that is none".to_owned()));
             }
-            None => return read(answer, url, max, deadline).await,
+            None => return whole(answer, url, max),
         }
     }
     Err(FetchError::Unavailable(format!("it redirects more than {most} times")))
+}
+
+/// One hop, over a connection of its own; a host that asked to be left alone is.
+async fn ask(env: &Environment, url: &Url, max: usize, deadline: Instant) -> Result<Exchange, FetchError> {
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(FetchError::Unavailable(format!("`{url}` is no http or https URL")));
+    }
+    let mut ask = Ask { max_body: max, ..Ask::get(url.clone(), Arc::clone(&env.roots)) };
+    ask.headers.push(("accept".to_owned(), "application/json, */*;q=0.5".to_owned()));
+    ask.headers.extend(wire::identity());
+    let heard = manners::ask(env, &ask, false, deadline).await;
+    heard.map(|it| it.exchange).map_err(|failed| match failed.error {
+        ExchangeError::Dial(error) => from_dial(error),
+        ExchangeError::Timeout(_) => FetchError::Late,
+        other => FetchError::Unavailable(other.to_string()),
+    })
+}
+
+/// The document, when all of it came.
+fn whole(answer: Exchange, url: Url, max: usize) -> Result<Document, FetchError> {
+    match answer.ended {
+        Ended::Whole => {}
+        Ended::Long => return Err(FetchError::TooLarge(max)),
+        Ended::Late => return Err(FetchError::Late),
+        Ended::Cut | Ended::Broken => {
+            return Err(FetchError::Unavailable("the connection ended before the document's end".to_owned()));
+        }
+    }
+    let content_type = answer.headers.into_iter().find(|(name, _)| name == "content-type").map(|(_, it)| it);
+    Ok(Document { url, status: answer.status, content_type, bytes: answer.body.into() })
 }
 
 /// A connection to one origin that is used for several requests; each goes to an address that the policy let us reach.
@@ -156,8 +186,7 @@ impl Session {
             let followed = next.filter(|next| method == Method::GET && next.origin() == self.origin);
             let Some(next) = followed else {
                 let (status, headers) = (answer.status(), answer.headers().clone());
-                let bytes = read(answer, url, max, deadline).await?.bytes;
-                return Ok((status, headers, bytes));
+                return Ok((status, headers, read(answer, max, deadline).await?));
             };
             url = next;
         }
@@ -165,7 +194,7 @@ impl Session {
     }
 }
 
-/// A client for one hop, pinned to addresses that the policy lets us reach.
+/// A client for one origin, pinned to addresses that the policy lets us reach.
 async fn client(env: &Environment, url: &Url, deadline: Instant) -> Result<reqwest::Client, FetchError> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(443);
@@ -203,20 +232,12 @@ fn tls(env: &Environment) -> Result<ClientConfig, rustls::Error> {
     Ok(builder.with_root_certificates(Arc::clone(&env.roots)).with_no_client_auth())
 }
 
-async fn read(
-    mut answer: reqwest::Response,
-    url: Url,
-    max: usize,
-    deadline: Instant,
-) -> Result<Document, FetchError> {
-    let status = answer.status().as_u16();
-    let content_type =
-        answer.headers().get("content-type").and_then(|it| it.to_str().ok()).map(str::to_owned);
+async fn read(mut answer: reqwest::Response, max: usize, deadline: Instant) -> Result<Vec<u8>, FetchError> {
     let mut bytes = Vec::new();
     loop {
         let chunk = timeout_at(deadline, answer.chunk()).await.map_err(|_| FetchError::Late)?;
         match chunk.map_err(|error| unavailable(&error))? {
-            None => return Ok(Document { url, status, content_type, bytes }),
+            None => return Ok(bytes),
             Some(chunk) if bytes.len() + chunk.len() > max => return Err(FetchError::TooLarge(max)),
             Some(chunk) => bytes.extend_from_slice(&chunk),
         }
@@ -304,7 +325,7 @@ mod tests {
         let url = Url::parse(&format!("https://status.drill.test:{}/", server.addr().port())).unwrap();
         let env = free().with_resolvers(vec![names.addr()]);
         let error = document(&env, &url, 10, soon()).await.unwrap_err();
-        assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+        assert!(error.to_string().contains("not trusted here"), "{error}");
         let env = env.with_ca_file(&authority.pem()).unwrap();
         assert_eq!(document(&env, &url, 10, soon()).await.unwrap().bytes, b"up");
     }

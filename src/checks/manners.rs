@@ -13,7 +13,7 @@ use url::Url;
 
 use super::Environment;
 use super::dial::DialError;
-use super::exchange::{self, Ask, Exchange, ExchangeError, Failed};
+use super::exchange::{self, Ask, Exchange, ExchangeError, Failed, MAX_BODY_BYTES};
 
 /// The longest a host keeps us away with one answer: an incident is over or somebody else's by then.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -95,7 +95,10 @@ impl Manners {
             let first = all.iter().min_by_key(|(_, said)| said.until).map(|(key, _)| key.clone());
             first.and_then(|key| all.remove(&key));
         }
-        all.insert(key, Said { url, until: now + wait.min(LONGEST), answer: exchange.clone() });
+        let mut answer = exchange.clone();
+        // A copy: a part of the body would keep all of it in memory.
+        answer.body = answer.body[..answer.body.len().min(MAX_BODY_BYTES)].to_vec().into();
+        all.insert(key, Said { url, until: now + wait.min(LONGEST), answer });
     }
 }
 

@@ -3,8 +3,56 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::turns::Turn;
+
+/// An open connection to a target, with the turn that it takes there: whoever holds the one holds the other.
+#[derive(Debug)]
+pub struct Connection {
+    // Closed before the turn ends: fields are dropped in this order.
+    stream: TcpStream,
+    _turn: Option<Turn>,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, turn: Option<Turn>) -> Self {
+        Self { stream, _turn: turn }
+    }
+
+    /// The address it goes to.
+    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
 
 /// Opens a socket. Callers have asked the policy.
 #[expect(clippy::disallowed_methods, reason = "this is the place that asks the policy first")]

@@ -84,7 +84,7 @@ pub(super) fn not_dialed(check: CheckKind, target: &str, error: DialError) -> Re
     let summary = error.to_string();
     let (outcome, facts) = match error {
         DialError::Refused(refusal) => return Err(refusal.into()),
-        DialError::Busy { .. } => return Ok(Report::error(check, target, summary)),
+        DialError::Busy { .. } | DialError::Full { .. } => return Ok(Report::error(check, target, summary)),
         DialError::Unresolved { why, .. } => (Outcome::Unresolved, fact("reason", why.to_string())),
         DialError::Connection { addr, kind } => {
             (failure_outcome(check, kind), fact("address", addr.to_string()))
@@ -145,7 +145,7 @@ async fn probe(
                 refusal = Some(why);
                 tried.push(Tried { addr, end: End::NotAllowed });
             }
-            Err(busy @ DialError::Busy { .. }) => return Err(busy),
+            Err(error) if error.is_ours() => return Err(error),
             Err(error) => tried.push(Tried { addr, end: failed(addr, &error) }),
         }
     }
@@ -179,10 +179,15 @@ async fn watch(env: &Environment, host: &str, mut dialed: Dialed, deadline: Inst
         seen = match hear(&mut dialed, until).await {
             // Whose end it is cannot be told now.
             Heard::Closed => Heard::Nothing,
-            Heard::Failed(_) => match dial::connect(env, host, addr, deadline).await {
-                Ok(mut again) => hear(&mut again, deadline.min(Instant::now() + WATCH)).await,
-                Err(error) => return Tried { addr, end: failed(addr, &error) },
-            },
+            Heard::Failed(failure) => {
+                // A broken connection must not keep the second look waiting.
+                drop(dialed);
+                match dial::connect(env, host, addr, deadline).await {
+                    Ok(mut again) => hear(&mut again, deadline.min(Instant::now() + WATCH)).await,
+                    Err(error) if error.is_ours() => Heard::Failed(failure),
+                    Err(error) => return Tried { addr, end: failed(addr, &error) },
+                }
+            }
             said => said,
         };
     }

@@ -162,7 +162,7 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
                 refused = Some(error);
                 Reached::NotAllowed
             }
-            Err(error @ DialError::Busy { .. }) => return tcp::not_dialed(CheckKind::Tls, target, error),
+            Err(error) if error.is_ours() => return tcp::not_dialed(CheckKind::Tls, target, error),
             Err(_) => Reached::Failed(Failure::Timeout),
         };
         observations.push(Observation { addr, reached });

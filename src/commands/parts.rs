@@ -101,7 +101,7 @@ pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environ
     let environment = Environment::knowing(policy, catalogues(settings)?)
         .with_resolvers(settings.checks.resolvers.clone())
         .with_control(settings.checks.control.as_deref())
-        .with_budget(Budget::new(settings.checks.burst_per_host, settings.checks.per_second_per_host))
+        .with_budget(budget(&settings.checks))
         .with_secrets(secrets)
         .with_github(github_access(settings));
     match &settings.checks.authorities {
@@ -110,6 +110,10 @@ pub(super) fn environment(settings: &Settings, policy: Policy) -> Result<Environ
         }
         None => Ok(environment),
     }
+}
+
+fn budget(checks: &config::Checks) -> Budget {
+    Budget::new(checks.burst_per_host, checks.per_second_per_host, checks.at_once_per_host)
 }
 
 /// Where incidents are kept.

@@ -356,6 +356,7 @@ pub(super) struct ChecksSection {
 pub(super) struct PerHostSection {
     pub(super) burst: Option<NonZeroU32>,
     pub(super) per_second: Option<NonZeroU32>,
+    pub(super) at_once: Option<NonZeroU32>,
 }
 
 /// A secret written into the file: always refused, with what to do instead.

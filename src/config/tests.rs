@@ -41,7 +41,7 @@ chat:
 tracker:
   github: {token_env: SET, repository: shop/incidents, timeout: 5s}
 egress: {allow: [loopback, 10.20.0.0/16]}
-checks: {resolvers: [127.0.0.1:5300, 9.9.9.9], timeout: 2500ms, control: 'good.example.com:443', per_host: {burst: 5, per_second: 1}}
+checks: {resolvers: [127.0.0.1:5300, 9.9.9.9], timeout: 2500ms, control: 'good.example.com:443', per_host: {burst: 5, per_second: 1, at_once: 3}}
 services:
   payments:
     url: https://api.shop.test/
@@ -53,6 +53,7 @@ services:
     assert_eq!(settings.checks.timeout, Duration::from_millis(2500));
     assert_eq!(settings.checks.resolvers[1].to_string(), "9.9.9.9:53");
     assert_eq!((settings.checks.burst_per_host, settings.checks.per_second_per_host), (Some(5), Some(1)));
+    assert_eq!(settings.checks.at_once_per_host, Some(3));
     assert_eq!(settings.services[0].name, "payments");
     assert_eq!(settings.secrets.keys().collect::<Vec<_>>(), ["SET"]);
     assert!(matches!(&settings.chat, Chat::Discord(it) if it.guild == Some(998_877_665_544_332_211)));

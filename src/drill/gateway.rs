@@ -18,7 +18,7 @@ use super::http_server::{HttpServer, Reply};
 use super::pki::Identity;
 use crate::checks::dial::{DialError, Failure};
 use crate::checks::exchange::{self, Ask, Exchange, ExchangeError, Failed};
-use crate::checks::{BadAuthorities, Environment};
+use crate::checks::{BadAuthorities, Budget, Environment};
 use crate::egress::Policy;
 
 /// What the gateway calls itself in `Server`, `Via` and `Proxy-Status`.
@@ -110,7 +110,10 @@ impl Gateway {
 
 fn environment(setup: &Setup) -> Result<Environment, BadAuthorities> {
     // A gateway is inside the house: it may go anywhere. The drill only ever names loopback.
-    let env = Environment::new(Policy::unrestricted()).with_resolvers(setup.resolvers.clone());
+    // A gateway has no manners: it passes on whatever comes.
+    let budget = Budget::new(Some(u32::MAX), Some(u32::MAX), None);
+    let env =
+        Environment::new(Policy::unrestricted()).with_resolvers(setup.resolvers.clone()).with_budget(budget);
     match &setup.ca_pem {
         Some(pem) => env.with_ca_file(pem),
         None => Ok(env),
@@ -206,7 +209,7 @@ fn own_error(failed: &Failed, next_hop: &str) -> Reply {
         ExchangeError::Dial(DialError::Refused(_)) => {
             (502, "destination_ip_prohibited", "upstream address is prohibited")
         }
-        ExchangeError::Dial(DialError::Busy { .. }) => {
+        ExchangeError::Dial(DialError::Busy { .. } | DialError::Full { .. }) => {
             (503, "connection_limit_reached", "too many connections")
         }
         ExchangeError::Untrusted(_) => (502, "tls_certificate_error", "upstream certificate does not verify"),

@@ -13,7 +13,6 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -21,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::{Ask, ExchangeError, Phase};
 use crate::checks::Environment;
 use crate::checks::provider::PROVIDER;
+use crate::checks::socket::Connection;
 use crate::checks::tls::{self, BeyondUs, ChainFault};
 use crate::outcome::{Facts, Outcome};
 
@@ -44,10 +44,10 @@ pub struct Untrusted {
 pub(super) async fn handshake(
     env: &Environment,
     ask: &Ask,
-    stream: TcpStream,
+    stream: Connection,
     host: &str,
     deadline: Instant,
-) -> Result<(TlsStream<TcpStream>, Facts), ExchangeError> {
+) -> Result<(TlsStream<Connection>, Facts), ExchangeError> {
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(bare).map_err(|why| ExchangeError::Unsendable(why.to_string()))?;
     let verifier = Arc::new(Recording::default());

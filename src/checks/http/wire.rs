@@ -70,6 +70,13 @@ pub(in crate::checks) fn identity() -> [(String, String); 2] {
     [("user-agent".to_owned(), USER_AGENT.to_owned()), ("traceparent".to_owned(), traceparent())]
 }
 
+/// A request for nothing in particular, by hand: where HTTP is only spoken to make a server speak.
+pub(in crate::checks) fn bare_request(method: &str, host: &str) -> Vec<u8> {
+    let [(agent, name), (trace, parent)] = identity();
+    let lines = format!("{agent}: {name}\r\n{trace}: {parent}\r\nconnection: close\r\n\r\n");
+    format!("{method} / HTTP/1.1\r\nhost: {host}\r\n{lines}").into_bytes()
+}
+
 /// A fresh trace (W3C Trace Context §3.2): version, trace, span, sampled.
 fn traceparent() -> String {
     let span = Uuid::new_v4().simple().to_string();

@@ -18,11 +18,12 @@ use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::checks::http::wire;
 use crate::checks::provider::PROVIDER;
+use crate::checks::socket::Connection;
 
 /// How long a server that asked for a client certificate may take to refuse us for having none.
 const REFUSAL_WAIT: Duration = Duration::from_secs(2);
@@ -85,7 +86,7 @@ pub(super) enum Fault {
 
 /// The `Date` that a server gives with any answer over HTTP/1.1 inside TLS: its clock, by its own word.
 pub(super) async fn server_date(
-    stream: TcpStream,
+    stream: Connection,
     server_name: &ServerName<'static>,
     deadline: Instant,
 ) -> Option<String> {
@@ -126,7 +127,7 @@ async fn read_up_to(
 }
 
 /// Shakes hands on a fresh connection.
-pub(super) async fn shake(stream: TcpStream, hello: &Hello, deadline: Instant) -> Handshake {
+pub(super) async fn shake(stream: Connection, hello: &Hello, deadline: Instant) -> Handshake {
     let started = Instant::now();
     let recorder = Arc::new(Recorder::default());
     let mut tap = Tap { stream, first: Vec::new() };
@@ -159,6 +160,10 @@ pub(super) async fn shake(stream: TcpStream, hello: &Hello, deadline: Instant) -
     .await;
     let (end, took) = match end {
         Ok((agreed, took)) => (Ok(agreed), took),
+        Err(Fault::OldVersion) if !chose_old_version(&tap.first) => (
+            Err(Fault::Broken("the server chose a version of TLS that there is none of".to_owned())),
+            started.elapsed(),
+        ),
         Err(Fault::Broken(_)) if !tap.first.is_empty() && !is_tls(&tap.first) => {
             (Err(Fault::NotTls(tap.first)), started.elapsed())
         }
@@ -173,6 +178,15 @@ fn is_tls(first: &[u8]) -> bool {
     matches!(first, [20..=24, 3, ..] | [20..=24])
 }
 
+/// Whether a ServerHello, behind the heads of its record and its message, names SSL 3, TLS 1.0 or TLS 1.1 (RFC 5246 section 7.4.1.3).
+/// A warning may stand before it (`unrecognized_name`).
+fn chose_old_version(mut first: &[u8]) -> bool {
+    while let [21, _, _, 0, 2, _, _, rest @ ..] = first {
+        first = rest;
+    }
+    matches!(first, [22, _, _, _, _, 2, _, _, _, 3, 0..=2, ..])
+}
+
 fn protocol_name(version: rustls::ProtocolVersion) -> &'static str {
     match version {
         rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3",
@@ -185,8 +199,7 @@ fn protocol_name(version: rustls::ProtocolVersion) -> &'static str {
 fn greeting(alpn: Option<&str>, server_name: &ServerName<'_>) -> Vec<u8> {
     match alpn {
         Some("h2") => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
-        _ => format!("GET / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server_name.to_str())
-            .into_bytes(),
+        _ => wire::bare_request("GET", &server_name.to_str()),
     }
 }
 
@@ -353,7 +366,7 @@ impl ResolvesClientCert for Recorder {
 /// A stream that keeps the first bytes it read: what a server speaks that does not speak TLS.
 #[derive(Debug)]
 struct Tap {
-    stream: TcpStream,
+    stream: Connection,
     first: Vec<u8>,
 }
 

@@ -1,7 +1,8 @@
 //! The issuers that a server forgot to send, fetched from where its certificates say (RFC 5280 section 4.2.2.1).
 //!
 //! This is the proof of a half chain: browsers fetch what is missing, API clients do not. The URL is the target's own claim, so it
-//! goes through the egress policy as any other, and every bound is small: an issuer is a kilobyte or two.
+//! goes through the egress policy as any other, and every bound is small: an issuer is a kilobyte or two. Only `http` counts, and no
+//! redirect: a chain that needs a chain to be had could go round for ever (RFC 5280 section 8).
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -32,8 +33,9 @@ pub(super) async fn fetch(
     let mut fetched: Vec<CertificateDer<'static>> = Vec::new();
     while fetched.len() < MOST {
         let Some(url) = missing(chain, &fetched) else { break };
-        let Ok(url) = Url::parse(&url) else { break };
-        let Ok(document) = fetch::document(env, &url, MAX_BYTES, deadline).await else { break };
+        let Some(url) = Url::parse(&url).ok().filter(|it| it.scheme() == "http") else { break };
+        let fetching = Box::pin(fetch::without_redirects(env, &url, MAX_BYTES, deadline));
+        let Ok(document) = fetching.await else { break };
         let Some(issuer) = read(document.bytes).filter(|it| document.status == 200 && !fetched.contains(it))
         else {
             break;

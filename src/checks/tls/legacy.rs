@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::checks::http::wire;
+use crate::checks::socket::Connection;
 use crate::checks::{Environment, dial};
 
 /// What an old hello was answered with. Until TLS 1.2 the whole first flight is readable by anybody.
@@ -52,7 +53,7 @@ pub(super) async fn answer(
 }
 
 /// Reads records until the server has said all; a flight that breaks off still tells the version.
-async fn first_flight(stream: &mut TcpStream, deadline: Instant) -> Option<OldAnswer> {
+async fn first_flight(stream: &mut Connection, deadline: Instant) -> Option<OldAnswer> {
     let mut flight = Flight::default();
     while !flight.is_done && flight.size < MAX_FLIGHT {
         let mut head = [0; 5];
@@ -208,10 +209,9 @@ pub(super) fn with_length_2(data: &[u8]) -> Vec<u8> {
 }
 
 /// The first line a server answers to plain HTTP.
-pub(super) async fn plain_http(mut stream: TcpStream, host: &str, deadline: Instant) -> Option<Vec<u8>> {
+pub(super) async fn plain_http(mut stream: Connection, host: &str, deadline: Instant) -> Option<Vec<u8>> {
     let exchange = async {
-        let request = format!("HEAD / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.ok()?;
+        stream.write_all(&wire::bare_request("HEAD", host)).await.ok()?;
         let mut answer = vec![0; 64];
         let size = stream.read(&mut answer).await.ok()?;
         answer.truncate(size);

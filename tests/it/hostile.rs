@@ -48,7 +48,12 @@ fn no_bytes_make_a_check_panic_hang_or_say_more_than_was_shown() {
     let wrong: Vec<String> = runtime.block_on(async {
         // A row of its own task: a panic is that row's.
         let ended = futures_util::stream::iter(rows).map(|Row { name, run }| async move {
-            match tokio::spawn(run).await {
+            let started = std::time::Instant::now();
+            let ran = tokio::spawn(run).await;
+            if started.elapsed().as_secs() >= 3 {
+                println!("{name}: {:.1} s", started.elapsed().as_secs_f64());
+            }
+            match ran {
                 Ok(Ok(())) => None,
                 Ok(Err(why)) => Some(format!("{name}: {why}")),
                 Err(panic) => Some(format!("{name}: {panic}")),

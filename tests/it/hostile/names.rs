@@ -119,7 +119,7 @@ pub(super) fn asks_for_addresses(query: &Message) -> bool {
 }
 
 fn address(of: &str, last: u8) -> Record {
-    Record::from_rdata(name(of), 60, RData::A(A(Ipv4Addr::new(192, 0, 2, last))))
+    Record::from_rdata(name(of), 60, RData::A(A(Ipv4Addr::new(127, 0, 0, last))))
 }
 
 /// A good answer to what is asked for the addresses of a name, none for the rest.
@@ -127,7 +127,7 @@ fn good(query: &Message) -> Message {
     let mut reply = reply(query);
     if asks_for_addresses(query) {
         let asked = query.queries[0].name().clone();
-        reply.add_answer(Record::from_rdata(asked, 60, RData::A(A(Ipv4Addr::new(192, 0, 2, 1)))));
+        reply.add_answer(Record::from_rdata(asked, 60, RData::A(A(Ipv4Addr::LOCALHOST))));
     } else {
         let soa = SOA::new(name("ns.hostile.test"), name("a.hostile.test"), 1, 1, 1, 1, u32::MAX);
         reply.authorities.push(Record::from_rdata(name("hostile.test"), u32::MAX, RData::SOA(soa)));
@@ -235,16 +235,16 @@ fn broken() -> Vec<Row> {
     vec![
         packet("a name that points to itself", |_, raw| {
             let at = u8::try_from(raw_answer(raw, [1, 0, 0], &[]).len()).unwrap();
-            raw_answer(raw, [1, 0, 0], &[0xc0, at, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1])
+            raw_answer(raw, [1, 0, 0], &[0xc0, at, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])
         }, NO_ANSWER),
         packet("names that point to each other", |_, raw| {
             let at = u8::try_from(raw_answer(raw, [1, 0, 0], &[]).len()).unwrap();
             raw_answer(raw, [1, 0, 0], &[1, b'a', 0xc0, at + 4, 1, b'b', 0xc0, at])
         }, NO_ANSWER),
-        packet("a pointer beyond the end", |_, raw| raw_answer(raw, [1, 0, 0], &[0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]), NO_ANSWER),
+        packet("a pointer beyond the end", |_, raw| raw_answer(raw, [1, 0, 0], &[0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]), NO_ANSWER),
         packet("an address of no bytes", with_record(&[0, 0]), NO_ANSWER),
         packet("an address of one byte", with_record(&[0, 1, 192]), NO_ANSWER),
-        packet("data that is said to be longer than the packet", with_record(&[0xff, 0xff, 192, 0, 2, 1]), NO_ANSWER),
+        packet("data that is said to be longer than the packet", with_record(&[0xff, 0xff, 127, 0, 0, 1]), NO_ANSWER),
         packet("65,535 records that are not there", |_, raw| raw_answer(raw, [65_535, 65_535, 65_535], &[]), NO_ANSWER),
         packet("an answer without a question", |query, _| {
             let mut reply = good(query);
@@ -331,7 +331,7 @@ fn streams() -> Vec<Row> {
             let mut reply = reply(query);
             for at in 0..3000_u16 {
                 let [high, low] = at.to_be_bytes();
-                reply.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, RData::A(A(Ipv4Addr::new(192, 0, high, low)))));
+                reply.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, RData::A(A(Ipv4Addr::new(127, 1, high, low)))));
             }
             // The large one does not fit into a datagram; the small one says so.
             vec![truncated(query), bytes(&reply)]

@@ -4,6 +4,7 @@
 //! A table of hostile servers, documents and command lines, all kinds of check. What holds for every row stands in [`trial`]; a row
 //! says what it sends and which outcomes are no more than what was shown. The servers are raw sockets that count what they sent.
 
+mod bodies;
 mod counted;
 mod documents;
 mod egress;
@@ -12,6 +13,7 @@ mod http2;
 mod limits;
 mod memory;
 mod metrics;
+mod name_server;
 mod names;
 mod requests;
 mod server;
@@ -27,6 +29,7 @@ const AT_ONCE: usize = 24;
 
 fn rows() -> Vec<Row> {
     let mut rows = http::rows();
+    rows.extend(bodies::rows());
     rows.extend(http2::rows());
     rows.extend(tls::rows());
     rows.extend(names::rows());

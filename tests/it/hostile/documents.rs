@@ -12,7 +12,12 @@ use crate::worlds::Folder;
 const UNREADABLE: &[&str] = &["unreachable", "error"];
 
 /// A status page with this document, wherever one looks.
-fn page(name: &'static str, content_type: &'static str, body: impl Into<Vec<u8>>, expected: &'static [&'static str]) -> Row {
+fn page(
+    name: &'static str,
+    content_type: &'static str,
+    body: impl Into<Vec<u8>>,
+    expected: &'static [&'static str],
+) -> Row {
     let body = body.into();
     row(name, async move {
         let server = Server::answering(answer(200, content_type, body)).await;
@@ -33,7 +38,8 @@ const ESCAPES: &str = "\\u001b[2J\\u202eevil\\u009b31m\\nsecond";
 
 /// Statuspage's summary with so many components of this name.
 fn summary(components: usize, name: &str, indicator: &str) -> String {
-    let component = format!("{{\"id\": \"a\", \"name\": \"{name}\", \"status\": \"operational\", \"group\": false}}");
+    let component =
+        format!("{{\"id\": \"a\", \"name\": \"{name}\", \"status\": \"operational\", \"group\": false}}");
     format!(
         "{{\"page\": {{\"id\": \"a\", \"name\": \"{name}\", \"url\": \"https://a.test\"}}, \"status\": {{\"indicator\": \"{indicator}\", \
          \"description\": \"{name}\"}}, \"components\": [{}], \"incidents\": [{{\"name\": \"{name}\", \"status\": \"investigating\", \
@@ -65,33 +71,119 @@ fn pages() -> Vec<Row> {
          \"http://127.0.0.1:1/\">]><rss version=\"2.0\"><channel><title>&x;</title><item><title>&x;&y;</title>\
          <pubDate>Fri, 27 Nov 2026 12:00:00 GMT</pubDate></item></channel></rss>";
     vec![
-        page("a page of 50 MB of JSON", "application/json", format!("{{\"a\": \"{}\"}}", "a".repeat(50_000_000)), UNREADABLE),
+        page(
+            "a page of 50 MB of JSON",
+            "application/json",
+            format!("{{\"a\": \"{}\"}}", "a".repeat(50_000_000)),
+            UNREADABLE,
+        ),
         page("a page 500,000 deep", "application/json", "[".repeat(500_000), UNREADABLE),
-        page("a page that closes what it opens, 100,000 deep", "application/json", "{\"status\":".repeat(100_000) + "1" + "}".repeat(100_000).as_str(), UNREADABLE),
-        page("a page of numbers out of range", "application/json", "{\"status\": 1e999999, \"components\": [-1e999999]}", UNREADABLE),
-        page("a page of ten thousand components", "application/json", summary(10_000, "API", "none"), &["operational"]),
-        page("escapes in every text of a page", "application/json", summary(3, ESCAPES, "none"), &["operational", "degraded"]),
-        page("an indicator that nobody knows", "application/json", summary(1, "API", "\\u202epurple"), &["unreachable", "error", "operational"]),
-        page("names of 200 KB", "application/json", summary(2, &"a".repeat(200_000), "none"), &["operational"]),
-        page("entities of a billion words", "application/rss+xml", entity_bomb(), &["operational", "unreachable"]),
-        page("entities that read a file", "application/rss+xml", XXE, &["operational", "degraded", "unreachable"]),
+        page(
+            "a page that closes what it opens, 100,000 deep",
+            "application/json",
+            "{\"status\":".repeat(100_000) + "1" + "}".repeat(100_000).as_str(),
+            UNREADABLE,
+        ),
+        page(
+            "a page of numbers out of range",
+            "application/json",
+            "{\"status\": 1e999999, \"components\": [-1e999999]}",
+            UNREADABLE,
+        ),
+        page(
+            "a page of ten thousand components",
+            "application/json",
+            summary(10_000, "API", "none"),
+            &["operational"],
+        ),
+        page(
+            "escapes in every text of a page",
+            "application/json",
+            summary(3, ESCAPES, "none"),
+            &["operational", "degraded"],
+        ),
+        page(
+            "an indicator that nobody knows",
+            "application/json",
+            summary(1, "API", "\\u202epurple"),
+            &["unreachable", "error", "operational"],
+        ),
+        page(
+            "names of 200 KB",
+            "application/json",
+            summary(2, &"a".repeat(200_000), "none"),
+            &["operational"],
+        ),
+        page(
+            "entities of a billion words",
+            "application/rss+xml",
+            entity_bomb(),
+            &["operational", "unreachable"],
+        ),
+        page(
+            "entities that read a file",
+            "application/rss+xml",
+            XXE,
+            &["operational", "degraded", "unreachable"],
+        ),
         page("a feed of 60,000 items", "application/rss+xml", feed(60_000), &["operational", "unreachable"]),
         page("a feed of a million items", "application/rss+xml", feed(1_000_000), UNREADABLE),
-        page("elements 100,000 deep", "application/rss+xml", "<rss><channel>".to_owned() + "<item>".repeat(100_000).as_str(), UNREADABLE),
-        page("elements that close, 100,000 deep", "application/rss+xml", "<rss version=\"2.0\"><channel>".to_owned() + "<a>".repeat(100_000).as_str() + "</a>".repeat(100_000).as_str() + "</channel></rss>", &["operational", "unreachable"]),
-        page("a tag with 100,000 attributes", "application/rss+xml", format!("<rss {}>", (0..100_000).map(|it| format!("a{it}=\"b\" ")).collect::<String>()), UNREADABLE),
-        page("CDATA that never ends", "application/rss+xml", "<rss version=\"2.0\"><channel><item><title><![CDATA[".to_owned() + "a".repeat(100_000).as_str(), &["operational", "unreachable"]),
+        page(
+            "elements 100,000 deep",
+            "application/rss+xml",
+            "<rss><channel>".to_owned() + "<item>".repeat(100_000).as_str(),
+            UNREADABLE,
+        ),
+        page(
+            "elements that close, 100,000 deep",
+            "application/rss+xml",
+            "<rss version=\"2.0\"><channel>".to_owned()
+                + "<a>".repeat(100_000).as_str()
+                + "</a>".repeat(100_000).as_str()
+                + "</channel></rss>",
+            &["operational", "unreachable"],
+        ),
+        page(
+            "a tag with 100,000 attributes",
+            "application/rss+xml",
+            format!("<rss {}>", (0..100_000).map(|it| format!("a{it}=\"b\" ")).collect::<String>()),
+            UNREADABLE,
+        ),
+        page(
+            "CDATA that never ends",
+            "application/rss+xml",
+            "<rss version=\"2.0\"><channel><item><title><![CDATA[".to_owned() + "a".repeat(100_000).as_str(),
+            &["operational", "unreachable"],
+        ),
         page("half a UTF-16 page", "application/json", [0xfe, 0xff, 0].to_vec(), UNREADABLE),
-        page("UTF-16 of halves of pairs", "application/json", [vec![0xfe, 0xff], [0xd8, 0].repeat(1000)].concat(), UNREADABLE),
-        page("a page of 100,000 links", "text/html", "<html>".to_owned() + "<link rel=alternate type=application/json href=/a.json>".repeat(20_000).as_str(), UNREADABLE),
-        page("a page that opens links and never closes them", "text/html", "<html>".to_owned() + "<link ".repeat(100_000).as_str(), UNREADABLE),
+        page(
+            "UTF-16 of halves of pairs",
+            "application/json",
+            [vec![0xfe, 0xff], [0xd8, 0].repeat(1000)].concat(),
+            UNREADABLE,
+        ),
+        page(
+            "a page of 100,000 links",
+            "text/html",
+            "<html>".to_owned()
+                + "<link rel=alternate type=application/json href=/a.json>".repeat(20_000).as_str(),
+            UNREADABLE,
+        ),
+        page(
+            "a page that opens links and never closes them",
+            "text/html",
+            "<html>".to_owned() + "<link ".repeat(100_000).as_str(),
+            UNREADABLE,
+        ),
         page("zero bytes", "application/json", vec![0; 100_000], UNREADABLE),
         row("a page that leads around", async {
             let server = Server::answering(headed(302, "location: /again\r\n")).await;
             Trial::new(CheckKind::StatusPage, server.url("/")).ends(UNREADABLE).await.map(drop)
         }),
         row("a page without an end", async {
-            let server = Server::flooding("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", "[[[[[[[[").await;
+            let server =
+                Server::flooding("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", "[[[[[[[[")
+                    .await;
             Trial::new(CheckKind::StatusPage, server.url("/status.json")).ends(UNREADABLE).await?;
             server.was_left_in_time()
         }),
@@ -158,28 +250,134 @@ fn descriptions() -> Vec<Row> {
         description("aliases of a billion words in YAML", aliases, NO_VERDICT),
         description("keys that are merged sixty deep", merged, NO_VERDICT),
         description("YAML 100,000 deep", "[".repeat(100_000), NO_VERDICT),
-        description("YAML blocks 20,000 deep", (0..2000).map(|it| " ".repeat(it) + "a:\n").collect::<String>(), NO_VERDICT),
+        description(
+            "YAML blocks 20,000 deep",
+            (0..2000).map(|it| " ".repeat(it) + "a:\n").collect::<String>(),
+            NO_VERDICT,
+        ),
         description("JSON 100,000 deep", "{\"a\":".repeat(100_000), NO_VERDICT),
-        description("a YAML tag that makes things", "!!python/object/apply:os.system [\"touch /tmp/owned\"]", NO_VERDICT),
-        description("a schema that refers to itself", with_schema("{\"$ref\": \"#/components/schemas/A\"}", "{\"A\": {\"$ref\": \"#/components/schemas/A\"}}"), NO_VERDICT),
-        description("schemas that refer to each other", with_schema("{\"$ref\": \"#/components/schemas/A\"}", "{\"A\": {\"$ref\": \"#/components/schemas/B\"}, \"B\": {\"$ref\": \"#/components/schemas/A\"}}"), NO_VERDICT),
-        description("a schema of itself ten times", with_schema(&wide, &format!("{{\"A\": {wide}}}")), NO_VERDICT),
-        description("schemas that double forty times", with_schema("{\"$ref\": \"#/components/schemas/S0\"}", &format!("{{{doubling}, \"S40\": {{}}}}")), NO_VERDICT),
-        description("a schema that recurses through its properties", with_schema("{\"$ref\": \"#/components/schemas/A\"}", "{\"A\": {\"properties\": {\"a\": {\"$ref\": \"#/components/schemas/A\"}, \"b\": {\"items\": {\"$ref\": \"#/components/schemas/A\"}}}}}"), NO_VERDICT),
-        description("a pattern that backtracks for ever", with_schema("{\"properties\": {\"a\": {\"pattern\": \"^(a+)+$\"}}}", "{}"), &["matches", "error", "schema_violation"]),
-        description("a pattern with a look behind that backtracks for ever", with_schema("{\"properties\": {\"a\": {\"pattern\": \"^(?=(a+)+$)(a|aa)+(?<!b)$\"}}}", "{}"), &["matches", "error", "schema_violation"]),
-        description("a pattern of a billion states", with_schema("{\"properties\": {\"a\": {\"pattern\": \"(((a{1000}){1000}){1000}){1000}\"}}}", "{}"), &["matches", "error", "schema_violation"]),
-        description("a `multipleOf` of nearly nothing", with_schema("{\"properties\": {\"b\": {\"multipleOf\": 1e-320}, \"a\": {\"maxLength\": 1e999}}}", "{}"), NO_VERDICT),
-        description("a reference into a file", with_schema("{\"$ref\": \"file:///etc/passwd\"}", "{}"), NO_VERDICT),
-        description("a reference to /etc/passwd", with_schema("{\"$ref\": \"/etc/passwd#/a\"}", "{}"), NO_VERDICT),
-        description("a reference to a device without an end", with_schema("{\"$ref\": \"/dev/zero\"}", "{}"), NO_VERDICT),
-        description("a pointer of 100 KB", with_schema(&format!("{{\"$ref\": \"#{}\"}}", "/a".repeat(50_000)), "{}"), NO_VERDICT),
-        description("escapes in a description", "openapi: 3.1.0\ninfo: {title: \"\\e[2J\\u202Eevil\\x9b31m\\n\", version: \"\\e[2J\\u202E\"}\npaths: {/orders: {post: {operationId: \"\\e[2J\\u202Eevil\"}}}", NO_VERDICT),
-        description("a path of ten thousand parameters", format!("{{\"openapi\": \"3.1.0\", \"paths\": {{\"{}\": {{}}}}}}", "/{a}".repeat(10_000)), &["unknown_path", "error"]),
-        description("ten thousand paths of parameters", format!("{{\"openapi\": \"3.1.0\", \"paths\": {{{}}}}}", (0..10_000).map(|it| format!("\"/{{a}}{it}{{b}}/{{c}}\": {{}}")).collect::<Vec<_>>().join(",")), &["unknown_path", "error", "trailing_slash"]),
-        description("servers with a thousand variables", format!("{{\"openapi\": \"3.1.0\", \"servers\": [{{\"url\": \"https://{}.test\", \"variables\": {{{}}}}}], \"paths\": {{\"/orders\": {{\"post\": {{}}}}}}}}", "{v}".repeat(1000), "\"v\": {\"default\": \"a\", \"enum\": [\"a\", \"b\"]}"), &["matches", "error", "unknown_path"]),
+        description(
+            "a YAML tag that makes things",
+            "!!python/object/apply:os.system [\"touch /tmp/owned\"]",
+            NO_VERDICT,
+        ),
+        description(
+            "a schema that refers to itself",
+            with_schema(
+                "{\"$ref\": \"#/components/schemas/A\"}",
+                "{\"A\": {\"$ref\": \"#/components/schemas/A\"}}",
+            ),
+            NO_VERDICT,
+        ),
+        description(
+            "schemas that refer to each other",
+            with_schema(
+                "{\"$ref\": \"#/components/schemas/A\"}",
+                "{\"A\": {\"$ref\": \"#/components/schemas/B\"}, \"B\": {\"$ref\": \"#/components/schemas/A\"}}",
+            ),
+            NO_VERDICT,
+        ),
+        description(
+            "a schema of itself ten times",
+            with_schema(&wide, &format!("{{\"A\": {wide}}}")),
+            NO_VERDICT,
+        ),
+        description(
+            "schemas that double forty times",
+            with_schema("{\"$ref\": \"#/components/schemas/S0\"}", &format!("{{{doubling}, \"S40\": {{}}}}")),
+            NO_VERDICT,
+        ),
+        description(
+            "a schema that recurses through its properties",
+            with_schema(
+                "{\"$ref\": \"#/components/schemas/A\"}",
+                "{\"A\": {\"properties\": {\"a\": {\"$ref\": \"#/components/schemas/A\"}, \"b\": {\"items\": {\"$ref\": \"#/components/schemas/A\"}}}}}",
+            ),
+            NO_VERDICT,
+        ),
+        description(
+            "a pattern that backtracks for ever",
+            with_schema("{\"properties\": {\"a\": {\"pattern\": \"^(a+)+$\"}}}", "{}"),
+            &["matches", "error", "schema_violation"],
+        ),
+        description(
+            "a pattern with a look behind that backtracks for ever",
+            with_schema("{\"properties\": {\"a\": {\"pattern\": \"^(?=(a+)+$)(a|aa)+(?<!b)$\"}}}", "{}"),
+            &["matches", "error", "schema_violation"],
+        ),
+        description(
+            "a pattern of a billion states",
+            with_schema(
+                "{\"properties\": {\"a\": {\"pattern\": \"(((a{1000}){1000}){1000}){1000}\"}}}",
+                "{}",
+            ),
+            &["matches", "error", "schema_violation"],
+        ),
+        description(
+            "a `multipleOf` of nearly nothing",
+            with_schema(
+                "{\"properties\": {\"b\": {\"multipleOf\": 1e-320}, \"a\": {\"maxLength\": 1e999}}}",
+                "{}",
+            ),
+            NO_VERDICT,
+        ),
+        description(
+            "a reference into a file",
+            with_schema("{\"$ref\": \"file:///etc/passwd\"}", "{}"),
+            NO_VERDICT,
+        ),
+        description(
+            "a reference to /etc/passwd",
+            with_schema("{\"$ref\": \"/etc/passwd#/a\"}", "{}"),
+            NO_VERDICT,
+        ),
+        description(
+            "a reference to a device without an end",
+            with_schema("{\"$ref\": \"/dev/zero\"}", "{}"),
+            NO_VERDICT,
+        ),
+        description(
+            "a pointer of 100 KB",
+            with_schema(&format!("{{\"$ref\": \"#{}\"}}", "/a".repeat(50_000)), "{}"),
+            NO_VERDICT,
+        ),
+        description(
+            "escapes in a description",
+            "openapi: 3.1.0\ninfo: {title: \"\\e[2J\\u202Eevil\\x9b31m\\n\", version: \"\\e[2J\\u202E\"}\npaths: {/orders: {post: {operationId: \"\\e[2J\\u202Eevil\"}}}",
+            NO_VERDICT,
+        ),
+        description(
+            "a path of ten thousand parameters",
+            format!("{{\"openapi\": \"3.1.0\", \"paths\": {{\"{}\": {{}}}}}}", "/{a}".repeat(10_000)),
+            &["unknown_path", "error"],
+        ),
+        description(
+            "ten thousand paths of parameters",
+            format!(
+                "{{\"openapi\": \"3.1.0\", \"paths\": {{{}}}}}",
+                (0..10_000)
+                    .map(|it| format!("\"/{{a}}{it}{{b}}/{{c}}\": {{}}"))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            ),
+            &["unknown_path", "error", "trailing_slash"],
+        ),
+        description(
+            "servers with a thousand variables",
+            format!(
+                "{{\"openapi\": \"3.1.0\", \"servers\": [{{\"url\": \"https://{}.test\", \"variables\": {{{}}}}}], \"paths\": {{\"/orders\": {{\"post\": {{}}}}}}}}",
+                "{v}".repeat(1000),
+                "\"v\": {\"default\": \"a\", \"enum\": [\"a\", \"b\"]}"
+            ),
+            &["matches", "error", "unknown_path"],
+        ),
         row("a description of 50 MB", async {
-            let server = Server::answering(answer(200, "application/json", format!("{{\"a\": \"{}\"}}", "a".repeat(50_000_000)))).await;
+            let server = Server::answering(answer(
+                200,
+                "application/json",
+                format!("{{\"a\": \"{}\"}}", "a".repeat(50_000_000)),
+            ))
+            .await;
             let trial = Trial::new(CheckKind::Contract, REQUEST).with("spec", server.url("/openapi.json"));
             trial.ends(&["error"]).await.map(drop)
         }),
@@ -215,9 +413,13 @@ async fn logged(log: impl AsRef<[u8]>, expected: &[&str]) -> Result<(), String> 
 
 fn change_logs() -> Vec<Row> {
     let change = |summary: &str| {
-        format!("{{\"at\": \"2026-11-01T09:59:00Z\", \"kind\": \"deploy\", \"service\": \"a\", \"version\": \"1\", \"what\": \"{summary}\", \"summary\": \"{summary}\"}}\n")
+        format!(
+            "{{\"at\": \"2026-11-01T09:59:00Z\", \"kind\": \"deploy\", \"service\": \"a\", \"version\": \"1\", \"what\": \"{summary}\", \"summary\": \"{summary}\"}}\n"
+        )
     };
-    let log = |name, log: Vec<u8>, expected: &'static [&'static str]| row(name, async move { logged(log, expected).await });
+    let log = |name, log: Vec<u8>, expected: &'static [&'static str]| {
+        row(name, async move { logged(log, expected).await })
+    };
     vec![
         log("a change log of 100 MB", vec![b'a'; 100_000_000], &["error"]),
         log("a line of 7 MB without an end", vec![b'{'; 7_000_000], &["error"]),

@@ -11,7 +11,8 @@ use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record};
 use tokio::net::UdpSocket;
 
-use super::names::{self, Names, OverTcp};
+use super::name_server::{Names, OverTcp};
+use super::names;
 use super::server::{Server, answer, headed};
 use super::tls::presenting;
 use super::trial::{Row, Trial, row};
@@ -64,7 +65,11 @@ fn spelt(name: &'static str, host: &'static str) -> Row {
             let trial = Trial::new(kind, format!("http://{host}:{port}/")).under(Policy::public_only());
             let trial = if kind == Cors { trial.with("origin", "https://app.example") } else { trial };
             // `localhost.` is a name that some resolvers do not know.
-            let expected: &[&str] = if host == "localhost." { &["refused", "unresolved", "error", "unreachable", "preflight_rejected"] } else { &["refused"] };
+            let expected: &[&str] = if host == "localhost." {
+                &["refused", "unresolved", "error", "unreachable", "preflight_rejected"]
+            } else {
+                &["refused"]
+            };
             trial.ends(expected).await.map_err(|why| format!("{kind}: {why}"))?;
         }
         for kind in [Tcp, Tls] {
@@ -101,8 +106,10 @@ fn spellings() -> Vec<Row> {
             let forbidden = forbidden().await;
             let at = forbidden.addr().to_string();
             for kind in [CheckKind::Http, CheckKind::RateLimit, CheckKind::Cors] {
-                let trial = Trial::new(kind, "http://api.example.com/").with("connect_to", &at).under(policy());
-                let trial = if kind == CheckKind::Cors { trial.with("origin", "https://app.example") } else { trial };
+                let trial =
+                    Trial::new(kind, "http://api.example.com/").with("connect_to", &at).under(policy());
+                let trial =
+                    if kind == CheckKind::Cors { trial.with("origin", "https://app.example") } else { trial };
                 trial.ends(&["refused"]).await?;
             }
             for kind in [CheckKind::Tcp, CheckKind::Tls] {
@@ -113,7 +120,8 @@ fn spellings() -> Vec<Row> {
         }),
         row("an address that is to be the control", async {
             let forbidden = forbidden().await;
-            let silent = Server::at(ALLOWED.into(), |mut connection| async move { connection.wait().await }).await;
+            let silent =
+                Server::at(ALLOWED.into(), |mut connection| async move { connection.wait().await }).await;
             let trial = Trial::new(CheckKind::Http, silent.url("/")).under(policy());
             trial.controlled_by(&forbidden.addr().to_string()).ends(&["timeout"]).await?;
             forbidden.saw_nobody()
@@ -121,7 +129,11 @@ fn spellings() -> Vec<Row> {
         row("an address given as `resolvers`", async {
             let names = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let at = names.local_addr().unwrap().to_string();
-            Trial::new(CheckKind::Dns, "api.example.com").with("resolvers", at).under(policy()).ends(&["refused"]).await?;
+            Trial::new(CheckKind::Dns, "api.example.com")
+                .with("resolvers", at)
+                .under(policy())
+                .ends(&["refused"])
+                .await?;
             match names.try_recv(&mut [0; 512]) {
                 Err(_) => Ok(()),
                 Ok(size) => Err(format!("the forbidden name server was sent {size} bytes")),
@@ -174,7 +186,8 @@ fn documents() -> Vec<Row> {
     vec![
         row("a key set at a forbidden address", async {
             let forbidden = forbidden().await;
-            let trial = Trial::new(CheckKind::Token, "-").given("eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA");
+            let trial =
+                Trial::new(CheckKind::Token, "-").given("eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA");
             trial.with("jwks", forbidden.url("/keys")).under(policy()).ends(&["refused", "error"]).await?;
             forbidden.saw_nobody()
         }),
@@ -182,29 +195,41 @@ fn documents() -> Vec<Row> {
             let forbidden = forbidden().await;
             let metadata = format!("{{\"jwks_uri\": \"{}\"}}", forbidden.url("/keys"));
             let server = allowed(answer(200, "application/json", metadata)).await;
-            let trial = Trial::new(CheckKind::Token, "-").given("eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA");
+            let trial =
+                Trial::new(CheckKind::Token, "-").given("eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA");
             trial.with("jwks", server.url("/")).under(policy()).ends(&["refused", "error"]).await?;
             server.saw_somebody()?;
             forbidden.saw_nobody()
         }),
         row("a description at a forbidden address", async {
             let forbidden = forbidden().await;
-            let trial = Trial::new(CheckKind::Contract, "GET /orders 500").with("spec", forbidden.url("/openapi.json"));
+            let trial = Trial::new(CheckKind::Contract, "GET /orders 500")
+                .with("spec", forbidden.url("/openapi.json"));
             trial.under(policy()).ends(&["refused"]).await?;
             forbidden.saw_nobody()
         }),
         row("a description that refers to a forbidden address", async {
             let forbidden = forbidden().await;
-            let spec = format!("{{\"openapi\": \"3.1.0\", \"paths\": {{\"/orders\": {{\"$ref\": \"{}\"}}}}}}", forbidden.url("/a.json"));
+            let spec = format!(
+                "{{\"openapi\": \"3.1.0\", \"paths\": {{\"/orders\": {{\"$ref\": \"{}\"}}}}}}",
+                forbidden.url("/a.json")
+            );
             let server = allowed(answer(200, "application/json", spec)).await;
-            let trial = Trial::new(CheckKind::Contract, "GET /orders 500").with("spec", server.url("/openapi.json"));
-            trial.under(policy()).ends(&["matches", "method_not_allowed", "unknown_path", "error", "refused"]).await?;
+            let trial =
+                Trial::new(CheckKind::Contract, "GET /orders 500").with("spec", server.url("/openapi.json"));
+            trial
+                .under(policy())
+                .ends(&["matches", "method_not_allowed", "unknown_path", "error", "refused"])
+                .await?;
             server.saw_somebody()?;
             forbidden.saw_nobody()
         }),
         row("a page that links to a forbidden address", async {
             let forbidden = forbidden().await;
-            let link = format!("<html><link rel=\"alternate\" type=\"application/json\" href=\"{}\">", forbidden.url("/summary.json"));
+            let link = format!(
+                "<html><link rel=\"alternate\" type=\"application/json\" href=\"{}\">",
+                forbidden.url("/summary.json")
+            );
             let server = allowed(answer(200, "text/html", link)).await;
             let trial = Trial::new(CheckKind::StatusPage, server.url("/")).under(policy());
             trial.ends(&["refused", "unreachable"]).await?;
@@ -274,8 +299,16 @@ fn names() -> Vec<Row> {
     };
     vec![
         rebinds("a name that moves between two redirects of http", CheckKind::Http, &["refused"]),
-        rebinds("a name that moves between two requests of a status page", CheckKind::StatusPage, &["refused", "unreachable"]),
-        rebinds("a name that moves between two requests of metrics", CheckKind::Metrics, &["refused", "error"]),
+        rebinds(
+            "a name that moves between two requests of a status page",
+            CheckKind::StatusPage,
+            &["refused", "unreachable"],
+        ),
+        rebinds(
+            "a name that moves between two requests of metrics",
+            CheckKind::Metrics,
+            &["refused", "error"],
+        ),
         row("a name that moves while TLS is looked into", async {
             let forbidden = forbidden().await;
             // Silence makes the check try variants, each on a connection of its own.
@@ -317,7 +350,14 @@ fn names() -> Vec<Row> {
             ] {
                 let trial = Trial::new(kind, target).under(policy()).resolved_by(names.addr);
                 trial
-                    .ends(&["connects", "handshake_failure", "redirect_loop", "unreachable", "refused", "timeout"])
+                    .ends(&[
+                        "connects",
+                        "handshake_failure",
+                        "redirect_loop",
+                        "unreachable",
+                        "refused",
+                        "timeout",
+                    ])
                     .await
                     .map_err(|why| format!("{kind}: {why}"))?;
             }

@@ -62,23 +62,87 @@ pub(super) fn rows() -> Vec<Row> {
 fn limiters() -> Vec<Row> {
     let draft = "ratelimit-policy: \"a\";q=100;w=60\r\nratelimit: ";
     vec![
-        limits("a remainder below zero", "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: -5\r\nx-ratelimit-reset: -1\r\n", &["no_headers", "not_limited", "near_limit"]),
-        limits("limits that are no numbers", "x-ratelimit-limit: NaN\r\nx-ratelimit-remaining: NaN\r\nx-ratelimit-reset: NaN\r\n", ABSENT),
-        limits("limits without an end", "x-ratelimit-limit: inf\r\nx-ratelimit-remaining: Infinity\r\nx-ratelimit-reset: 1e999\r\n", ABSENT),
-        limits("limits at the edge of numbers", "x-ratelimit-limit: 1e308\r\nx-ratelimit-remaining: 1e308\r\nx-ratelimit-reset: 1e308\r\n", ABSENT),
-        limits("limits beyond 64 bits", "x-ratelimit-limit: 99999999999999999999999\r\nx-ratelimit-remaining: 99999999999999999999998\r\nx-ratelimit-reset: 99999999999999999999999\r\n", ABSENT),
-        limits("a reset in the year 10^17", "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: 9223372036854775807\r\n", ABSENT),
-        limits("a reset of words", "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: tomorrow\r\n", ABSENT),
-        limits("a reset of 100,000 hours", format!("x-ratelimit-limit-requests: 10\r\nx-ratelimit-remaining-requests: 5\r\nx-ratelimit-reset-requests: {}\r\n", "9h".repeat(50_000)), &["no_headers", "not_limited", "error"]),
-        limits("limits given a hundred times", "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-remaining: 100\r\n".repeat(100), &["no_headers", "not_limited", "near_limit"]),
-        limits("a limit of zero", "x-ratelimit-limit: 0\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 0\r\n", &["no_headers", "not_limited", "near_limit"]),
-        limits("a draft field of numbers out of range", format!("{draft}\"a\";r=999999999999999;t=999999999999999\r\n"), ABSENT),
+        limits(
+            "a remainder below zero",
+            "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: -5\r\nx-ratelimit-reset: -1\r\n",
+            &["no_headers", "not_limited", "near_limit"],
+        ),
+        limits(
+            "limits that are no numbers",
+            "x-ratelimit-limit: NaN\r\nx-ratelimit-remaining: NaN\r\nx-ratelimit-reset: NaN\r\n",
+            ABSENT,
+        ),
+        limits(
+            "limits without an end",
+            "x-ratelimit-limit: inf\r\nx-ratelimit-remaining: Infinity\r\nx-ratelimit-reset: 1e999\r\n",
+            ABSENT,
+        ),
+        limits(
+            "limits at the edge of numbers",
+            "x-ratelimit-limit: 1e308\r\nx-ratelimit-remaining: 1e308\r\nx-ratelimit-reset: 1e308\r\n",
+            ABSENT,
+        ),
+        limits(
+            "limits beyond 64 bits",
+            "x-ratelimit-limit: 99999999999999999999999\r\nx-ratelimit-remaining: 99999999999999999999998\r\nx-ratelimit-reset: 99999999999999999999999\r\n",
+            ABSENT,
+        ),
+        limits(
+            "a reset in the year 10^17",
+            "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: 9223372036854775807\r\n",
+            ABSENT,
+        ),
+        limits(
+            "a reset of words",
+            "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: tomorrow\r\n",
+            ABSENT,
+        ),
+        limits(
+            "a reset of 100,000 hours",
+            format!(
+                "x-ratelimit-limit-requests: 10\r\nx-ratelimit-remaining-requests: 5\r\nx-ratelimit-reset-requests: {}\r\n",
+                "9h".repeat(50_000)
+            ),
+            &["no_headers", "not_limited", "error"],
+        ),
+        limits(
+            "limits given a hundred times",
+            "x-ratelimit-limit: 100\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-remaining: 100\r\n"
+                .repeat(100),
+            &["no_headers", "not_limited", "near_limit"],
+        ),
+        limits(
+            "a limit of zero",
+            "x-ratelimit-limit: 0\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 0\r\n",
+            &["no_headers", "not_limited", "near_limit"],
+        ),
+        limits(
+            "a draft field of numbers out of range",
+            format!("{draft}\"a\";r=999999999999999;t=999999999999999\r\n"),
+            ABSENT,
+        ),
         limits("a draft field that is malformed", format!("{draft}\"a;r=0;t\r\n"), ABSENT),
-        limits("a draft field of ten thousand policies", format!("ratelimit: {}\"z\";r=5;t=1\r\n", "\"a\";r=50;t=5, ".repeat(3000)), ABSENT),
+        limits(
+            "a draft field of ten thousand policies",
+            format!("ratelimit: {}\"z\";r=5;t=1\r\n", "\"a\";r=50;t=5, ".repeat(3000)),
+            ABSENT,
+        ),
         limits("a draft field of inner lists", format!("ratelimit: {}\r\n", "(".repeat(10_000)), ABSENT),
-        limits("what turns text around in a policy", "ratelimit-policy: \"\u{202e}\u{9b}\";q=1;w=1\r\nx-ratelimit-limit: 10\r\nx-ratelimit-remaining: 9\r\nx-ratelimit-scope: \u{202e}evil\u{9b}31m\r\nx-ratelimit-bucket: \u{202e}\r\n", ABSENT),
-        limits("a date that cannot be", "date: Fri, 99 Nov 99999 99:99:99 GMT\r\nx-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: 1793527200\r\n", ABSENT),
-        limits("a date at the edge of time", "date: Fri, 31 Dec 9999 23:59:59 GMT\r\nx-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: 1\r\n", ABSENT),
+        limits(
+            "what turns text around in a policy",
+            "ratelimit-policy: \"\u{202e}\u{9b}\";q=1;w=1\r\nx-ratelimit-limit: 10\r\nx-ratelimit-remaining: 9\r\nx-ratelimit-scope: \u{202e}evil\u{9b}31m\r\nx-ratelimit-bucket: \u{202e}\r\n",
+            ABSENT,
+        ),
+        limits(
+            "a date that cannot be",
+            "date: Fri, 99 Nov 99999 99:99:99 GMT\r\nx-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: 1793527200\r\n",
+            ABSENT,
+        ),
+        limits(
+            "a date at the edge of time",
+            "date: Fri, 31 Dec 9999 23:59:59 GMT\r\nx-ratelimit-limit: 100\r\nx-ratelimit-remaining: 50\r\nx-ratelimit-reset: 1\r\n",
+            ABSENT,
+        ),
         refuses("come back in 1e308 seconds", "1e308"),
         refuses("come back in 2^64 seconds", "18446744073709551616"),
         refuses("come back in less than nothing", "-5"),
@@ -87,7 +151,10 @@ fn limiters() -> Vec<Row> {
         refuses("come back in the year 9999", "Fri, 31 Dec 9999 23:59:59 GMT"),
         refuses("come back before time began", "Mon, 01 Jan 0001 00:00:00 GMT"),
         row("a recorded answer of escapes", async {
-            let trial = Trial::new(CheckKind::RateLimit, "HTTP/1.1 429 \u{1b}[2J\u{202e}\nserver: \u{1b}[2J\u{202e}\nx-ratelimit-limit: \u{1b}\n\n");
+            let trial = Trial::new(
+                CheckKind::RateLimit,
+                "HTTP/1.1 429 \u{1b}[2J\u{202e}\nserver: \u{1b}[2J\u{202e}\nx-ratelimit-limit: \u{1b}\n\n",
+            );
             trial.ends(&["limited", "error", "usage"]).await.map(drop)
         }),
         row("a recorded answer 100,000 deep", async {
@@ -99,7 +166,12 @@ fn limiters() -> Vec<Row> {
 
 fn others() -> Vec<Row> {
     let lists = |value: &str| {
-        headed(204, &format!("access-control-allow-origin: {value}\r\naccess-control-allow-methods: {value}\r\naccess-control-allow-headers: {value}\r\n"))
+        headed(
+            204,
+            &format!(
+                "access-control-allow-origin: {value}\r\naccess-control-allow-methods: {value}\r\naccess-control-allow-headers: {value}\r\n"
+            ),
+        )
     };
     const REJECTED: &[&str] = &["preflight_rejected", "origin_not_allowed", "authorization_not_allowed"];
     vec![

@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use super::bodies::{coded, gzip_bomb};
 use super::documents::feed;
-use super::http::{coded, gzip_bomb};
 use super::server::{Server, answer};
 use super::trial::is_plain;
 use crate::worlds::Folder;
@@ -66,7 +66,8 @@ async fn no_bomb_takes_more_memory_than_a_check_may_have() {
     let page = Server::answering(answer(200, "application/json", page)).await;
     check("status_page", &page, "/status.json", &[]).await;
     // As many small values as fit into what is read.
-    let dense = Server::answering(answer(200, "application/json", format!("[{}1]", "1,".repeat(900_000)))).await;
+    let dense =
+        Server::answering(answer(200, "application/json", format!("[{}1]", "1,".repeat(900_000)))).await;
     check("status_page", &dense, "/status.json", &[]).await;
     let items = Server::answering(answer(200, "application/rss+xml", feed(60_000))).await;
     check("status_page", &items, "/feed.rss", &[]).await;

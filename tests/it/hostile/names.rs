@@ -1,6 +1,6 @@
 //! Hostile name servers: packets by hand.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,97 +9,15 @@ use hickory_proto::op::{Edns, Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, CNAME, NS, SOA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::AbortHandle;
+use tokio::net::UdpSocket;
 
+use super::name_server::{Names, OverTcp};
 use super::trial::{Row, Trial, row};
 
 const NAME: &str = "api.hostile.test";
 
 /// Nothing can be said of the name.
 const NO_ANSWER: &[&str] = &["timeout", "servfail", "error"];
-
-/// A name server that stops when dropped.
-pub(super) struct Names {
-    pub(super) addr: SocketAddr,
-    tasks: [AbortHandle; 2],
-}
-
-impl Drop for Names {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
-    }
-}
-
-/// What a server says over TCP to one query.
-#[derive(Clone, Copy)]
-pub(super) enum OverTcp {
-    /// The last of what it says over UDP.
-    Same,
-    /// These bytes, length and all, and then nothing more.
-    Bytes(&'static [u8]),
-    /// A byte per 100 ms.
-    Drip,
-}
-
-type Packets = dyn Fn(&Message, &[u8]) -> Vec<Vec<u8>> + Send + Sync;
-
-impl Names {
-    pub(super) async fn start(packets: impl Fn(&Message, &[u8]) -> Vec<Vec<u8>> + Send + Sync + 'static, tcp: OverTcp) -> Self {
-        let packets: Arc<Packets> = Arc::new(packets);
-        let (udp, listener) = loop {
-            let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-            if let Ok(listener) = TcpListener::bind(udp.local_addr().unwrap()).await {
-                break (udp, listener);
-            }
-        };
-        let addr = udp.local_addr().unwrap();
-        let over_udp = Arc::clone(&packets);
-        let datagrams = tokio::spawn(async move {
-            let mut buffer = vec![0; 65_535];
-            while let Ok((size, from)) = udp.recv_from(&mut buffer).await {
-                let Ok(query) = Message::from_vec(&buffer[..size]) else { continue };
-                for packet in over_udp(&query, &buffer[..size]) {
-                    // What does not fit is what TCP is for.
-                    let _ = udp.send_to(&packet, from).await;
-                }
-            }
-        });
-        let streams = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, Arc::clone(&packets), tcp));
-            }
-        });
-        Self { addr, tasks: [datagrams.abort_handle(), streams.abort_handle()] }
-    }
-}
-
-async fn answer(mut stream: TcpStream, packets: Arc<Packets>, tcp: OverTcp) -> Option<()> {
-    let length = stream.read_u16().await.ok()?;
-    let mut bytes = vec![0; usize::from(length)];
-    stream.read_exact(&mut bytes).await.ok()?;
-    let query = Message::from_vec(&bytes).ok()?;
-    match tcp {
-        OverTcp::Same => {
-            let packet = packets(&query, &bytes).pop()?;
-            stream.write_u16(u16::try_from(packet.len()).ok()?).await.ok()?;
-            stream.write_all(&packet).await.ok()?;
-        }
-        OverTcp::Bytes(said) => stream.write_all(said).await.ok()?,
-        OverTcp::Drip => {
-            let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
-            loop {
-                tick.tick().await;
-                stream.write_all(&[0xff]).await.ok()?;
-            }
-        }
-    }
-    // The client leaves first.
-    let mut rest = [0; 64];
-    while stream.read(&mut rest).await.is_ok_and(|size| size > 0) {}
-    Some(())
-}
 
 fn name(text: &str) -> Name {
     Name::from_ascii(format!("{text}.")).unwrap()
@@ -110,7 +28,9 @@ pub(super) fn reply(query: &Message) -> Message {
     let mut reply = Message::response(query.metadata.id, OpCode::Query);
     reply.metadata.recursion_available = true;
     reply.metadata.recursion_desired = true;
-    query.queries.iter().for_each(|it| { reply.add_query(it.clone()); });
+    query.queries.iter().for_each(|it| {
+        reply.add_query(it.clone());
+    });
     reply
 }
 
@@ -147,7 +67,8 @@ fn checks(
 ) -> Row {
     row(name, async move {
         let names = Names::start(packets, tcp).await;
-        let trial = Trial::new(CheckKind::Dns, NAME).with("types", "A,TXT").with("resolvers", names.addr.to_string());
+        let trial =
+            Trial::new(CheckKind::Dns, NAME).with("types", "A,TXT").with("resolvers", names.addr.to_string());
         trial.ends(expected).await?;
         // Whoever only wants the addresses meets the same server.
         let http = Trial::new(CheckKind::Http, format!("http://{NAME}:9/")).resolved_by(names.addr);
@@ -157,7 +78,11 @@ fn checks(
 }
 
 /// One packet to each query.
-fn packet(name: &'static str, of: impl Fn(&Message, &[u8]) -> Vec<u8> + Send + Sync + 'static, expected: &'static [&'static str]) -> Row {
+fn packet(
+    name: &'static str,
+    of: impl Fn(&Message, &[u8]) -> Vec<u8> + Send + Sync + 'static,
+    expected: &'static [&'static str],
+) -> Row {
     checks(name, move |query, raw| vec![of(query, raw)], OverTcp::Same, expected)
 }
 
@@ -188,26 +113,41 @@ pub(super) fn rows() -> Vec<Row> {
 
 fn forged() -> Vec<Row> {
     vec![
-        packet("an answer to another id", |query, _| {
-            let mut reply = good(query);
-            reply.metadata.id = !reply.metadata.id;
-            bytes(&reply)
-        }, NO_ANSWER),
-        packet("an answer to another question", |query, _| {
-            let mut reply = good(query);
-            reply.queries = vec![Query::query(name("other.hostile.test"), RecordType::A)];
-            bytes(&reply)
-        }, NO_ANSWER),
-        packet("the query itself sent back", |_, raw| raw.to_vec(), NO_ANSWER),
-        checks("five thousand forged answers before the true one", |query, _| {
-            let mut packets: Vec<_> = (0..5000_u16).map(|it| {
+        packet(
+            "an answer to another id",
+            |query, _| {
                 let mut reply = good(query);
-                reply.metadata.id = query.metadata.id ^ (it + 1);
+                reply.metadata.id = !reply.metadata.id;
                 bytes(&reply)
-            }).collect();
-            packets.push(bytes(&good(query)));
-            packets
-        }, OverTcp::Same, &["resolves", "timeout"]),
+            },
+            NO_ANSWER,
+        ),
+        packet(
+            "an answer to another question",
+            |query, _| {
+                let mut reply = good(query);
+                reply.queries = vec![Query::query(name("other.hostile.test"), RecordType::A)];
+                bytes(&reply)
+            },
+            NO_ANSWER,
+        ),
+        packet("the query itself sent back", |_, raw| raw.to_vec(), NO_ANSWER),
+        checks(
+            "five thousand forged answers before the true one",
+            |query, _| {
+                let mut packets: Vec<_> = (0..5000_u16)
+                    .map(|it| {
+                        let mut reply = good(query);
+                        reply.metadata.id = query.metadata.id ^ (it + 1);
+                        bytes(&reply)
+                    })
+                    .collect();
+                packets.push(bytes(&good(query)));
+                packets
+            },
+            OverTcp::Same,
+            &["resolves", "timeout"],
+        ),
         checks("a flood of garbage", |_, _| vec![vec![0xff; 1200]; 3000], OverTcp::Same, NO_ANSWER),
         row("an answer from another port", async {
             let spoofer = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
@@ -220,7 +160,8 @@ fn forged() -> Vec<Row> {
                     spoofer.send_to(&bytes(&good(&query)), from).await.unwrap();
                 }
             });
-            let trial = Trial::new(CheckKind::Dns, NAME).with("types", "A").with("resolvers", addr.to_string());
+            let trial =
+                Trial::new(CheckKind::Dns, NAME).with("types", "A").with("resolvers", addr.to_string());
             let ended = trial.ends(&["timeout"]).await;
             task.abort();
             ended.map(drop)
@@ -231,142 +172,235 @@ fn forged() -> Vec<Row> {
 fn broken() -> Vec<Row> {
     /// A pointer to the name, type A, class IN, a TTL.
     const RECORD: &[u8] = &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60];
-    let with_record = |data: &'static [u8]| move |_: &Message, raw: &[u8]| raw_answer(raw, [1, 0, 0], &[RECORD, data].concat());
+    let with_record = |data: &'static [u8]| {
+        move |_: &Message, raw: &[u8]| raw_answer(raw, [1, 0, 0], &[RECORD, data].concat())
+    };
     vec![
-        packet("a name that points to itself", |_, raw| {
-            let at = u8::try_from(raw_answer(raw, [1, 0, 0], &[]).len()).unwrap();
-            raw_answer(raw, [1, 0, 0], &[0xc0, at, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])
-        }, NO_ANSWER),
-        packet("names that point to each other", |_, raw| {
-            let at = u8::try_from(raw_answer(raw, [1, 0, 0], &[]).len()).unwrap();
-            raw_answer(raw, [1, 0, 0], &[1, b'a', 0xc0, at + 4, 1, b'b', 0xc0, at])
-        }, NO_ANSWER),
-        packet("a pointer beyond the end", |_, raw| raw_answer(raw, [1, 0, 0], &[0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]), NO_ANSWER),
+        packet(
+            "a name that points to itself",
+            |_, raw| {
+                let at = u8::try_from(raw_answer(raw, [1, 0, 0], &[]).len()).unwrap();
+                raw_answer(raw, [1, 0, 0], &[0xc0, at, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])
+            },
+            NO_ANSWER,
+        ),
+        packet(
+            "names that point to each other",
+            |_, raw| {
+                let at = u8::try_from(raw_answer(raw, [1, 0, 0], &[]).len()).unwrap();
+                raw_answer(raw, [1, 0, 0], &[1, b'a', 0xc0, at + 4, 1, b'b', 0xc0, at])
+            },
+            NO_ANSWER,
+        ),
+        packet(
+            "a pointer beyond the end",
+            |_, raw| raw_answer(raw, [1, 0, 0], &[0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]),
+            NO_ANSWER,
+        ),
         packet("an address of no bytes", with_record(&[0, 0]), NO_ANSWER),
         packet("an address of one byte", with_record(&[0, 1, 192]), NO_ANSWER),
-        packet("data that is said to be longer than the packet", with_record(&[0xff, 0xff, 127, 0, 0, 1]), NO_ANSWER),
-        packet("65,535 records that are not there", |_, raw| raw_answer(raw, [65_535, 65_535, 65_535], &[]), NO_ANSWER),
-        packet("an answer without a question", |query, _| {
-            let mut reply = good(query);
-            reply.queries.clear();
-            bytes(&reply)
-        }, NO_ANSWER),
+        packet(
+            "data that is said to be longer than the packet",
+            with_record(&[0xff, 0xff, 127, 0, 0, 1]),
+            NO_ANSWER,
+        ),
+        packet(
+            "65,535 records that are not there",
+            |_, raw| raw_answer(raw, [65_535, 65_535, 65_535], &[]),
+            NO_ANSWER,
+        ),
+        packet(
+            "an answer without a question",
+            |query, _| {
+                let mut reply = good(query);
+                reply.queries.clear();
+                bytes(&reply)
+            },
+            NO_ANSWER,
+        ),
         packet("a header alone", |_, raw| raw[..12].to_vec(), NO_ANSWER),
         packet("a packet of one byte", |_, _| vec![0], NO_ANSWER),
         packet("an empty packet", |_, _| Vec::new(), NO_ANSWER),
-        packet("a code that nobody knows", |query, _| {
-            let mut reply = reply(query);
-            reply.metadata.response_code = ResponseCode::Unknown(3841);
-            bytes(&reply)
-        }, NO_ANSWER),
-        packet("seconds that overflow", |query, _| {
-            let mut reply = good(query);
-            reply.answers.iter_mut().for_each(|it| it.ttl = u32::MAX);
-            bytes(&reply)
-        }, &["resolves"]),
+        packet(
+            "a code that nobody knows",
+            |query, _| {
+                let mut reply = reply(query);
+                reply.metadata.response_code = ResponseCode::Unknown(3841);
+                bytes(&reply)
+            },
+            NO_ANSWER,
+        ),
+        packet(
+            "seconds that overflow",
+            |query, _| {
+                let mut reply = good(query);
+                reply.answers.iter_mut().for_each(|it| it.ttl = u32::MAX);
+                bytes(&reply)
+            },
+            &["resolves"],
+        ),
     ]
 }
 
 fn aliases() -> Vec<Row> {
     let link = |from: String, to: String| Record::from_rdata(name(&from), 60, RData::CNAME(CNAME(name(&to))));
     vec![
-        packet("a name that is its own alias", move |query, _| {
-            let mut reply = reply(query);
-            reply.add_answer(link(NAME.to_owned(), NAME.to_owned()));
-            bytes(&reply)
-        }, &["dangling_cname"]),
-        checks("a chain of a thousand aliases", move |query, _| {
-            let mut reply = reply(query);
-            reply.add_answer(link(NAME.to_owned(), "a0.hostile.test".to_owned()));
-            for at in 0..1000 {
-                reply.add_answer(link(format!("a{at}.hostile.test"), format!("a{}.hostile.test", at + 1)));
-            }
-            vec![if bytes(&reply).len() > 60_000 { truncated(query) } else { bytes(&reply) }]
-        }, OverTcp::Same, &["dangling_cname", "timeout", "no_records"]),
+        packet(
+            "a name that is its own alias",
+            move |query, _| {
+                let mut reply = reply(query);
+                reply.add_answer(link(NAME.to_owned(), NAME.to_owned()));
+                bytes(&reply)
+            },
+            &["dangling_cname"],
+        ),
+        checks(
+            "a chain of a thousand aliases",
+            move |query, _| {
+                let mut reply = reply(query);
+                reply.add_answer(link(NAME.to_owned(), "a0.hostile.test".to_owned()));
+                for at in 0..1000 {
+                    reply
+                        .add_answer(link(format!("a{at}.hostile.test"), format!("a{}.hostile.test", at + 1)));
+                }
+                vec![if bytes(&reply).len() > 60_000 { truncated(query) } else { bytes(&reply) }]
+            },
+            OverTcp::Same,
+            &["dangling_cname", "timeout", "no_records"],
+        ),
         row("an alias of an alias, as often as one asks", async {
             let count = AtomicUsize::new(0);
-            let names = Names::start(move |query, _| {
-                let mut reply = reply(query);
-                let next = name(&format!("a{}.hostile.test", count.fetch_add(1, Ordering::SeqCst)));
-                let asked = query.queries[0].name().clone();
-                reply.add_answer(Record::from_rdata(asked, 60, RData::CNAME(CNAME(next))));
-                vec![bytes(&reply)]
-            }, OverTcp::Same).await;
-            let trial = Trial::new(CheckKind::Dns, NAME).with("types", "A").with("resolvers", names.addr.to_string());
+            let names = Names::start(
+                move |query, _| {
+                    let mut reply = reply(query);
+                    let next = name(&format!("a{}.hostile.test", count.fetch_add(1, Ordering::SeqCst)));
+                    let asked = query.queries[0].name().clone();
+                    reply.add_answer(Record::from_rdata(asked, 60, RData::CNAME(CNAME(next))));
+                    vec![bytes(&reply)]
+                },
+                OverTcp::Same,
+            )
+            .await;
+            let trial =
+                Trial::new(CheckKind::Dns, NAME).with("types", "A").with("resolvers", names.addr.to_string());
             trial.ends(&["dangling_cname"]).await?;
             let http = Trial::new(CheckKind::Http, format!("http://{NAME}:9/")).resolved_by(names.addr);
             http.ends(&["unresolved"]).await.map(drop)
         }),
-        packet("name servers that are each other's", |query, _| {
-            let mut reply = reply(query);
-            reply.metadata.recursion_available = false;
-            for at in 0..40 {
-                let server = name(&format!("ns{at}.sub{}.hostile.test", at + 1));
-                reply.authorities.push(Record::from_rdata(name("hostile.test"), 60, RData::NS(NS(server))));
-            }
-            bytes(&reply)
-        }, &["lame_delegation", "timeout", "servfail", "error", "no_records"]),
-        packet("addresses of other names", |query, _| {
-            let mut reply = reply(query);
-            (0..20).for_each(|it| { reply.add_answer(address("other.hostile.test", it)); });
-            bytes(&reply)
-        }, &["resolves", "no_records", "timeout"]),
+        packet(
+            "name servers that are each other's",
+            |query, _| {
+                let mut reply = reply(query);
+                reply.metadata.recursion_available = false;
+                for at in 0..40 {
+                    let server = name(&format!("ns{at}.sub{}.hostile.test", at + 1));
+                    reply.authorities.push(Record::from_rdata(
+                        name("hostile.test"),
+                        60,
+                        RData::NS(NS(server)),
+                    ));
+                }
+                bytes(&reply)
+            },
+            &["lame_delegation", "timeout", "servfail", "error", "no_records"],
+        ),
+        packet(
+            "addresses of other names",
+            |query, _| {
+                let mut reply = reply(query);
+                (0..20).for_each(|it| {
+                    reply.add_answer(address("other.hostile.test", it));
+                });
+                bytes(&reply)
+            },
+            &["resolves", "no_records", "timeout"],
+        ),
     ]
 }
 
 fn streams() -> Vec<Row> {
     let cut = |name, tcp| checks(name, |query, _| vec![truncated(query)], tcp, NO_ANSWER);
     vec![
-        checks("truncated over TCP too", |query, _| vec![truncated(query)], OverTcp::Same, &["no_records", "timeout", "servfail", "error"]),
+        checks(
+            "truncated over TCP too",
+            |query, _| vec![truncated(query)],
+            OverTcp::Same,
+            &["no_records", "timeout", "servfail", "error"],
+        ),
         cut("a length over TCP that lies", OverTcp::Bytes(&[0xff, 0xff, 1, 2, 3])),
         cut("a length of zero over TCP", OverTcp::Bytes(&[0, 0])),
         cut("garbage over TCP", OverTcp::Bytes(&[0, 8, 1, 2, 3, 4, 5, 6, 7, 8])),
         cut("half a length over TCP", OverTcp::Bytes(&[0])),
         cut("nothing over TCP", OverTcp::Bytes(&[])),
         cut("a byte per 100 ms over TCP", OverTcp::Drip),
-        checks("a set of 3000 addresses", |query, _| {
-            if !asks_for_addresses(query) {
-                return vec![bytes(&good(query))];
-            }
-            let mut reply = reply(query);
-            for at in 0..3000_u16 {
-                let [high, low] = at.to_be_bytes();
-                reply.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, RData::A(A(Ipv4Addr::new(127, 1, high, low)))));
-            }
-            // The large one does not fit into a datagram; the small one says so.
-            vec![truncated(query), bytes(&reply)]
-        }, OverTcp::Same, &["resolves", "timeout"]),
+        checks(
+            "a set of 3000 addresses",
+            |query, _| {
+                if !asks_for_addresses(query) {
+                    return vec![bytes(&good(query))];
+                }
+                let mut reply = reply(query);
+                for at in 0..3000_u16 {
+                    let [high, low] = at.to_be_bytes();
+                    reply.add_answer(Record::from_rdata(
+                        query.queries[0].name().clone(),
+                        60,
+                        RData::A(A(Ipv4Addr::new(127, 1, high, low))),
+                    ));
+                }
+                // The large one does not fit into a datagram; the small one says so.
+                vec![truncated(query), bytes(&reply)]
+            },
+            OverTcp::Same,
+            &["resolves", "timeout"],
+        ),
     ]
 }
 
 fn texts() -> Vec<Row> {
     const ESCAPES: &str = "\u{1b}[2J\u{202e}evil\u{9b}31m\n\0";
     vec![
-        packet("escapes in a text record", |query, _| {
-            let mut reply = reply(query);
-            if asks_for_addresses(query) {
-                return bytes(&good(query));
-            }
-            let text = RData::TXT(TXT::new(vec![ESCAPES.to_owned(); 3]));
-            reply.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, text));
-            bytes(&reply)
-        }, &["resolves"]),
-        packet("escapes in an extended error", |query, _| {
-            let mut reply = reply(query);
-            reply.metadata.response_code = ResponseCode::ServFail;
-            let mut edns = Edns::new();
-            let text = [&[0, 22], ESCAPES.as_bytes()].concat();
-            edns.options_mut().insert(EdnsOption::Unknown(15, text));
-            reply.set_edns(edns);
-            bytes(&reply)
-        }, &["servfail"]),
-        packet("escapes in an alias", |query, _| {
-            let mut reply = reply(query);
-            let target = Name::from_labels([b"\x1b[2J\xe2\x80\xaeevil\0".as_slice(), b"test"]).unwrap();
-            reply.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, RData::CNAME(CNAME(target))));
-            reply.metadata.response_code = ResponseCode::NXDomain;
-            bytes(&reply)
-        }, &["dangling_cname"]),
+        packet(
+            "escapes in a text record",
+            |query, _| {
+                let mut reply = reply(query);
+                if asks_for_addresses(query) {
+                    return bytes(&good(query));
+                }
+                let text = RData::TXT(TXT::new(vec![ESCAPES.to_owned(); 3]));
+                reply.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, text));
+                bytes(&reply)
+            },
+            &["resolves"],
+        ),
+        packet(
+            "escapes in an extended error",
+            |query, _| {
+                let mut reply = reply(query);
+                reply.metadata.response_code = ResponseCode::ServFail;
+                let mut edns = Edns::new();
+                let text = [&[0, 22], ESCAPES.as_bytes()].concat();
+                edns.options_mut().insert(EdnsOption::Unknown(15, text));
+                reply.set_edns(edns);
+                bytes(&reply)
+            },
+            &["servfail"],
+        ),
+        packet(
+            "escapes in an alias",
+            |query, _| {
+                let mut reply = reply(query);
+                let target = Name::from_labels([b"\x1b[2J\xe2\x80\xaeevil\0".as_slice(), b"test"]).unwrap();
+                reply.add_answer(Record::from_rdata(
+                    query.queries[0].name().clone(),
+                    60,
+                    RData::CNAME(CNAME(target)),
+                ));
+                reply.metadata.response_code = ResponseCode::NXDomain;
+                bytes(&reply)
+            },
+            &["dangling_cname"],
+        ),
         row("a name of escapes", async {
             let trial = Trial::new(CheckKind::Dns, "\u{1b}[2J\u{202e}.test").with("resolvers", "127.0.0.1:1");
             trial.ends(&["usage", "timeout"]).await.map(drop)

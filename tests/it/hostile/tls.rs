@@ -50,7 +50,10 @@ fn hello_retry_request(session: &[u8]) -> Vec<u8> {
     ];
     let extensions: &[u8] = &[0, 12, 0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 24];
     let session_length = u8::try_from(session.len()).unwrap();
-    whole_message(2, &[&[3, 3], RANDOM.as_slice(), &[session_length], session, &[0x13, 0x01, 0], extensions].concat())
+    whole_message(
+        2,
+        &[&[3, 3], RANDOM.as_slice(), &[session_length], session, &[0x13, 0x01, 0], extensions].concat(),
+    )
 }
 
 /// Says these records whoever comes, to the checks `tls` and `http`.
@@ -71,7 +74,10 @@ fn drips(name: &'static str, bytes: Vec<u8>) -> Row {
         })
         .await;
         Trial::new(CheckKind::Tls, server.addr().to_string()).ends(&["timeout", "handshake_failure"]).await?;
-        Trial::new(CheckKind::Http, server.secure_url("/")).ends(&["timeout", "unreachable", "reset"]).await.map(drop)
+        Trial::new(CheckKind::Http, server.secure_url("/"))
+            .ends(&["timeout", "unreachable", "reset"])
+            .await
+            .map(drop)
     })
 }
 
@@ -87,11 +93,22 @@ fn records() -> Vec<Row> {
     let endless = message(2, 0x00ff_ffff, &[]);
     let big_certificate = [
         record(22, &server_hello()),
-        record(22, &message(11, 10_000_003, &[&10_000_000_u32.to_be_bytes()[1..], &9_999_997_u32.to_be_bytes()[1..]].concat())),
+        record(
+            22,
+            &message(
+                11,
+                10_000_003,
+                &[&10_000_000_u32.to_be_bytes()[1..], &9_999_997_u32.to_be_bytes()[1..]].concat(),
+            ),
+        ),
     ]
     .concat();
     vec![
-        says("garbage instead of a handshake", (0..=255).rev().cycle().take(5000).collect(), vec![0xaa; 16_000]),
+        says(
+            "garbage instead of a handshake",
+            (0..=255).rev().cycle().take(5000).collect(),
+            vec![0xaa; 16_000],
+        ),
         says("zero bytes instead of a handshake", vec![0; 5000], vec![0; 16_000]),
         says("half a record and silence", vec![22, 3, 3, 0x40, 0, 2, 0, 0x20], Vec::new()),
         says("a record longer than records are", vec![22, 3, 3, 0xff, 0xff], vec![0; 16_000]),
@@ -104,10 +121,33 @@ fn records() -> Vec<Row> {
         says("HelloRequest without an end", Vec::new(), record(22, &whole_message(0, &[]))),
         says("ChangeCipherSpec without an end", Vec::new(), record(20, &[1])),
         says("ServerHello without an end", Vec::new(), record(22, &server_hello())),
-        says("a hello with extensions that lie about their length", record(22, &whole_message(2, &[&[3, 3], [7; 32].as_slice(), &[0, 0xc0, 0x2f, 0, 0xff, 0xff, 0, 0]].concat())), Vec::new()),
-        says("a hello of a version that will be", record(22, &whole_message(2, &[&[9, 9], [7; 32].as_slice(), &[0, 0xc0, 0x2f, 0, 0, 0]].concat())), Vec::new()),
+        says(
+            "a hello with extensions that lie about their length",
+            record(
+                22,
+                &whole_message(
+                    2,
+                    &[&[3, 3], [7; 32].as_slice(), &[0, 0xc0, 0x2f, 0, 0xff, 0xff, 0, 0]].concat(),
+                ),
+            ),
+            Vec::new(),
+        ),
+        says(
+            "a hello of a version that will be",
+            record(22, &whole_message(2, &[&[9, 9], [7; 32].as_slice(), &[0, 0xc0, 0x2f, 0, 0, 0]].concat())),
+            Vec::new(),
+        ),
         says("a certificate of 10 MB", big_certificate, record(22, &[0x30; 16_000])),
-        says("a chain of ten thousand empty certificates", [record(22, &server_hello()), record(22, &message(11, 30_003, &[&[0, 0x75, 0x30], vec![0; 16_000].as_slice()].concat())), record(22, &[0; 14_000])].concat(), Vec::new()),
+        says(
+            "a chain of ten thousand empty certificates",
+            [
+                record(22, &server_hello()),
+                record(22, &message(11, 30_003, &[&[0, 0x75, 0x30], vec![0; 16_000].as_slice()].concat())),
+                record(22, &[0; 14_000]),
+            ]
+            .concat(),
+            Vec::new(),
+        ),
         drips("a hello of a byte per 100 ms", record(22, &server_hello())),
         drips("an alert of a byte per 100 ms", record(21, &[1, 0])),
         row("requests for another hello without an end", async {
@@ -157,13 +197,20 @@ pub(super) async fn presenting(ip: IpAddr, chain: Vec<CertificateDer<'static>>, 
 }
 
 /// What `tls` says of a server that presents this chain.
-fn presents(name: &'static str, chain: impl FnOnce() -> (Vec<CertificateDer<'static>>, Identity) + Send + 'static, expected: &'static [&'static str]) -> Row {
+fn presents(
+    name: &'static str,
+    chain: impl FnOnce() -> (Vec<CertificateDer<'static>>, Identity) + Send + 'static,
+    expected: &'static [&'static str],
+) -> Row {
     row(name, async move {
         let (chain, identity) = chain();
         let server = presenting(LOCALHOST, chain, &identity).await;
         Trial::new(CheckKind::Tls, server.addr().to_string()).ends(expected).await?;
         let https = Trial::new(CheckKind::Http, server.secure_url("/"));
-        https.ends(&["untrusted", "unreachable", "reset", "bad_body", "timeout", "ok", "error"]).await.map(drop)
+        https
+            .ends(&["untrusted", "unreachable", "reset", "bad_body", "timeout", "ok", "error"])
+            .await
+            .map(drop)
     })
 }
 
@@ -198,26 +245,103 @@ fn certificates() -> Vec<Row> {
     const UNTRUSTED: &[&str] = &["unknown_issuer", "self_signed", "incomplete_chain"];
     let bytes = |bytes: Vec<u8>| (vec![CertificateDer::from(bytes)], IDENTITY.clone());
     vec![
-        presents("a certificate that is none", move || bytes(vec![0x30, 0x82, 0xff, 0xff, 1, 2, 3]), NO_HANDSHAKE),
+        presents(
+            "a certificate that is none",
+            move || bytes(vec![0x30, 0x82, 0xff, 0xff, 1, 2, 3]),
+            NO_HANDSHAKE,
+        ),
         presents("a certificate of no bytes", move || bytes(Vec::new()), NO_HANDSHAKE),
-        presents("a certificate of 60 KB of sequences that open", move || bytes([0x30, 0x80].repeat(30_000)), NO_HANDSHAKE),
+        presents(
+            "a certificate of 60 KB of sequences that open",
+            move || bytes([0x30, 0x80].repeat(30_000)),
+            NO_HANDSHAKE,
+        ),
         presents("no certificate at all", || (Vec::new(), IDENTITY.clone()), NO_HANDSHAKE),
-        presents("a certificate of 2000 names", || { let it = of_many_names(2000); (it.chain.clone(), it) }, &["valid", "handshake_failure"]),
-        presents("a certificate of 20,000 names", || { let it = of_many_names(20_000); (it.chain.clone(), it) }, NO_HANDSHAKE),
-        presents("a chain of 1000 certificates", || { let mut it = IDENTITY.clone(); it.chain.extend(vec![AUTHORITY.certificate(); 1000]); (it.chain.clone(), it) }, &["valid", "handshake_failure"]),
-        presents("a chain of 100 copies of the same certificate", || { let mut it = IDENTITY.clone(); it.chain = vec![it.chain[0].clone(); 100]; (it.chain.clone(), it) }, &["valid"]),
-        presents("forty authorities of one name", || { let it = of_one_name(40); (it.chain.clone(), it) }, UNTRUSTED),
-        presents("a hundred authorities of one name, upside down", || { let mut it = of_one_name(100); it.chain[1..].reverse(); (it.chain.clone(), it) }, UNTRUSTED),
-        presents("garbage above a good certificate", || { let mut it = IDENTITY.clone(); it.chain.push(CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])); (it.chain.clone(), it) }, &["valid", "handshake_failure"]),
-        presents("escapes in a certificate's names", || { let it = named("\u{1b}[2J\u{202e}evil\u{9b}31m\nsecond line\0"); (it.chain.clone(), it) }, UNTRUSTED),
-        presents("a name of 8 KB in a certificate", || { let it = named(&"a".repeat(8_000)); (it.chain.clone(), it) }, UNTRUSTED),
+        presents(
+            "a certificate of 2000 names",
+            || {
+                let it = of_many_names(2000);
+                (it.chain.clone(), it)
+            },
+            &["valid", "handshake_failure"],
+        ),
+        presents(
+            "a certificate of 20,000 names",
+            || {
+                let it = of_many_names(20_000);
+                (it.chain.clone(), it)
+            },
+            NO_HANDSHAKE,
+        ),
+        presents(
+            "a chain of 1000 certificates",
+            || {
+                let mut it = IDENTITY.clone();
+                it.chain.extend(vec![AUTHORITY.certificate(); 1000]);
+                (it.chain.clone(), it)
+            },
+            &["valid", "handshake_failure"],
+        ),
+        presents(
+            "a chain of 100 copies of the same certificate",
+            || {
+                let mut it = IDENTITY.clone();
+                it.chain = vec![it.chain[0].clone(); 100];
+                (it.chain.clone(), it)
+            },
+            &["valid"],
+        ),
+        presents(
+            "forty authorities of one name",
+            || {
+                let it = of_one_name(40);
+                (it.chain.clone(), it)
+            },
+            UNTRUSTED,
+        ),
+        presents(
+            "a hundred authorities of one name, upside down",
+            || {
+                let mut it = of_one_name(100);
+                it.chain[1..].reverse();
+                (it.chain.clone(), it)
+            },
+            UNTRUSTED,
+        ),
+        presents(
+            "garbage above a good certificate",
+            || {
+                let mut it = IDENTITY.clone();
+                it.chain.push(CertificateDer::from(vec![0x30, 0x03, 1, 2, 3]));
+                (it.chain.clone(), it)
+            },
+            &["valid", "handshake_failure"],
+        ),
+        presents(
+            "escapes in a certificate's names",
+            || {
+                let it = named("\u{1b}[2J\u{202e}evil\u{9b}31m\nsecond line\0");
+                (it.chain.clone(), it)
+            },
+            UNTRUSTED,
+        ),
+        presents(
+            "a name of 8 KB in a certificate",
+            || {
+                let it = named(&"a".repeat(8_000));
+                (it.chain.clone(), it)
+            },
+            UNTRUSTED,
+        ),
     ]
 }
 
 /// A certificate whose issuer is not sent but said to be at this URL.
 fn half_chain(url: &str) -> Identity {
     let authority = Authority::new("Nobody's Root").intermediate("Nobody's Issuing");
-    authority.issue_with_issuer_url(&["127.0.0.1"], Validity::ordinary(clock::now()), url).without_intermediates()
+    authority
+        .issue_with_issuer_url(&["127.0.0.1"], Validity::ordinary(clock::now()), url)
+        .without_intermediates()
 }
 
 /// A half chain whose issuer is at that server.
@@ -284,7 +408,10 @@ fn afterwards() -> Vec<Row> {
             server.was_left_in_time()
         }),
         row("a good handshake and then silence", async {
-            let server = Server::behind_tls(&IDENTITY, &["http/1.1"], |mut connection| async move { connection.wait().await }).await;
+            let server = Server::behind_tls(&IDENTITY, &["http/1.1"], |mut connection| async move {
+                connection.wait().await
+            })
+            .await;
             Trial::new(CheckKind::Tls, server.addr().to_string()).ends(&["valid"]).await?;
             Trial::new(CheckKind::Http, server.secure_url("/")).ends(&["timeout"]).await.map(drop)
         }),

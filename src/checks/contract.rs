@@ -118,6 +118,12 @@ async fn others(env: &Environment, place: &str, text: &str, deadline: Instant) -
     found
 }
 
+/// The outcome for these texts of a description and of a request.
+pub(super) fn judge_texts(description: &str, request: &str) -> Outcome {
+    let (request, spec) = (request.to_owned(), description.to_owned());
+    judge(PASTED, "openapi.yaml", &Observation { request, spec, others: Vec::new() }).outcome
+}
+
 /// The verdict.
 fn judge(target: &str, spec: &str, observation: &Observation) -> Report {
     let error = |why: String| Report::error(CheckKind::Contract, target, why);

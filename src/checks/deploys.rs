@@ -118,6 +118,13 @@ fn judge_record(target: &str, record: &str, expectation: &Expectation<'_>) -> Re
     Ok(judge(target, changes, &problems, expectation))
 }
 
+/// The outcome for the text of a record; `None` when no line of it can be read.
+pub(super) fn judge_text(record: &str, at: Timestamp) -> Option<Outcome> {
+    let window = SignedDuration::try_from(WINDOW).unwrap_or(SignedDuration::MAX);
+    let expectation = Expectation { at, window, service: None };
+    judge_record("the record", record, &expectation).ok().map(|it| it.outcome)
+}
+
 fn judge_repository(
     target: &str,
     found: &github::Found,

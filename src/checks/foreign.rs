@@ -7,7 +7,7 @@
 use hickory_proto::op::Message;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Catalogues, rate_limit, resolve, status_page, tls, token};
+use super::{Catalogues, contract, deploys, http, metrics, rate_limit, resolve, status_page, tls, token};
 use crate::outcome::Outcome;
 
 /// A recorded answer as the `rate_limit` check judges it; `None` when the text holds none.
@@ -34,6 +34,36 @@ pub fn certificate(der: &[u8], now: Timestamp) -> usize {
     tls::certificate::findings_of(der, now)
 }
 
+/// A server's chain as the `tls` check judges it, for `api.drill.test` and these authorities: how many findings it has.
+#[must_use]
+pub fn chain(chain: &[Vec<u8>], authorities: &[Vec<u8>], now: Timestamp) -> usize {
+    tls::certificate::findings_of_chain(chain, authorities, now)
+}
+
+/// An answer's body in this content coding, as the `http` check reads it: the size of what it stands for; `None` when that cannot be told.
+#[must_use]
+pub fn http_body(coding: &str, body: &[u8]) -> Option<usize> {
+    http::size_of_body(coding, body)
+}
+
+/// A Prometheus' answer to a query as the `metrics` check judges it; `None` when it is none or holds too little.
+#[must_use]
+pub fn metrics(expression: &str, answer: &[u8]) -> Option<Outcome> {
+    metrics::judge_bytes(expression, answer)
+}
+
+/// A request compared with an OpenAPI description as the `contract` check does.
+#[must_use]
+pub fn contract(description: &str, request: &str) -> Outcome {
+    contract::judge_texts(description, request)
+}
+
+/// A release record as the `deploys` check judges it; `None` when no line of it can be read.
+#[must_use]
+pub fn release_record(record: &str, at: Timestamp) -> Option<Outcome> {
+    deploys::judge_text(record, at)
+}
+
 /// A name server's message as the `dns` check reads it: the length of its chain of aliases; `None` when it is no message.
 #[must_use]
 pub fn dns_message(bytes: &[u8]) -> Option<usize> {
@@ -49,33 +79,4 @@ pub fn a_time() -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_people_send_is_read() {
-        let catalogues = Catalogues::builtin();
-        let now = a_time();
-        assert_eq!(
-            rate_limit(&catalogues, "HTTP/1.1 429 Too Many Requests\nRetry-After: 3\n", now),
-            Some(Outcome::Limited)
-        );
-        assert_eq!(rate_limit(&catalogues, "nothing", now), None);
-        assert_eq!(token("Bearer a.b.c", None, now), Outcome::Malformed);
-        assert_eq!(status_page(br#"{"status": "ok"}"#, now), Some(Outcome::Operational));
-        assert_eq!(status_page(b"<html>", now), None);
-        let identity = crate::drill::pki::Authority::new("Root");
-        assert!(
-            certificate(identity.certificate().as_ref(), now) > 0,
-            "an authority's own certificate is nobody's server"
-        );
-        assert_eq!(certificate(b"no certificate", now), 1);
-        let mut query = Message::query();
-        query.add_query(hickory_proto::op::Query::query(
-            "a.test.".parse().unwrap(),
-            hickory_proto::rr::RecordType::A,
-        ));
-        assert_eq!(dns_message(&query.to_vec().unwrap()), Some(0));
-        assert_eq!(dns_message(b"no message"), None);
-    }
-}
+mod tests;

@@ -226,6 +226,17 @@ fn follow(mut ask: Ask, mut next: Url) -> Ask {
     Ask { url: next, ..ask }
 }
 
+/// The size of what a body in this coding stands for, read as a check reads it; `None` when it cannot be told.
+pub(super) fn size_of_body(coding: &str, body: &[u8]) -> Option<usize> {
+    let undone = match coding::decode(coding, body, MAX_READ_BYTES) {
+        Decoded::Plain => body.to_vec(),
+        Decoded::Undone(undone) | Decoded::Long(undone) => undone,
+        Decoded::Broken | Decoded::Unknown => return None,
+    };
+    let _ = body::describe(&undone);
+    Some(undone.len())
+}
+
 /// The redirects for a fact: where each led, without names, passwords and queries, which may hold secrets.
 fn told_redirects(observed: &Observed) -> Value {
     let shown = |url: &Url| {

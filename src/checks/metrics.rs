@@ -90,6 +90,14 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
     Ok(report)
 }
 
+/// The outcome for an answer to a query, around a start half an hour after an hour; `None` when it is
+/// none of a Prometheus or holds too little.
+pub(super) fn judge_bytes(expression: &str, answer: &[u8]) -> Option<Outcome> {
+    let series = prometheus::series(answer).ok()?;
+    let grid = Grid { at: 5400.0, step: 15.0, smear: 60.0 };
+    expression::judge(expression, &series, grid).outcome
+}
+
 /// The base URL of a Prometheus; a secret does not belong into it.
 fn base(target: &str) -> Result<Url, NotRun> {
     let wrong = |why: &str| {

@@ -56,7 +56,7 @@ mod tests {
     async fn a_third_connection_waits_for_one_of_two_to_end() {
         let turns = Arc::new(Turns::of(2));
         let (here, there) = (SocketAddr::from(([127, 0, 0, 1], 1)), SocketAddr::from(([127, 0, 0, 1], 2)));
-        let soon = Instant::now() + std::time::Duration::from_secs(60);
+        let soon = Instant::now() + std::time::Duration::from_mins(1);
         let (first, _second) = (turns.take(here, soon).await, turns.take(here, soon).await);
         assert!(turns.take(here, Instant::now()).await.is_none());
         assert!(turns.take(there, Instant::now()).await.is_some(), "another port is others' business");

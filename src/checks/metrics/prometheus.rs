@@ -196,7 +196,7 @@ fn data<T: DeserializeOwned>(bytes: &[u8], misfit: &str) -> Result<T, AskError> 
 }
 
 /// Reads the series of an answer; a scalar is a series without labels.
-fn series(bytes: &[u8]) -> Result<Vec<Series>, AskError> {
+pub(super) fn series(bytes: &[u8]) -> Result<Vec<Series>, AskError> {
     let some = |samples: Vec<Sample>| samples.into_iter().filter_map(|Sample(point)| point).collect();
     let mut series: Vec<Series> = match data(bytes, "its answer holds no series")? {
         Data::Matrix(all) => all

@@ -79,6 +79,22 @@ pub(in crate::checks) fn findings_of(der: &[u8], now: Timestamp) -> usize {
     judge(&[CertificateDer::from(der)], expected).findings.len()
 }
 
+/// How many findings a chain has, for `api.drill.test` and these authorities.
+pub(in crate::checks) fn findings_of_chain(
+    chain: &[Vec<u8>],
+    authorities: &[Vec<u8>],
+    now: Timestamp,
+) -> usize {
+    let server_name = ServerName::try_from("api.drill.test").expect("a constant that is a name");
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.iter().map(|it| CertificateDer::from(it.as_slice())));
+    let expected =
+        Expectation { server_name: &server_name, roots: &roots, now, warn: Duration::ZERO, fetched: &[] };
+    let chain: Vec<_> = chain.iter().map(|it| CertificateDer::from(it.as_slice())).collect();
+    // Who shows nothing is not good either; the handshake fails before anybody judges it.
+    if chain.is_empty() { 1 } else { judge(&chain, expected).findings.len() }
+}
+
 /// Whether the certificate is for this name, dates and trust aside.
 pub(super) fn is_for(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>) -> bool {
     match ParsedCertificate::try_from(certificate) {

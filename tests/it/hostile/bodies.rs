@@ -152,7 +152,7 @@ fn framing() -> Vec<Row> {
                 "application/json",
                 format!(
                     "{{{}\"z\":1}}",
-                    (0..60_000).map(|it| format!("\"k{it}\":{it},")).collect::<String>()
+                    (0..60_000).map(|it| format!("\"k{it}\":{it},")).collect::<Vec<_>>().concat()
                 ),
             ),
             GOOD,

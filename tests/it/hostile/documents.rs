@@ -146,7 +146,7 @@ fn pages() -> Vec<Row> {
         page(
             "a tag with 100,000 attributes",
             "application/rss+xml",
-            format!("<rss {}>", (0..100_000).map(|it| format!("a{it}=\"b\" ")).collect::<String>()),
+            format!("<rss {}>", (0..100_000).map(|it| format!("a{it}=\"b\" ")).collect::<Vec<_>>().concat()),
             UNREADABLE,
         ),
         page(
@@ -241,7 +241,7 @@ fn descriptions() -> Vec<Row> {
         writeln!(text, "b{at}: &b{at} {{<<: *b{}, k{at}: 1}}", at - 1).unwrap();
         text
     });
-    let wide = format!("{{\"allOf\": [{}]}}", vec!["{\"$ref\": \"#/components/schemas/A\"}"; 10].join(","));
+    let wide = format!("{{\"allOf\": [{}]}}", ["{\"$ref\": \"#/components/schemas/A\"}"; 10].join(","));
     let doubling = (0..40)
         .map(|at| format!("\"S{at}\": {{\"anyOf\": [{{\"$ref\": \"#/components/schemas/S{0}\"}}, {{\"allOf\": [{{\"$ref\": \"#/components/schemas/S{0}\"}}, {{\"$ref\": \"#/components/schemas/S{0}\"}}]}}]}}", at + 1))
         .collect::<Vec<_>>()
@@ -252,7 +252,7 @@ fn descriptions() -> Vec<Row> {
         description("YAML 100,000 deep", "[".repeat(100_000), NO_VERDICT),
         description(
             "YAML blocks 20,000 deep",
-            (0..2000).map(|it| " ".repeat(it) + "a:\n").collect::<String>(),
+            (0..2000).map(|it| " ".repeat(it) + "a:\n").collect::<Vec<_>>().concat(),
             NO_VERDICT,
         ),
         description("JSON 100,000 deep", "{\"a\":".repeat(100_000), NO_VERDICT),

@@ -44,7 +44,6 @@ async fn allowed(bytes: Vec<u8>) -> Server {
             }
         }
     })
-    .await
 }
 
 pub(super) fn rows() -> Vec<Row> {
@@ -97,7 +96,7 @@ fn spellings() -> Vec<Row> {
         spelt("the address of any machine in IPv6", "[::]"),
         spelt("an address in full-width digits", "１２７.０.０.１"),
         row("the loopback address of IPv6", async {
-            let forbidden = Server::at(Ipv6Addr::LOCALHOST.into(), |_| async {}).await;
+            let forbidden = Server::at(Ipv6Addr::LOCALHOST.into(), |_| async {});
             let target = format!("http://{}/", forbidden.addr());
             Trial::new(CheckKind::Http, target).under(policy()).ends(&["refused"]).await?;
             forbidden.saw_nobody()
@@ -120,8 +119,7 @@ fn spellings() -> Vec<Row> {
         }),
         row("an address that is to be the control", async {
             let forbidden = forbidden().await;
-            let silent =
-                Server::at(ALLOWED.into(), |mut connection| async move { connection.wait().await }).await;
+            let silent = Server::at(ALLOWED.into(), |mut connection| async move { connection.wait().await });
             let trial = Trial::new(CheckKind::Http, silent.url("/")).under(policy());
             trial.controlled_by(&forbidden.addr().to_string()).ends(&["timeout"]).await?;
             forbidden.saw_nobody()
@@ -281,8 +279,7 @@ async fn neighbours() -> (Server, Server) {
                 connection.leave().await;
             }
         }
-    })
-    .await;
+    });
     (forbidden, server)
 }
 
@@ -316,8 +313,7 @@ fn names() -> Vec<Row> {
             let server = Server::on(at, |mut connection| async move {
                 let mut read = Vec::new();
                 connection.hears(&mut read).await;
-            })
-            .await;
+            });
             let names = rebinding(1).await;
             let target = format!("api.hostile.test:{}", at.port());
             let trial = Trial::new(CheckKind::Tls, target).under(policy()).resolved_by(names.addr);

@@ -2,7 +2,7 @@
 
 use firstcheck::outcome::CheckKind;
 
-use super::server::{Server, answer, headed};
+use super::server::{Server, headed};
 use super::trial::{Row, Trial, row};
 
 /// No HTTP answer came that can be read.

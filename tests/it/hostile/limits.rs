@@ -29,6 +29,9 @@ fn refuses(name: &'static str, retry_after: &'static str) -> Row {
     })
 }
 
+/// What no browser lets through.
+const REJECTED: &[&str] = &["preflight_rejected", "origin_not_allowed", "authorization_not_allowed"];
+
 /// A preflight that is answered like this.
 fn preflight(name: &'static str, bytes: impl Into<Vec<u8>>, expected: &'static [&'static str]) -> Row {
     let bytes = bytes.into();
@@ -173,7 +176,6 @@ fn others() -> Vec<Row> {
             ),
         )
     };
-    const REJECTED: &[&str] = &["preflight_rejected", "origin_not_allowed", "authorization_not_allowed"];
     vec![
         preflight("lists of commas", lists(&",".repeat(20_000)), REJECTED),
         preflight("lists of ten thousand names", lists(&"a, ".repeat(10_000)), REJECTED),

@@ -90,7 +90,7 @@ fn packet(
 fn raw_answer(query: &[u8], counts: [u16; 3], tail: &[u8]) -> Vec<u8> {
     let end = 12 + query[12..].iter().position(|it| *it == 0).unwrap() + 5;
     let mut packet = [&query[..2], &[0x81, 0x80, 0, 1]].concat();
-    counts.iter().for_each(|it| packet.extend(it.to_be_bytes()));
+    packet.extend(counts.iter().flat_map(|it| it.to_be_bytes()));
     packet.extend(&query[12..end]);
     packet.extend(tail);
     packet

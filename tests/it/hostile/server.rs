@@ -38,20 +38,20 @@ impl Server {
         F: Fn(Connection<TcpStream>) -> A + Send + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        Self::at(Ipv4Addr::LOCALHOST.into(), serve).await
+        Self::at(Ipv4Addr::LOCALHOST.into(), serve)
     }
 
     /// At an address of this machine.
-    pub(super) async fn at<F, A>(ip: IpAddr, serve: F) -> Self
+    pub(super) fn at<F, A>(ip: IpAddr, serve: F) -> Self
     where
         F: Fn(Connection<TcpStream>) -> A + Send + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        Self::on(SocketAddr::new(ip, 0), serve).await
+        Self::on(SocketAddr::new(ip, 0), serve)
     }
 
     /// At an address and a port.
-    pub(super) async fn on<F, A>(addr: SocketAddr, serve: F) -> Self
+    pub(super) fn on<F, A>(addr: SocketAddr, serve: F) -> Self
     where
         F: Fn(Connection<TcpStream>) -> A + Send + 'static,
         A: Future<Output = ()> + Send + 'static,

@@ -193,7 +193,6 @@ pub(super) async fn presenting(ip: IpAddr, chain: Vec<CertificateDer<'static>>, 
         let acceptor = acceptor.clone();
         async move { connection.shakes(&acceptor).await }
     })
-    .await
 }
 
 /// What `tls` says of a server that presents this chain.
@@ -409,7 +408,7 @@ fn afterwards() -> Vec<Row> {
         }),
         row("a good handshake and then silence", async {
             let server = Server::behind_tls(&IDENTITY, &["http/1.1"], |mut connection| async move {
-                connection.wait().await
+                connection.wait().await;
             })
             .await;
             Trial::new(CheckKind::Tls, server.addr().to_string()).ends(&["valid"]).await?;

@@ -18,6 +18,9 @@ fn unsigned(header: &str, claims: &str) -> String {
     format!("{}.{}.{}", encoded(header), encoded(claims), encoded("signature"))
 }
 
+/// A token whose times can be read, or not.
+const READ: &[&str] = &["valid", "malformed", "expired", "not_yet_valid", "clock_skew"];
+
 const RS256: &str = "{\"alg\": \"RS256\", \"kid\": \"a\"}";
 
 /// Judged without a key set.
@@ -51,7 +54,6 @@ pub(super) fn rows() -> Vec<Row> {
         )
     };
     let seconds = |exp: &str| unsigned(RS256, &format!("{{\"exp\": {exp}, \"nbf\": {exp}, \"iat\": {exp}}}"));
-    const READ: &[&str] = &["valid", "malformed", "expired", "not_yet_valid", "clock_skew"];
     vec![
         presents(
             "a token of 1 MB",

@@ -94,8 +94,11 @@ fn damage() -> impl Strategy<Value = Damage> {
     (turned, cut, put).prop_map(|(turned, cut, put)| Damage { turned, cut, put })
 }
 
+/// Certificates, the server's own first.
+type Chain = Vec<Vec<u8>>;
+
 /// A root, and chains of which something is wrong: the dates, the name, the authority.
-static BAD_CHAINS: LazyLock<(Vec<Vec<u8>>, Vec<Vec<Vec<u8>>>)> = LazyLock::new(|| {
+static BAD_CHAINS: LazyLock<(Chain, Vec<Chain>)> = LazyLock::new(|| {
     let root = Authority::new("Root");
     let issuing = root.intermediate("Issuing");
     let bytes = |identity: Identity| identity.chain.iter().map(|it| it.to_vec()).collect::<Vec<_>>();

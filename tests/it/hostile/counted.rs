@@ -68,7 +68,7 @@ impl Seen {
 }
 
 /// A server that answers this, over TLS or plain, and what it sees.
-async fn counting(is_tls: bool, said: Vec<u8>) -> (Server, Arc<Seen>) {
+fn counting(is_tls: bool, said: Vec<u8>) -> (Server, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let watching = Arc::clone(&seen);
     let port = Arc::new(std::sync::OnceLock::new());
@@ -78,13 +78,11 @@ async fn counting(is_tls: bool, said: Vec<u8>) -> (Server, Arc<Seen>) {
             let (seen, said, port) = (Arc::clone(&watching), said.clone(), Arc::clone(&known));
             async move { seen.serve(connection, *port.get().unwrap(), &said).await }
         })
-        .await
     } else {
         Server::start(move |connection| {
             let (seen, said, port) = (Arc::clone(&watching), said.clone(), Arc::clone(&known));
             async move { seen.serve(connection, *port.get().unwrap(), &said).await }
         })
-        .await
     };
     port.set(server.addr().port()).unwrap();
     (server, seen)
@@ -146,7 +144,7 @@ fn free() -> Environment {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_incidents_at_one_host_open_two_connections_at_a_time_and_say_who_they_are() {
     for scheme in ["http", "https"] {
-        let (server, seen) = counting(scheme == "https", answer(200, "application/json", "{}")).await;
+        let (server, seen) = counting(scheme == "https", answer(200, "application/json", "{}"));
         let checks = three_incidents(&free(), &server, scheme).await;
         let most = seen.most.load(Ordering::SeqCst);
         assert!((1..=2).contains(&most), "{scheme}: {most} connections at a time");
@@ -168,7 +166,7 @@ async fn three_incidents_at_one_host_open_two_connections_at_a_time_and_say_who_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_lifts_the_budget_gets_more_connections_so_the_count_can_count() {
-    let (server, seen) = counting(false, answer(200, "application/json", "{}")).await;
+    let (server, seen) = counting(false, answer(200, "application/json", "{}"));
     let env = free().with_budget(Budget::new(Some(1000), Some(1000), None));
     three_incidents(&env, &server, "http").await;
     let most = seen.most.load(Ordering::SeqCst);
@@ -177,7 +175,7 @@ async fn whoever_lifts_the_budget_gets_more_connections_so_the_count_can_count()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_gets_no_more_connections_than_its_budget() {
-    let (server, seen) = counting(false, answer(200, "application/json", "{}")).await;
+    let (server, seen) = counting(false, answer(200, "application/json", "{}"));
     // Nothing comes back into the bucket within the checks' time.
     let env = free().with_budget(Budget::new(Some(5), Some(1), None));
     let requests: Vec<Request> = runbook(&server, "http")
@@ -197,7 +195,7 @@ async fn a_host_gets_no_more_connections_than_its_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_asks_again_before_the_time_that_a_limiter_named_has_passed() {
-    let (server, seen) = counting(false, headed(429, "retry-after: 1\r\n")).await;
+    let (server, seen) = counting(false, headed(429, "retry-after: 1\r\n"));
     let env = free();
     let ask = |request: Request| {
         let env = env.clone();

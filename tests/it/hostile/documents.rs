@@ -20,7 +20,7 @@ fn page(
 ) -> Row {
     let body = body.into();
     row(name, async move {
-        let server = Server::answering(answer(200, content_type, body)).await;
+        let server = Server::answering(answer(200, content_type, body));
         let ended = Trial::new(CheckKind::StatusPage, server.url("/status.json")).ends(expected).await?;
         server.was_left_in_time()?;
         tells_nothing_of(&ended, "root:x:")
@@ -177,13 +177,12 @@ fn pages() -> Vec<Row> {
         ),
         page("zero bytes", "application/json", vec![0; 100_000], UNREADABLE),
         row("a page that leads around", async {
-            let server = Server::answering(headed(302, "location: /again\r\n")).await;
+            let server = Server::answering(headed(302, "location: /again\r\n"));
             Trial::new(CheckKind::StatusPage, server.url("/")).ends(UNREADABLE).await.map(drop)
         }),
         row("a page without an end", async {
             let server =
-                Server::flooding("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", "[[[[[[[[")
-                    .await;
+                Server::flooding("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", "[[[[[[[[");
             Trial::new(CheckKind::StatusPage, server.url("/status.json")).ends(UNREADABLE).await?;
             server.was_left_in_time()
         }),
@@ -192,8 +191,7 @@ fn pages() -> Vec<Row> {
                 if connection.request().await && connection.say(b"HTTP/1.1 200 OK\r\n\r\n").await {
                     connection.drip(b"[").await;
                 }
-            })
-            .await;
+            });
             Trial::new(CheckKind::StatusPage, server.url("/status.json")).ends(UNREADABLE).await.map(drop)
         }),
         row("a vendor's name of escapes", async {
@@ -376,8 +374,7 @@ fn descriptions() -> Vec<Row> {
                 200,
                 "application/json",
                 format!("{{\"a\": \"{}\"}}", "a".repeat(50_000_000)),
-            ))
-            .await;
+            ));
             let trial = Trial::new(CheckKind::Contract, REQUEST).with("spec", server.url("/openapi.json"));
             trial.ends(&["error"]).await.map(drop)
         }),
@@ -388,14 +385,17 @@ fn descriptions() -> Vec<Row> {
                 let at = count.fetch_add(1, Ordering::SeqCst);
                 async move {
                     if connection.request().await {
-                        let parts: Vec<String> = (0..20).map(|it| format!("{{\"$ref\": \"/{at}-{it}.json\"}}")).collect();
-                        let spec = format!("{{\"openapi\": \"3.1.0\", \"paths\": {{\"/orders\": {{\"post\": {{}}}}}}, \"x\": [{}]}}", parts.join(","));
+                        let parts: Vec<String> =
+                            (0..20).map(|it| format!("{{\"$ref\": \"/{at}-{it}.json\"}}")).collect();
+                        let spec = format!(
+                            "{{\"openapi\": \"3.1.0\", \"paths\": {{\"/orders\": {{\"post\": {{}}}}}}, \"x\": [{}]}}",
+                            parts.join(",")
+                        );
                         connection.say(&answer(200, "application/json", spec)).await;
                         connection.leave().await;
                     }
                 }
-            })
-            .await;
+            });
             let trial = Trial::new(CheckKind::Contract, REQUEST).with("spec", server.url("/openapi.json"));
             trial.ends(NO_VERDICT).await.map(drop)
         }),

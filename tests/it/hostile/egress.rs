@@ -25,16 +25,15 @@ fn policy() -> Policy {
 }
 
 /// Where nobody may go.
-async fn forbidden() -> Server {
+fn forbidden() -> Server {
     Server::start(|mut connection| async move {
         if connection.request().await {
             connection.say(&answer(200, "application/json", "{\"status\": \"ok\", \"keys\": []}")).await;
         }
     })
-    .await
 }
 
-async fn allowed(bytes: Vec<u8>) -> Server {
+fn allowed(bytes: Vec<u8>) -> Server {
     Server::at(ALLOWED.into(), move |mut connection| {
         let bytes = bytes.clone();
         async move {
@@ -58,7 +57,7 @@ pub(super) fn rows() -> Vec<Row> {
 fn spelt(name: &'static str, host: &'static str) -> Row {
     use CheckKind::{Cors, Deadline, Http, Metrics, RateLimit, StatusPage, Tcp, Tls};
     row(name, async move {
-        let forbidden = forbidden().await;
+        let forbidden = forbidden();
         let port = forbidden.addr().port();
         for kind in [Http, RateLimit, Cors, StatusPage, Metrics, Deadline] {
             let trial = Trial::new(kind, format!("http://{host}:{port}/")).under(Policy::public_only());
@@ -102,7 +101,7 @@ fn spellings() -> Vec<Row> {
             forbidden.saw_nobody()
         }),
         row("an address given as `connect_to`", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let at = forbidden.addr().to_string();
             for kind in [CheckKind::Http, CheckKind::RateLimit, CheckKind::Cors] {
                 let trial =
@@ -118,7 +117,7 @@ fn spellings() -> Vec<Row> {
             forbidden.saw_nobody()
         }),
         row("an address that is to be the control", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let silent = Server::at(ALLOWED.into(), |mut connection| async move { connection.wait().await });
             let trial = Trial::new(CheckKind::Http, silent.url("/")).under(policy());
             trial.controlled_by(&forbidden.addr().to_string()).ends(&["timeout"]).await?;
@@ -143,9 +142,9 @@ fn spellings() -> Vec<Row> {
 /// A page that leads to this place: `PORT` stands for the forbidden server's.
 fn led(name: &'static str, to: &'static str) -> Row {
     row(name, async move {
-        let forbidden = forbidden().await;
+        let forbidden = forbidden();
         let to = to.replace("PORT", &forbidden.addr().port().to_string());
-        let server = allowed(headed(302, &format!("location: {to}\r\n"))).await;
+        let server = allowed(headed(302, &format!("location: {to}\r\n")));
         for (kind, expected) in [
             (CheckKind::Http, &["ok", "refused"][..]),
             (CheckKind::RateLimit, &["no_headers", "refused", "error"][..]),
@@ -183,16 +182,16 @@ fn redirects() -> Vec<Row> {
 fn documents() -> Vec<Row> {
     vec![
         row("a key set at a forbidden address", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let trial =
                 Trial::new(CheckKind::Token, "-").given("eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA");
             trial.with("jwks", forbidden.url("/keys")).under(policy()).ends(&["refused", "error"]).await?;
             forbidden.saw_nobody()
         }),
         row("an issuer whose metadata names a key set at a forbidden address", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let metadata = format!("{{\"jwks_uri\": \"{}\"}}", forbidden.url("/keys"));
-            let server = allowed(answer(200, "application/json", metadata)).await;
+            let server = allowed(answer(200, "application/json", metadata));
             let trial =
                 Trial::new(CheckKind::Token, "-").given("eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA");
             trial.with("jwks", server.url("/")).under(policy()).ends(&["refused", "error"]).await?;
@@ -200,19 +199,19 @@ fn documents() -> Vec<Row> {
             forbidden.saw_nobody()
         }),
         row("a description at a forbidden address", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let trial = Trial::new(CheckKind::Contract, "GET /orders 500")
                 .with("spec", forbidden.url("/openapi.json"));
             trial.under(policy()).ends(&["refused"]).await?;
             forbidden.saw_nobody()
         }),
         row("a description that refers to a forbidden address", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let spec = format!(
                 "{{\"openapi\": \"3.1.0\", \"paths\": {{\"/orders\": {{\"$ref\": \"{}\"}}}}}}",
                 forbidden.url("/a.json")
             );
-            let server = allowed(answer(200, "application/json", spec)).await;
+            let server = allowed(answer(200, "application/json", spec));
             let trial =
                 Trial::new(CheckKind::Contract, "GET /orders 500").with("spec", server.url("/openapi.json"));
             trial
@@ -223,24 +222,24 @@ fn documents() -> Vec<Row> {
             forbidden.saw_nobody()
         }),
         row("a page that links to a forbidden address", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let link = format!(
                 "<html><link rel=\"alternate\" type=\"application/json\" href=\"{}\">",
                 forbidden.url("/summary.json")
             );
-            let server = allowed(answer(200, "text/html", link)).await;
+            let server = allowed(answer(200, "text/html", link));
             let trial = Trial::new(CheckKind::StatusPage, server.url("/")).under(policy());
             trial.ends(&["refused", "unreachable"]).await?;
             forbidden.saw_nobody()
         }),
         row("a certificate whose issuer is at a forbidden address", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             let authority = Authority::new("Nobody's Root").intermediate("Nobody's Issuing");
             let validity = Validity::ordinary(clock::now());
             let identity = authority
                 .issue_with_issuer_url(&["127.0.0.2"], validity, &forbidden.url("/issuer.der"))
                 .without_intermediates();
-            let server = presenting(ALLOWED.into(), identity.chain.clone(), &identity).await;
+            let server = presenting(ALLOWED.into(), identity.chain.clone(), &identity);
             let trial = Trial::new(CheckKind::Tls, server.addr().to_string()).under(policy());
             trial.ends(&["unknown_issuer", "incomplete_chain"]).await?;
             let trial = Trial::new(CheckKind::Http, server.secure_url("/")).under(policy());
@@ -267,8 +266,8 @@ async fn rebinding(first: usize) -> Names {
 }
 
 /// A forbidden and an allowed server on one port; the allowed one leads to itself again and again.
-async fn neighbours() -> (Server, Server) {
-    let forbidden = forbidden().await;
+fn neighbours() -> (Server, Server) {
+    let forbidden = forbidden();
     let at = SocketAddr::new(ALLOWED.into(), forbidden.addr().port());
     let count = AtomicUsize::new(0);
     let server = Server::on(at, move |mut connection| {
@@ -286,7 +285,7 @@ async fn neighbours() -> (Server, Server) {
 fn names() -> Vec<Row> {
     let rebinds = |name, kind, expected: &'static [&'static str]| {
         row(name, async move {
-            let (forbidden, server) = neighbours().await;
+            let (forbidden, server) = neighbours();
             let names = rebinding(1).await;
             let target = format!("http://api.hostile.test:{}/", forbidden.addr().port());
             Trial::new(kind, target).under(policy()).resolved_by(names.addr).ends(expected).await?;
@@ -307,7 +306,7 @@ fn names() -> Vec<Row> {
             &["refused", "error"],
         ),
         row("a name that moves while TLS is looked into", async {
-            let forbidden = forbidden().await;
+            let forbidden = forbidden();
             // Silence makes the check try variants, each on a connection of its own.
             let at = SocketAddr::new(ALLOWED.into(), forbidden.addr().port());
             let server = Server::on(at, |mut connection| async move {
@@ -322,7 +321,7 @@ fn names() -> Vec<Row> {
             forbidden.saw_nobody()
         }),
         row("a name that is at both addresses", async {
-            let (forbidden, server) = neighbours().await;
+            let (forbidden, server) = neighbours();
             let names = Names::start(
                 |query, _| {
                     let mut reply = names::reply(query);

@@ -19,7 +19,7 @@ pub(super) fn answers(
 ) -> Row {
     let bytes = bytes.into();
     row(name, async move {
-        let server = Server::answering(bytes).await;
+        let server = Server::answering(bytes);
         Trial::new(CheckKind::Http, server.url("/")).ends(expected).await?;
         server.was_left_in_time()
     })
@@ -34,7 +34,7 @@ pub(super) fn floods(
 ) -> Row {
     let (head, again) = (head.to_owned(), again.into());
     row(name, async move {
-        let server = Server::flooding(head, again).await;
+        let server = Server::flooding(head, again);
         Trial::new(CheckKind::Http, server.url("/")).ends(expected).await?;
         server.was_left_in_time()
     })
@@ -52,8 +52,7 @@ pub(super) fn drips(
             if connection.request().await && connection.say(head.as_bytes()).await {
                 connection.drip(slowly.as_bytes()).await;
             }
-        })
-        .await;
+        });
         Trial::new(CheckKind::Http, server.url("/")).ends(expected).await.map(drop)
     })
 }
@@ -67,11 +66,11 @@ pub(super) fn rows() -> Vec<Row> {
 fn heads() -> Vec<Row> {
     vec![
         row("a server that never answers", async {
-            let server = Server::start(|mut connection| async move { connection.wait().await }).await;
+            let server = Server::start(|mut connection| async move { connection.wait().await });
             Trial::new(CheckKind::Http, server.url("/")).ends(&["timeout"]).await.map(drop)
         }),
         row("a server that never takes the connection's first byte and resets", async {
-            let server = Server::start(|_| async {}).await;
+            let server = Server::start(|_| async {});
             Trial::new(CheckKind::Http, server.url("/")).ends(&["reset"]).await.map(drop)
         }),
         drips(
@@ -186,8 +185,7 @@ fn redirects() -> Vec<Row> {
                         connection.leave().await;
                     }
                 }
-            })
-            .await;
+            });
             Trial::new(CheckKind::Http, server.url("/start")).ends(&["redirect_loop"]).await?;
             let asked = count.load(Ordering::SeqCst);
             if asked <= 6 { Ok(()) } else { Err(format!("{asked} requests")) }

@@ -54,8 +54,7 @@ fn speaks(name: &'static str, first: Vec<u8>, again: Vec<u8>, expected: &'static
                     connection.flood(&again).await;
                 }
             }
-        })
-        .await;
+        });
         Trial::new(CheckKind::Http, server.secure_url("/")).ends(expected).await?;
         server.was_left_in_time()
     })

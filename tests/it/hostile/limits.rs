@@ -12,7 +12,7 @@ const ABSENT: &[&str] = &["no_headers", "not_limited"];
 fn limits(name: &'static str, headers: impl Into<String>, expected: &'static [&'static str]) -> Row {
     let headers = headers.into();
     row(name, async move {
-        let server = Server::answering(headed(200, &headers)).await;
+        let server = Server::answering(headed(200, &headers));
         Trial::new(CheckKind::RateLimit, server.url("/")).ends(expected).await?;
         Trial::new(CheckKind::Http, server.url("/")).ends(&["ok", "bad_body"]).await?;
         let recorded = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
@@ -23,7 +23,7 @@ fn limits(name: &'static str, headers: impl Into<String>, expected: &'static [&'
 /// A 429 that says when to come back.
 fn refuses(name: &'static str, retry_after: &'static str) -> Row {
     row(name, async move {
-        let server = Server::answering(headed(429, &format!("retry-after: {retry_after}\r\n"))).await;
+        let server = Server::answering(headed(429, &format!("retry-after: {retry_after}\r\n")));
         Trial::new(CheckKind::RateLimit, server.url("/")).ends(&["limited"]).await?;
         Trial::new(CheckKind::Http, server.url("/")).ends(&["limited"]).await.map(drop)
     })
@@ -36,7 +36,7 @@ const REJECTED: &[&str] = &["preflight_rejected", "origin_not_allowed", "authori
 fn preflight(name: &'static str, bytes: impl Into<Vec<u8>>, expected: &'static [&'static str]) -> Row {
     let bytes = bytes.into();
     row(name, async move {
-        let server = Server::answering(bytes).await;
+        let server = Server::answering(bytes);
         let trial = Trial::new(CheckKind::Cors, server.url("/"))
             .with("origin", "https://app.example")
             .with("method", "PUT")
@@ -50,7 +50,7 @@ fn preflight(name: &'static str, bytes: impl Into<Vec<u8>>, expected: &'static [
 fn held(name: &'static str, bytes: impl Into<Vec<u8>>, expected: &'static [&'static str]) -> Row {
     let bytes = bytes.into();
     row(name, async move {
-        let server = Server::answering(bytes).await;
+        let server = Server::answering(bytes);
         Trial::new(CheckKind::Deadline, server.url("/")).with("client", "1s").ends(expected).await?;
         server.was_left_in_time()
     })
@@ -186,13 +186,13 @@ fn others() -> Vec<Row> {
         preflight("four hundred origins", headed(204, &"access-control-allow-origin: https://app.example\r\n".repeat(400)), REJECTED),
         preflight("garbage to a preflight", vec![0xaa; 10_000], &["preflight_rejected"]),
         row("a preflight without an end", async {
-            let server = Server::flooding("HTTP/1.1 204 No Content\r\n", "access-control-allow-headers: *\r\n").await;
+            let server = Server::flooding("HTTP/1.1 204 No Content\r\n", "access-control-allow-headers: *\r\n");
             let trial = Trial::new(CheckKind::Cors, server.url("/")).with("origin", "https://app.example");
             trial.ends(&["preflight_rejected", "error"]).await?;
             server.was_left_in_time()
         }),
         row("an origin of escapes", async {
-            let server = Server::answering(headed(204, "")).await;
+            let server = Server::answering(headed(204, ""));
             let trial = Trial::new(CheckKind::Cors, server.url("/")).with("origin", "https://\u{1b}[2J\u{202e}");
             trial.ends(&["usage", "origin_not_allowed", "preflight_rejected"]).await.map(drop)
         }),

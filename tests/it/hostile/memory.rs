@@ -58,23 +58,22 @@ async fn check(kind: &'static str, server: &Server, path: &str, more: &'static [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_bomb_takes_more_memory_than_a_check_may_have() {
-    let gzip = Server::answering(coded("gzip", &gzip_bomb())).await;
+    let gzip = Server::answering(coded("gzip", &gzip_bomb()));
     check("http", &gzip, "/", &["--with", "expect_json=length > 0"]).await;
-    let endless = Server::flooding("HTTP/1.1 200 OK\r\n\r\n", "aaaaaaaa").await;
+    let endless = Server::flooding("HTTP/1.1 200 OK\r\n\r\n", "aaaaaaaa");
     check("http", &endless, "/", &[]).await;
     let page = format!("{{\"a\": [{}1]}}", "1,".repeat(25_000_000));
-    let page = Server::answering(answer(200, "application/json", page)).await;
+    let page = Server::answering(answer(200, "application/json", page));
     check("status_page", &page, "/status.json", &[]).await;
     // As many small values as fit into what is read.
-    let dense =
-        Server::answering(answer(200, "application/json", format!("[{}1]", "1,".repeat(900_000)))).await;
+    let dense = Server::answering(answer(200, "application/json", format!("[{}1]", "1,".repeat(900_000))));
     check("status_page", &dense, "/status.json", &[]).await;
-    let items = Server::answering(answer(200, "application/rss+xml", feed(60_000))).await;
+    let items = Server::answering(answer(200, "application/rss+xml", feed(60_000)));
     check("status_page", &items, "/feed.rss", &[]).await;
     let samples = format!(
         "{{\"status\": \"success\", \"data\": {{\"resultType\": \"matrix\", \"result\": [{{\"metric\": {{}}, \"values\": [{}[1,\"1\"]]}}]}}}}",
         "[1,\"1\"],".repeat(500_000)
     );
-    let samples = Server::answering(answer(200, "application/json", samples)).await;
+    let samples = Server::answering(answer(200, "application/json", samples));
     check("metrics", &samples, "/", &["--with", "query=up"]).await;
 }

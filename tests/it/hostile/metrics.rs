@@ -14,7 +14,7 @@ const NO_VERDICT: &[&str] = &["error", "normal"];
 fn says(name: &'static str, body: impl Into<String>, expected: &'static [&'static str]) -> Row {
     let body = body.into();
     row(name, async move {
-        let server = Server::answering(answer(200, "application/json", body)).await;
+        let server = Server::answering(answer(200, "application/json", body));
         let at = |trial: Trial| trial.with("at", "2026-11-01T10:00:00Z");
         at(Trial::new(CheckKind::Metrics, server.url("/")).with("query", "up")).ends(expected).await?;
         at(Trial::new(CheckKind::Metrics, server.url("/"))).ends(NO_VERDICT).await.map(drop)
@@ -119,8 +119,7 @@ pub(super) fn rows() -> Vec<Row> {
         says("metrics that are none", "<html>", NO_VERDICT),
         row("samples without an end", async {
             let server =
-                Server::flooding("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", "[1,\"1\"],")
-                    .await;
+                Server::flooding("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", "[1,\"1\"],");
             Trial::new(CheckKind::Metrics, server.url("/")).with("query", "up").ends(&["error"]).await?;
             // As many names as a big Prometheus has, and no more.
             server.was_left_in_time()
@@ -130,8 +129,7 @@ pub(super) fn rows() -> Vec<Row> {
                 400,
                 "application/json",
                 "{\"status\": \"error\", \"error\": \"bad\"}",
-            ))
-            .await;
+            ));
             let trial = Trial::new(CheckKind::Metrics, server.url("/")).with("query", "\u{1b}[2J\u{202e}");
             trial.ends(&["error"]).await.map(drop)
         }),

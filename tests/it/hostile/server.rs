@@ -33,7 +33,7 @@ pub(super) struct Server {
 
 impl Server {
     /// On 127.0.0.1.
-    pub(super) async fn start<F, A>(serve: F) -> Self
+    pub(super) fn start<F, A>(serve: F) -> Self
     where
         F: Fn(Connection<TcpStream>) -> A + Send + 'static,
         A: Future<Output = ()> + Send + 'static,
@@ -76,7 +76,7 @@ impl Server {
     }
 
     /// Reads a request and answers these bytes, then nothing more.
-    pub(super) async fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes: Arc<[u8]> = bytes.into().into();
         Self::start(move |mut connection| {
             let bytes = Arc::clone(&bytes);
@@ -87,11 +87,10 @@ impl Server {
                 }
             }
         })
-        .await
     }
 
     /// Answers these bytes, and then these again and again.
-    pub(super) async fn flooding(head: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn flooding(head: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Self {
         let (head, again): (Arc<[u8]>, Arc<[u8]>) = (head.into().into(), again.into().into());
         Self::start(move |mut connection| {
             let (head, again) = (Arc::clone(&head), Arc::clone(&again));
@@ -101,11 +100,10 @@ impl Server {
                 }
             }
         })
-        .await
     }
 
     /// Says these bytes whoever comes, and these again and again; without a second part it waits.
-    pub(super) async fn bursting(head: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn bursting(head: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Self {
         let (head, again): (Arc<[u8]>, Arc<[u8]>) = (head.into().into(), again.into().into());
         Self::start(move |mut connection| {
             let (head, again) = (Arc::clone(&head), Arc::clone(&again));
@@ -120,11 +118,10 @@ impl Server {
                 }
             }
         })
-        .await
     }
 
     /// A good TLS handshake, and then.
-    pub(super) async fn behind_tls<F, A>(identity: &Identity, alpn: &[&str], serve: F) -> Self
+    pub(super) fn behind_tls<F, A>(identity: &Identity, alpn: &[&str], serve: F) -> Self
     where
         F: Fn(Connection<TlsStream<TcpStream>>) -> A + Send + Sync + 'static,
         A: Future<Output = ()> + Send + 'static,
@@ -141,7 +138,6 @@ impl Server {
                 }
             }
         })
-        .await
     }
 
     pub(super) fn addr(&self) -> SocketAddr {

@@ -59,7 +59,7 @@ fn hello_retry_request(session: &[u8]) -> Vec<u8> {
 /// Says these records whoever comes, to the checks `tls` and `http`.
 fn says(name: &'static str, first: Vec<u8>, again: Vec<u8>) -> Row {
     row(name, async move {
-        let server = Server::bursting(first, again).await;
+        let server = Server::bursting(first, again);
         Trial::new(CheckKind::Tls, server.addr().to_string()).ends(NO_HANDSHAKE).await?;
         Trial::new(CheckKind::Http, server.secure_url("/")).ends(NO_ANSWER).await?;
         server.was_left_in_time()
@@ -71,8 +71,7 @@ fn drips(name: &'static str, bytes: Vec<u8>) -> Row {
         let server = Server::start(move |mut connection: Connection<_>| {
             let bytes = bytes.clone();
             async move { connection.drip(&bytes).await }
-        })
-        .await;
+        });
         Trial::new(CheckKind::Tls, server.addr().to_string()).ends(&["timeout", "handshake_failure"]).await?;
         Trial::new(CheckKind::Http, server.secure_url("/"))
             .ends(&["timeout", "unreachable", "reset"])
@@ -160,8 +159,7 @@ fn records() -> Vec<Row> {
                 }
                 let again = record(22, &hello_retry_request(&hello[44..44 + usize::from(hello[43])]));
                 connection.flood(&again).await;
-            })
-            .await;
+            });
             Trial::new(CheckKind::Tls, server.addr().to_string()).ends(NO_HANDSHAKE).await?;
             server.was_left_in_time()
         }),
@@ -179,7 +177,7 @@ impl ResolvesServerCert for Presents {
 }
 
 /// A server that presents this chain, and answers 200 behind it.
-pub(super) async fn presenting(ip: IpAddr, chain: Vec<CertificateDer<'static>>, key: &Identity) -> Server {
+pub(super) fn presenting(ip: IpAddr, chain: Vec<CertificateDer<'static>>, key: &Identity) -> Server {
     let provider = rustls::crypto::ring::default_provider();
     let key = provider.key_provider.load_private_key(key.key.clone_key()).unwrap();
     let presents = Arc::new(Presents(Arc::new(CertifiedKey::new(chain, key))));
@@ -203,7 +201,7 @@ fn presents(
 ) -> Row {
     row(name, async move {
         let (chain, identity) = chain();
-        let server = presenting(LOCALHOST, chain, &identity).await;
+        let server = presenting(LOCALHOST, chain, &identity);
         Trial::new(CheckKind::Tls, server.addr().to_string()).ends(expected).await?;
         let https = Trial::new(CheckKind::Http, server.secure_url("/"));
         https
@@ -346,7 +344,7 @@ fn half_chain(url: &str) -> Identity {
 /// A half chain whose issuer is at that server.
 async fn with_issuer_at(issuers: Server, url: String) -> Result<(), String> {
     let identity = half_chain(&url);
-    let server = presenting(LOCALHOST, identity.chain.clone(), &identity).await;
+    let server = presenting(LOCALHOST, identity.chain.clone(), &identity);
     let trial = Trial::new(CheckKind::Tls, server.addr().to_string());
     trial.ends(&["unknown_issuer", "incomplete_chain"]).await?;
     issuers.saw_somebody()?;
@@ -356,7 +354,7 @@ async fn with_issuer_at(issuers: Server, url: String) -> Result<(), String> {
 fn issuers() -> Vec<Row> {
     let at = |name, bytes: Vec<u8>| {
         row(name, async move {
-            let issuers = Server::answering(bytes).await;
+            let issuers = Server::answering(bytes);
             let url = issuers.url("/issuer.der");
             with_issuer_at(issuers, url).await
         })
@@ -371,7 +369,7 @@ fn issuers() -> Vec<Row> {
         at("an issuer of 50 MB", answer(200, "application/pkix-cert", vec![0x30; 50_000_000])),
         at("an issuer that leads around", headed(302, "location: /issuer.der\r\n")),
         row("an issuer without an end", async {
-            let issuers = Server::flooding("HTTP/1.1 200 OK\r\n\r\n", vec![0x30; 1000]).await;
+            let issuers = Server::flooding("HTTP/1.1 200 OK\r\n\r\n", vec![0x30; 1000]);
             let url = issuers.url("/issuer.der");
             with_issuer_at(issuers, url).await
         }),
@@ -380,14 +378,13 @@ fn issuers() -> Vec<Row> {
                 if connection.request().await && connection.say(b"HTTP/1.1 200 OK\r\n\r\n").await {
                     connection.drip(&[0x30]).await;
                 }
-            })
-            .await;
+            });
             let url = issuers.url("/issuer.der");
             with_issuer_at(issuers, url).await
         }),
         row("an issuer in a file", async {
             let identity = half_chain("file:///etc/passwd");
-            let server = presenting(LOCALHOST, identity.chain.clone(), &identity).await;
+            let server = presenting(LOCALHOST, identity.chain.clone(), &identity);
             let trial = Trial::new(CheckKind::Tls, server.addr().to_string());
             let ended = trial.ends(&["unknown_issuer", "incomplete_chain"]).await?;
             super::trial::tells_nothing_of(&ended, "root:")
@@ -400,8 +397,7 @@ fn afterwards() -> Vec<Row> {
         row("a good handshake and then garbage", async {
             let server = Server::behind_tls(&IDENTITY, &["http/1.1"], |mut connection| async move {
                 connection.flood(&[0xaa; 1000]).await;
-            })
-            .await;
+            });
             Trial::new(CheckKind::Tls, server.addr().to_string()).ends(&["valid"]).await?;
             Trial::new(CheckKind::Http, server.secure_url("/")).ends(NO_ANSWER).await?;
             server.was_left_in_time()
@@ -409,13 +405,12 @@ fn afterwards() -> Vec<Row> {
         row("a good handshake and then silence", async {
             let server = Server::behind_tls(&IDENTITY, &["http/1.1"], |mut connection| async move {
                 connection.wait().await;
-            })
-            .await;
+            });
             Trial::new(CheckKind::Tls, server.addr().to_string()).ends(&["valid"]).await?;
             Trial::new(CheckKind::Http, server.secure_url("/")).ends(&["timeout"]).await.map(drop)
         }),
         row("a port that greets and goes on greeting", async {
-            let server = Server::bursting("220 \u{1b}[2J\u{202e}mail ready\r\n", "220 again\r\n").await;
+            let server = Server::bursting("220 \u{1b}[2J\u{202e}mail ready\r\n", "220 again\r\n");
             Trial::new(CheckKind::Tcp, server.addr().to_string()).ends(&["connects"]).await?;
             Trial::new(CheckKind::Tls, server.addr().to_string()).ends(NO_HANDSHAKE).await?;
             server.was_left_in_time()

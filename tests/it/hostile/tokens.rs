@@ -35,7 +35,7 @@ fn with_keys(name: &'static str, keys: impl Into<String>, expected: &'static [&'
         let now = firstcheck::clock::now();
         let issuer = Issuer::new("https://id.hostile.test");
         let token = issuer.sign(&issuer.claims("orders", "", now, SignedDuration::from_mins(10)));
-        let server = Server::answering(answer(200, "application/json", keys)).await;
+        let server = Server::answering(answer(200, "application/json", keys));
         Trial::new(CheckKind::Token, "-")
             .given(token)
             .with("jwks", server.url("/keys"))
@@ -144,7 +144,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         with_keys("no key set", "<html>", &["error"]),
         row("a key set without an end", async {
-            let server = Server::flooding("HTTP/1.1 200 OK\r\n\r\n", "[[[[").await;
+            let server = Server::flooding("HTTP/1.1 200 OK\r\n\r\n", "[[[[");
             let trial = Trial::new(CheckKind::Token, "-")
                 .given(unsigned(RS256, "{}"))
                 .with("jwks", server.url("/keys"));
@@ -156,8 +156,7 @@ pub(super) fn rows() -> Vec<Row> {
                 if connection.request().await && connection.say(b"HTTP/1.1 200 OK\r\n\r\n").await {
                     connection.drip(b"[").await;
                 }
-            })
-            .await;
+            });
             let trial = Trial::new(CheckKind::Token, "-")
                 .given(unsigned(RS256, "{}"))
                 .with("jwks", server.url("/keys"));

@@ -316,7 +316,7 @@ fn names() -> Vec<Row> {
             let names = rebinding(1).await;
             let target = format!("api.hostile.test:{}", at.port());
             let trial = Trial::new(CheckKind::Tls, target).under(policy()).resolved_by(names.addr);
-            trial.ends(&["handshake_failure", "timeout", "unreachable"]).await?;
+            trial.ends(&["handshake_failure", "timeout", "unreachable", "error", "unresolved"]).await?;
             server.saw_somebody()?;
             forbidden.saw_nobody()
         }),
@@ -352,6 +352,7 @@ fn names() -> Vec<Row> {
                         "unreachable",
                         "refused",
                         "timeout",
+                        "error",
                     ])
                     .await
                     .map_err(|why| format!("{kind}: {why}"))?;

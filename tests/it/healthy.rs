@@ -25,6 +25,7 @@ mod contract;
 mod contract_odd;
 mod cors;
 mod deadline;
+mod debian;
 mod deploys;
 mod dns;
 mod dns_odd;
@@ -66,6 +67,7 @@ struct Asked {
     authority: Option<String>,
     resolvers: Vec<SocketAddr>,
     timeout: Duration,
+    now: Timestamp,
     holds: Vec<Box<dyn Any + Send>>,
 }
 
@@ -77,7 +79,8 @@ impl Asked {
             secrets: BTreeMap::new(),
             authority: None,
             resolvers: Vec::new(),
-            timeout: Duration::from_secs(8),
+            timeout: Duration::from_secs(5),
+            now: now(),
             holds: Vec::new(),
         }
     }
@@ -179,7 +182,7 @@ async fn judge(kind: CheckKind, row: Row) -> Option<String> {
         target: asked.target,
         with: With(asked.with),
         timeout: asked.timeout,
-        now: now(),
+        now: asked.now,
     };
     let report = match checks::run(&environment, &request).await {
         Ok(report) => report,

@@ -26,6 +26,7 @@ mod contract_odd;
 mod cors;
 mod deadline;
 mod debian;
+mod debian_dns;
 mod deploys;
 mod dns;
 mod dns_odd;

@@ -27,6 +27,7 @@ mod cors;
 mod deadline;
 mod debian;
 mod debian_dns;
+mod debian_metrics;
 mod deploys;
 mod dns;
 mod dns_odd;

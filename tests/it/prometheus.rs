@@ -48,7 +48,12 @@ fn is_counter(name: &str) -> bool {
 
 /// A Prometheus that holds these metrics.
 fn prometheus(folder: &Path, metrics: &[Metric]) -> (Program, String) {
-    std::fs::write(folder.join("past.txt"), written(metrics)).unwrap();
+    remembering(folder, &written(metrics))
+}
+
+/// A Prometheus whose past is this OpenMetrics text.
+pub(crate) fn remembering(folder: &Path, past: &str) -> (Program, String) {
+    std::fs::write(folder.join("past.txt"), past).unwrap();
     std::fs::write(folder.join("prometheus.yml"), "scrape_configs: []\n").unwrap();
     let made = Command::new("promtool")
         .args(["tsdb", "create-blocks-from", "openmetrics", "past.txt", "data"])

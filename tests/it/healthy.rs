@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use firstcheck::checks::{self, Budget, Environment, Request, With};
+use firstcheck::checks::{self, Budget, Environment, GitHubAccess, GitHubCredential, Request, With};
 use firstcheck::egress::Policy;
 use firstcheck::outcome::CheckKind;
 use futures_util::future::BoxFuture;
@@ -23,12 +23,14 @@ use jiff::Timestamp;
 
 mod contract;
 mod contract_odd;
+mod contract_words;
 mod cors;
 mod deadline;
 mod debian;
 mod debian_dns;
 mod debian_metrics;
 mod deploys;
+mod deploys_github;
 mod dns;
 mod dns_odd;
 mod dns_resolvers;
@@ -38,6 +40,7 @@ mod http_odd;
 mod metrics;
 mod rate_limit;
 mod servers;
+mod status_feeds;
 mod status_page;
 mod tcp;
 mod tls;
@@ -67,6 +70,7 @@ struct Asked {
     with: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
     authority: Option<String>,
+    github: Option<String>,
     resolvers: Vec<SocketAddr>,
     timeout: Duration,
     now: Timestamp,
@@ -80,6 +84,7 @@ impl Asked {
             with: BTreeMap::new(),
             secrets: BTreeMap::new(),
             authority: None,
+            github: None,
             resolvers: Vec::new(),
             timeout: Duration::from_secs(5),
             now: now(),
@@ -179,6 +184,10 @@ async fn judge(kind: CheckKind, row: Row) -> Option<String> {
     if let Some(pem) = &asked.authority {
         environment = environment.with_ca_file(pem).unwrap();
     }
+    if let Some(url) = &asked.github {
+        let account = GitHubAccess { api_url: url.parse().unwrap(), credential: GitHubCredential::None };
+        environment = environment.with_github(Some(account));
+    }
     let request = Request {
         check: kind,
         target: asked.target,
@@ -224,12 +233,12 @@ tables! {
     sound_ports_connect: Tcp in tcp;
     sound_certificates_are_valid: Tls in tls tls_chains tls_odd;
     sound_answers_are_ok: Http in http http_bodies http_odd;
-    green_pages_are_operational: StatusPage in status_page;
+    green_pages_are_operational: StatusPage in status_page status_feeds;
     quotas_that_are_left_limit_nobody: RateLimit in rate_limit;
     sound_tokens_are_valid: Token in token;
     browsers_that_are_let_in_are_ok: Cors in cors;
-    requests_as_described_match: Contract in contract contract_odd;
+    requests_as_described_match: Contract in contract contract_odd contract_words;
     limits_that_nest_are_within: Deadline in deadline;
-    changes_that_are_far_away_are_not_near: Deploys in deploys;
+    changes_that_are_far_away_are_not_near: Deploys in deploys deploys_github;
     curves_without_an_incident_are_normal: Metrics in metrics;
 }

@@ -158,6 +158,39 @@ pub(super) fn rows(table: &mut Table) {
             keys.iter().fold(asked, |asked, (key, value)| asked.with(key, *value))
         });
     }
+    let spelled: [(&'static str, Keys, Keys); 5] = [
+        (
+            "lists with commas too many",
+            &[("access-control-allow-origin", "*"), ("access-control-allow-headers", ",x-a,, x-b ,")],
+            &[("headers", "x-a,x-b")],
+        ),
+        (
+            "a list between tabs",
+            &[("access-control-allow-origin", "*"), ("access-control-allow-methods", "GET,\tPUT")],
+            &[("method", "PUT")],
+        ),
+        (
+            "empty lists where nothing is needed",
+            &[
+                ("access-control-allow-origin", "*"),
+                ("access-control-allow-methods", ""),
+                ("access-control-allow-headers", ""),
+            ],
+            &[("method", "GET")],
+        ),
+        (
+            "a max-age below zero",
+            &[("access-control-allow-origin", "*"), ("access-control-max-age", "-1")],
+            &[],
+        ),
+        ("an origin between spaces", &[("access-control-allow-origin", " https://app.lab.test ")], &[]),
+    ];
+    for (name, fields, keys) in spelled {
+        table.row(name, "ok", async move {
+            let asked = allowing(204, fields).await;
+            keys.iter().fold(asked, |asked, (key, value)| asked.with(key, *value))
+        });
+    }
     table.row("an origin with a port", "ok", async {
         allowing(204, &[("access-control-allow-origin", "http://localhost:5173")])
             .await

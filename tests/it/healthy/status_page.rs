@@ -3,13 +3,13 @@
 use firstcheck::drill::http_server::{HttpServer, Reply};
 use serde_json::{Value, json};
 
-use super::{Asked, NO_FAULT, Table};
+use super::{Asked, Table};
 
 /// What a page serves: path, content type, body.
 type Files = Vec<(&'static str, &'static str, Vec<u8>)>;
 
 /// A page that serves these files, and 404 for everything else; asked for at `path`.
-async fn page(path: &str, files: Files) -> Asked {
+pub(super) async fn page(path: &str, files: Files) -> Asked {
     let server = HttpServer::plain(move |request| {
         let found = files.iter().find(|(path, ..)| *path == request.uri().path());
         let reply = found.map_or_else(
@@ -23,12 +23,12 @@ async fn page(path: &str, files: Files) -> Asked {
     Asked::new(server.url(path)).holding(server)
 }
 
-async fn json_at(asked: &str, path: &'static str, body: Value) -> Asked {
+pub(super) async fn json_at(asked: &str, path: &'static str, body: Value) -> Asked {
     page(asked, vec![(path, "application/json", body.to_string().into_bytes())]).await
 }
 
 /// A Statuspage summary with these components, incidents and maintenances.
-fn summary(components: &Value, incidents: &Value, maintenances: &Value) -> Value {
+pub(super) fn summary(components: &Value, incidents: &Value, maintenances: &Value) -> Value {
     json!({
         "page": {"id": "p1", "name": "Lab", "url": "https://status.lab.test", "time_zone": "Etc/UTC", "updated_at": "2026-11-01T09:00:00.000Z"},
         "components": components, "incidents": incidents, "scheduled_maintenances": maintenances,
@@ -36,13 +36,13 @@ fn summary(components: &Value, incidents: &Value, maintenances: &Value) -> Value
     })
 }
 
-fn component(name: &str, status: &str) -> Value {
+pub(super) fn component(name: &str, status: &str) -> Value {
     json!({"id": name, "name": name, "status": status, "created_at": "2020-01-01T00:00:00.000Z", "updated_at": "2026-10-01T00:00:00.000Z",
            "position": 1, "description": null, "showcase": true, "group_id": null, "page_id": "p1", "group": false, "only_show_if_degraded": false})
 }
 
 /// An incident with its times; resolved when `end` is given.
-fn incident(
+pub(super) fn incident(
     name: &str,
     status: &str,
     impact: &str,
@@ -59,7 +59,7 @@ fn maintenance(status: &str, from: &str, until: &str, components: &Value) -> Val
            "created_at": "2026-10-20T00:00:00.000Z", "started_at": null, "updated_at": "2026-10-20T00:00:00.000Z", "resolved_at": null, "incident_updates": [], "components": components})
 }
 
-async fn statuspage(components: Value, incidents: Value, maintenances: Value) -> Asked {
+pub(super) async fn statuspage(components: Value, incidents: Value, maintenances: Value) -> Asked {
     json_at("/", "/api/v2/summary.json", summary(&components, &incidents, &maintenances)).await
 }
 
@@ -68,8 +68,6 @@ pub(super) fn rows(table: &mut Table) {
     components(table);
     own_shapes(table);
     self_hosted(table);
-    clouds(table);
-    feeds(table);
 }
 
 fn statuspages(table: &mut Table) {
@@ -339,91 +337,4 @@ fn self_hosted(table: &mut Table) {
         ("/api/v1/components", "application/json", json!({"meta": {"pagination": {"total": 1, "count": 1}}, "data": [{"id": 1, "name": "API", "status": 1, "status_name": "Operational", "enabled": true}]}).to_string().into_bytes()),
         ("/api/v1/incidents", "application/json", json!({"meta": {}, "data": [{"id": 1, "name": "Outage", "status": 4, "human_status": "Fixed", "created_at": "2026-10-01 08:00:00", "updated_at": "2026-10-01 09:00:00"}]}).to_string().into_bytes()),
     ]));
-}
-
-fn clouds(table: &mut Table) {
-    let google = |incidents: Value| json_at("/incidents.json", "/incidents.json", incidents);
-    let event = |end: Option<&str>| {
-        json!({"id": "x", "number": "1", "begin": "2026-10-01T08:00:00+00:00", "created": "2026-10-01T08:05:00+00:00", "end": end, "modified": "2026-10-01T10:00:00+00:00",
-        "external_desc": "Errors in Cloud SQL", "severity": "high", "status_impact": "SERVICE_OUTAGE", "service_key": "sql", "service_name": "Cloud SQL", "uri": "incidents/x",
-        "affected_products": [{"title": "Cloud SQL", "id": "sql"}], "currently_affected_locations": [], "previously_affected_locations": [], "updates": [],
-        "most_recent_update": {"created": "2026-10-01T10:00:00+00:00", "modified": "2026-10-01T10:00:00+00:00", "when": "2026-10-01T10:00:00+00:00", "text": "over", "status": "AVAILABLE", "affected_locations": []}})
-    };
-    table.row(
-        "Google Cloud with past incidents",
-        "operational",
-        google(json!([event(Some("2026-10-01T10:00:00+00:00"))])),
-    );
-    table.row("Google Cloud without one", "operational|error|unreachable", google(json!([])));
-    let aws = |text: &str| {
-        let bytes: Vec<u8> =
-            [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
-        page(
-            "/public/currentevents",
-            vec![("/public/currentevents", "application/json;charset=UTF-16", bytes)],
-        )
-    };
-    table.row("AWS without an event, in UTF-16", "operational", aws("[]"));
-    table.row("AWS with an event that is over", "operational", aws(
-        "[{\"date\":\"1793440800\",\"arn\":\"arn:aws:health:us-east-1::event/S3/x\",\"region_name\":\"N. Virginia\",\"status\":\"0\",\"service\":\"s3-us-east-1\",\"service_name\":\"Amazon S3\",\"summary\":\"[RESOLVED] Increased errors\",\"event_log\":[{\"summary\":\"x\",\"message\":\"over\",\"status\":0,\"timestamp\":1793444400}],\"impacted_services\":{}}]",
-    ));
-    table.row("AWS with an event in another region", "operational", async move {
-        aws("[{\"date\":\"1793523600\",\"arn\":\"arn:aws:health:sa-east-1::event/S3/x\",\"region_name\":\"Sao Paulo\",\"status\":\"3\",\"service\":\"s3-sa-east-1\",\"service_name\":\"Amazon S3\",\"summary\":\"Increased errors\",\"event_log\":[{\"summary\":\"x\",\"message\":\"we look\",\"status\":3,\"timestamp\":1793523600}],\"impacted_services\":{}},\
-            {\"date\":\"1793440800\",\"arn\":\"arn:aws:health:eu-west-1::event/S3/y\",\"region_name\":\"Ireland\",\"status\":\"0\",\"service\":\"s3-eu-west-1\",\"service_name\":\"Amazon S3\",\"summary\":\"[RESOLVED] x\",\"event_log\":[],\"impacted_services\":{}}]")
-            .await
-            .with("component", "s3-eu-west-1")
-    });
-    table.row(
-        "Salesforce without an active incident",
-        "operational|unreachable",
-        page("/v1/incidents/active", vec![("/v1/incidents/active", "application/json", b"[]".to_vec())]),
-    );
-}
-
-fn rss(items: &str) -> Vec<u8> {
-    format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><rss version=\"2.0\"><channel><title>Lab Status</title><link>https://status.lab.test/</link><description>Lab</description><lastBuildDate>Sun, 01 Nov 2026 09:55:00 GMT</lastBuildDate>{items}</channel></rss>").into_bytes()
-}
-
-fn atom(entries: &str) -> Vec<u8> {
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><feed xml:lang=\"en-US\" xmlns=\"http://www.w3.org/2005/Atom\"><id>tag:status.lab.test,2005:/history</id><title>Lab Status - Incident History</title><updated>2026-11-01T09:55:00Z</updated>{entries}</feed>").into_bytes()
-}
-
-fn feeds(table: &mut Table) {
-    let feed = |body: Vec<u8>, kind: &'static str| page("/feed.rss", vec![("/feed.rss", kind, body)]);
-    table.row("an empty RSS feed", "operational", feed(rss(""), "application/rss+xml"));
-    table.row(
-        "an empty RSS feed under a general type",
-        "operational",
-        feed(rss(""), "text/xml; charset=utf-8"),
-    );
-    table.row("RSS whose last item is resolved", "operational", feed(rss("<item><title>Elevated errors</title><pubDate>Thu, 01 Oct 2026 08:00:00 GMT</pubDate><description>&lt;p&gt;&lt;strong&gt;Resolved&lt;/strong&gt; - This incident has been resolved.&lt;/p&gt;&lt;p&gt;&lt;strong&gt;Investigating&lt;/strong&gt; - We are looking.&lt;/p&gt;</description><guid>x</guid></item>"), "application/rss+xml"));
-    table.row("RSS that announces maintenance of next week", "operational", feed(rss("<item><title>Scheduled maintenance of the database</title><pubDate>Fri, 30 Oct 2026 08:00:00 GMT</pubDate><description>&lt;p&gt;&lt;strong&gt;Scheduled&lt;/strong&gt; - on Sun, 08 Nov 2026 02:00 UTC.&lt;/p&gt;</description><guid>x</guid></item>"), "application/rss+xml"));
-    table.row("an empty Atom feed", "operational", feed(atom(""), "application/atom+xml"));
-    table.row("Atom whose last entry is resolved", "operational", feed(atom("<entry><id>x</id><published>2026-10-01T08:00:00Z</published><updated>2026-10-01T09:00:00Z</updated><link rel=\"alternate\" type=\"text/html\" href=\"https://status.lab.test/incidents/x\"/><title>Outage of the API</title><content type=\"html\">&lt;p&gt;&lt;strong&gt;Resolved&lt;/strong&gt; - over.&lt;/p&gt;&lt;p&gt;&lt;strong&gt;Investigating&lt;/strong&gt; - we look.&lt;/p&gt;</content></entry>"), "application/atom+xml"));
-    table.row("the RSS of Azure without an item", "operational", async {
-        page("/en-us/status/feed/", vec![("/en-us/status/feed/", "application/xml", b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><rss xmlns:a10=\"http://www.w3.org/2005/Atom\" version=\"2.0\"><channel><title>Azure Status</title><link>https://azure.status.microsoft/en-us/status/</link><description>Azure Status</description><language>en-US</language><lastBuildDate>Sun, 01 Nov 2026 09:55:00 Z</lastBuildDate></channel></rss>".to_vec())]).await
-    });
-    table.row(
-        "a page that no program can read is not a fault",
-        NO_FAULT,
-        page("/", vec![("/", "text/html", b"<html><body>All good, promise</body></html>".to_vec())]),
-    );
-    table.row("a page that wants a log-in is not a fault", NO_FAULT, async {
-        let server = HttpServer::plain(|_| std::future::ready(Reply::html(403, "<h1>403 Forbidden</h1>")))
-            .await
-            .unwrap();
-        Asked::new(server.url("/")).holding(server)
-    });
-    table.row("a page that is down itself says nothing about the vendor", NO_FAULT, async {
-        let server =
-            HttpServer::plain(|_| std::future::ready(Reply::html(503, "<h1>503 Service Unavailable</h1>")))
-                .await
-                .unwrap();
-        Asked::new(server.url("/")).holding(server)
-    });
-    table.row(
-        "a page whose JSON is of no known shape says nothing",
-        NO_FAULT,
-        json_at("/", "/api/v2/summary.json", json!({"hello": "world"})),
-    );
 }

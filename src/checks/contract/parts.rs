@@ -120,7 +120,7 @@ impl Parameter<'_> {
         request: &FailingRequest,
     ) -> Option<Vec<(String, String)>> {
         let flat = |text: &str, separator: char| -> Option<Vec<(String, String)>> {
-            let parts: Vec<&str> = text.split(separator).collect();
+            let parts: Vec<&str> = text.split(separator).map(|it| self.member(it)).collect();
             if self.explodes() {
                 let pair =
                     |it: &&str| it.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -184,6 +184,11 @@ impl Parameter<'_> {
         }
     }
 
+    /// A member of a list as it counts: in a header the space around it means nothing (RFC 9110 section 5.6.1).
+    fn member<'t>(&self, text: &'t str) -> &'t str {
+        if self.place == "header" { text.trim() } else { text }
+    }
+
     /// A path value without the marks of its style: `.5` and `;id=5`.
     fn bare(&self, value: &str) -> String {
         let bare = match self.style() {
@@ -209,12 +214,13 @@ impl Parameter<'_> {
         let items = description.resolve(schema).and_then(|it| it.get("items")).unwrap_or(&Value::Null);
         let parts: Vec<&str> = if explodes && self.place == "query" {
             values.iter().map(String::as_str).collect()
+        } else if explodes && style == "matrix" {
+            let again = format!(";{}=", self.name);
+            values.iter().flat_map(|value| value.split(again.as_str()).collect::<Vec<_>>()).collect()
         } else {
-            values.iter().flat_map(|value| value.split(separator)).collect()
+            values.iter().flat_map(|value| value.split(separator)).map(|it| self.member(it)).collect()
         };
-        // Space around the members of a list in a header means nothing (RFC 9110 section 5.6.1).
-        let parts = parts.into_iter().map(|it| if self.place == "header" { it.trim() } else { it });
-        vec![parts.map(|it| readings(description, items, it).swap_remove(0)).collect()]
+        vec![parts.into_iter().map(|it| readings(description, items, it).swap_remove(0)).collect()]
     }
 }
 

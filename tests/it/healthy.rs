@@ -8,6 +8,7 @@
 #![expect(clippy::unused_async, reason = "a row is a future, whether or not its server has to be waited for")]
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ use jiff::Timestamp;
 
 mod contract;
 mod contract_odd;
+mod combined;
+mod contract_styles;
 mod contract_words;
 mod cors;
 mod deadline;
@@ -124,7 +127,7 @@ impl Asked {
 
 /// A row of a table.
 struct Row {
-    name: &'static str,
+    name: Cow<'static, str>,
     allowed: &'static str,
     ask: BoxFuture<'static, Asked>,
 }
@@ -143,17 +146,17 @@ impl Table {
     /// A sound target; `allowed` is the outcome, several with `|` between them, or [`NO_FAULT`].
     fn row(
         &mut self,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         allowed: &'static str,
         ask: impl Future<Output = Asked> + Send + 'static,
     ) {
-        self.rows.push(Row { name, allowed, ask: ask.boxed() });
+        self.rows.push(Row { name: name.into(), allowed, ask: ask.boxed() });
     }
 
     /// Asks about every row, and fails with all that went wrong.
     fn run(self) {
         let (kind, count) = (self.kind, self.rows.len());
-        let names: std::collections::BTreeSet<_> = self.rows.iter().map(|row| row.name).collect();
+        let names: std::collections::BTreeSet<_> = self.rows.iter().map(|row| row.name.clone()).collect();
         assert_eq!(names.len(), count, "two rows of {kind} have one name");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -218,27 +221,30 @@ async fn judge(kind: CheckKind, row: Row) -> Option<String> {
 }
 
 macro_rules! tables {
-    ($($test:ident: $kind:ident in $($module:ident)+;)*) => {
+    ($($test:ident: $kind:ident in $($($module:ident)::+),+;)*) => {
         $(#[test]
         fn $test() {
             let mut table = Table::new(CheckKind::$kind);
-            $($module::rows(&mut table);)+
+            $($($module)::+::rows(&mut table);)+
             table.run();
         })*
     };
 }
 
 tables! {
-    sound_names_resolve: Dns in dns dns_odd dns_resolvers;
+    sound_names_resolve: Dns in dns, dns_odd, dns_resolvers;
     sound_ports_connect: Tcp in tcp;
-    sound_certificates_are_valid: Tls in tls tls_chains tls_odd;
-    sound_answers_are_ok: Http in http http_bodies http_odd;
-    green_pages_are_operational: StatusPage in status_page status_feeds;
+    sound_certificates_are_valid: Tls in tls, tls_chains, tls_odd;
+    sound_answers_are_ok: Http in http, http_bodies, http_odd;
+    green_pages_are_operational: StatusPage in status_page, status_feeds;
     quotas_that_are_left_limit_nobody: RateLimit in rate_limit;
     sound_tokens_are_valid: Token in token;
     browsers_that_are_let_in_are_ok: Cors in cors;
-    requests_as_described_match: Contract in contract contract_odd contract_words;
+    requests_as_described_match: Contract in contract, contract_odd, contract_words, contract_styles;
     limits_that_nest_are_within: Deadline in deadline;
-    changes_that_are_far_away_are_not_near: Deploys in deploys deploys_github;
+    changes_that_are_far_away_are_not_near: Deploys in deploys, deploys_github;
+    every_combination_of_names_resolves: Dns in combined::names;
+    every_combination_of_chains_is_valid: Tls in combined::chains;
+    every_combination_of_answers_is_ok: Http in combined::answers;
     curves_without_an_incident_are_normal: Metrics in metrics;
 }

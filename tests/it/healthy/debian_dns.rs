@@ -39,7 +39,7 @@ fn sign(folder: &Path, origin: &str, more: &str) -> String {
 
 fn zones(folder: &Path) -> Vec<String> {
     let write = |origin: &str, text: &str| {
-        std::fs::write(folder.join(format!("{origin}.zone")), format!("{HEAD}{text}")).unwrap()
+        std::fs::write(folder.join(format!("{origin}.zone")), format!("{HEAD}{text}")).unwrap();
     };
     let many: String = (0..60).fold(String::new(), |mut text, n| {
         writeln!(text, "many A 198.51.100.{n}").unwrap();

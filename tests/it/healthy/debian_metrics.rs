@@ -204,7 +204,7 @@ const ROWS: &[Calm] = &[
 fn calm_services_in_prometheus_are_normal() {
     let mut table = Table::new(CheckKind::Metrics);
     for (name, allowed, series, every) in ROWS {
-        table.row(name, allowed, calm(series, *every));
+        table.row(*name, allowed, calm(series, *every));
     }
     table.run();
 }

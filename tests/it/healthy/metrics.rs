@@ -203,13 +203,13 @@ const UNKNOWN: Rows = &[
 
 pub(super) fn rows(table: &mut Table) {
     for (name, curves) in KNOWN {
-        table.row(name, "normal", prometheus(curves));
+        table.row(*name, "normal", prometheus(curves));
     }
     for (name, curves) in EXPRESSIONS {
-        table.row(name, "normal", async { prometheus(curves).await.with("query", "the curve") });
+        table.row(*name, "normal", async { prometheus(curves).await.with("query", "the curve") });
     }
     for (name, curves) in UNKNOWN {
-        table.row(name, NO_FAULT, async { prometheus(curves).await.with("query", "the curve") });
+        table.row(*name, NO_FAULT, async { prometheus(curves).await.with("query", "the curve") });
     }
     table.row("errors that ended long before the start", "normal|error", prometheus(EARLIER));
     table.row("a Prometheus that knows nothing", NO_FAULT, prometheus(&[]));

@@ -340,10 +340,10 @@ const NOTHING_LEFT_TO_SAY: &[Dialect] = &[
 
 pub(super) fn rows(table: &mut Table) {
     for (name, headers) in DIALECTS {
-        table.row(name, "not_limited", fields(headers));
+        table.row(*name, "not_limited", fields(headers));
     }
     for (name, headers) in NOTHING_LEFT_TO_SAY {
-        table.row(name, "no_headers|not_limited", fields(headers));
+        table.row(*name, "no_headers|not_limited", fields(headers));
     }
     statuses(table);
     records(table);

@@ -51,7 +51,7 @@ impl Ca {
         Self::root_with(name, &rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
-    fn root_with(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
+    pub(super) fn root_with(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
         let (params, key) = (ca_params(name), key(algorithm));
         Self { certificate: params.self_signed(&key).unwrap(), issuer: Issuer::new(params, key) }
     }
@@ -85,7 +85,7 @@ impl Ca {
     }
 
     /// A leaf for [`NAME`], 30 of its 90 days old, with changes.
-    fn leaf_with(
+    pub(super) fn leaf_with(
         &self,
         algorithm: &'static SignatureAlgorithm,
         change: impl FnOnce(&mut CertificateParams),

@@ -43,6 +43,7 @@ mod http_odd;
 mod metrics;
 mod rate_limit;
 mod servers;
+mod small_servers;
 mod status_feeds;
 mod status_page;
 mod tcp;
@@ -232,14 +233,14 @@ macro_rules! tables {
 }
 
 tables! {
-    sound_names_resolve: Dns in dns, dns_odd, dns_resolvers;
-    sound_ports_connect: Tcp in tcp;
-    sound_certificates_are_valid: Tls in tls, tls_chains, tls_odd;
-    sound_answers_are_ok: Http in http, http_bodies, http_odd;
+    sound_names_resolve: Dns in dns, dns_odd, dns_resolvers, small_servers::names;
+    sound_ports_connect: Tcp in tcp, small_servers::ports;
+    sound_certificates_are_valid: Tls in tls, tls_chains, tls_odd, small_servers::secure;
+    sound_answers_are_ok: Http in http, http_bodies, http_odd, small_servers::answers;
     green_pages_are_operational: StatusPage in status_page, status_feeds;
-    quotas_that_are_left_limit_nobody: RateLimit in rate_limit;
+    quotas_that_are_left_limit_nobody: RateLimit in rate_limit, small_servers::quotas;
     sound_tokens_are_valid: Token in token;
-    browsers_that_are_let_in_are_ok: Cors in cors;
+    browsers_that_are_let_in_are_ok: Cors in cors, small_servers::preflights;
     requests_as_described_match: Contract in contract, contract_odd, contract_words, contract_styles;
     limits_that_nest_are_within: Deadline in deadline;
     changes_that_are_far_away_are_not_near: Deploys in deploys, deploys_github;

@@ -1,6 +1,8 @@
 //! Requests as people paste them, and schema words whose meaning is easily narrowed: every curl spelling, log lines, formats, patterns of
 //! ECMA 262, and the applicators of JSON Schema 2020-12.
 
+use firstcheck::drill::http_server::{HttpServer, Reply};
+
 use super::Table;
 use super::contract::against;
 
@@ -159,6 +161,19 @@ const MEMBERS: [(&str, &str); 37] = [
 ];
 
 pub(super) fn rows(table: &mut Table) {
+    for (name, kind) in [
+        ("a description from a server", "application/yaml"),
+        ("a description that is called text", "text/plain"),
+        ("a description of bytes", "application/octet-stream"),
+    ] {
+        table.row(name, "matches", async move {
+            let server =
+                HttpServer::plain(move |_| std::future::ready(Reply::bytes(200, kind, WORDS))).await.unwrap();
+            let mut asked = against(WORDS, "curl https://api.lab.test:8443/v1/orders").await;
+            asked.with.insert("spec".to_owned(), server.url("/openapi"));
+            asked.holding(server)
+        });
+    }
     for (name, spelling) in SPELLINGS {
         table.row(name, "matches", against(WORDS, spelling.replace("URL", AT)));
     }

@@ -8,7 +8,8 @@ use super::{Asked, Table};
 
 type Keys = &'static [(&'static str, &'static str)];
 
-const ROWS: [(&str, Keys); 11] = [
+const ROWS: [(&str, Keys); 12] = [
+    ("equal limits: none is shorter", &[("client", "30s"), ("gateway", "30s"), ("backend", "30s")]),
     (
         "each waits longer than the one behind it",
         &[("client", "60s"), ("gateway", "30s"), ("backend", "10s")],

@@ -53,6 +53,22 @@ impl Server {
         Self::at((Ipv4Addr::LOCALHOST, 0).into(), serve).await.unwrap()
     }
 
+    /// Does this with one connection after the other: the next is accepted when the one before is done.
+    pub(super) async fn one_by_one<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A visitor that leaves early is no reason to close.
+                let _ = serve(stream).await;
+            }
+        });
+        Self { addr, task: task.abort_handle() }
+    }
+
     /// Answers every HTTP request with these bytes, in the given pieces, and closes.
     pub(super) async fn raw(pieces: Vec<Vec<u8>>) -> Self {
         let pieces = Arc::new(pieces);

@@ -61,6 +61,20 @@ fn atom(entries: &str) -> Vec<u8> {
 
 /// What a calm page of any provider may still show.
 fn leftovers(table: &mut Table) {
+    table.row("a page below a path of its host", "operational", async {
+        let body = summary(&json!([component("API", "operational")]), &json!([]), &json!([]));
+        json_at("/lab", "/lab/api/v2/summary.json", body).await
+    });
+    table.row("a page below a path, with a slash at its end", "operational", async {
+        let body = summary(&json!([component("API", "operational")]), &json!([]), &json!([]));
+        json_at("/lab/", "/lab/api/v2/summary.json", body).await
+    });
+    table.row("a page's JSON as bytes of no known type", "operational", async {
+        let body = summary(&json!([component("API", "operational")]), &json!([]), &json!([]))
+            .to_string()
+            .into_bytes();
+        page("/", vec![("/api/v2/summary.json", "application/octet-stream", body)]).await
+    });
     table.row("Statuspage in another language", "operational", async {
         let mut body = summary(&json!([component("API", "operational")]), &json!([]), &json!([]));
         body["status"]["description"] = json!("Alle Systeme in Betrieb");

@@ -390,6 +390,23 @@ fn heads(table: &mut Table) {
     table.row("a scope that begins like another one", "valid", async {
         signed(|it| it["scope"] = json!("orders:read:all orders:read")).await.with("scope", "orders:read")
     });
+    table.row("neither issuer nor audience, and neither is asked for", "valid", async {
+        let issuer = Issuer::new(ISSUER);
+        presented(&issuer.sign(&json!({"sub": "x", "exp": now().as_second() + 60})), &issuer.key_set())
+    });
+    table.row("a shared key, and nobody gave it to us", "valid", async {
+        let key = jsonwebtoken::EncodingKey::from_secret(b"a secret of thirty-two bytes here");
+        let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims(|_| {}), &key).unwrap();
+        Asked::new("-").input(token).with("now", NOW).with("issuer", ISSUER)
+    });
+    table.row("a shared key that stands in the key set", "valid", async {
+        use base64::Engine as _;
+        let secret = b"a secret of thirty-two bytes here";
+        let key = jsonwebtoken::EncodingKey::from_secret(secret);
+        let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims(|_| {}), &key).unwrap();
+        let k = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret);
+        presented(&token, &json!({"keys": [{"kty": "oct", "k": k, "alg": "HS256"}]}))
+    });
     table.row("roles beside the scope", "valid", signed(|it| it["roles"] = json!(["admin"])));
 }
 

@@ -161,6 +161,32 @@ fn urls(table: &mut Table) {
             .holding(server)
             .holding(resolver)
     });
+    for (name, label) in [
+        ("an underscore in the name", "my_host"),
+        ("a label of digits", "4711"),
+        ("a name with a dash at its end", "edge-"),
+    ] {
+        table.row(name, "ok", async move {
+            let server = HttpServer::plain(|_| std::future::ready(Reply::text(200, "ok"))).await.unwrap();
+            let port = server.addr().port();
+            let resolver =
+                NameServer::start(vec![Zone::new("lab.test").a(label, [127, 0, 0, 1].into())]).await.unwrap();
+            Asked::new(format!("http://{label}.lab.test:{port}/"))
+                .resolving(resolver.addr())
+                .holding(server)
+                .holding(resolver)
+        });
+    }
+    table.row("a single label", "ok", async {
+        let server = HttpServer::plain(|_| std::future::ready(Reply::text(200, "ok"))).await.unwrap();
+        let port = server.addr().port();
+        let resolver =
+            NameServer::start(vec![Zone::new("intranet").a("@", [127, 0, 0, 1].into())]).await.unwrap();
+        Asked::new(format!("http://intranet:{port}/"))
+            .resolving(resolver.addr())
+            .holding(server)
+            .holding(resolver)
+    });
     table.row("the user's own headers", "ok", async {
         let server = HttpServer::plain(|request| {
             let seen = request.headers().get("x-tenant").is_some_and(|it| it == "acme: north");

@@ -191,6 +191,27 @@ pub(super) fn rows(table: &mut Table) {
 }
 
 fn identities(table: &mut Table) {
+    table.row(
+        "an underscore in the name asked for",
+        "valid",
+        changed("my_host.lab.test", names(&["my_host.lab.test"])),
+    );
+    table.row("an underscore below a wildcard", "valid", changed("my_host.lab.test", names(&["*.lab.test"])));
+    table.row("a single label of a company's network", "valid", changed("intranet", names(&["intranet"])));
+    table.row("a label of digits", "valid", changed("4711.lab.test", names(&["*.lab.test"])));
+    table.row(
+        "a name as a person writes it",
+        "valid",
+        changed("bücher.lab.test", names(&["xn--bcher-kva.lab.test"])),
+    );
+    table.row("a label of 63 octets", "valid", async {
+        let host = format!("{}.lab.test", "a".repeat(63));
+        let exact = host.clone();
+        changed(&host, move |params| {
+            params.subject_alt_names = vec![SanType::DnsName(exact.try_into().unwrap())]
+        })
+        .await
+    });
     table.row("an ordinary certificate", "valid", changed(NAME, |_| {}));
     table.row("a wildcard", "valid", changed(NAME, names(&["*.lab.test"])));
     table.row(

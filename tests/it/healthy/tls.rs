@@ -208,7 +208,7 @@ fn identities(table: &mut Table) {
         let host = format!("{}.lab.test", "a".repeat(63));
         let exact = host.clone();
         changed(&host, move |params| {
-            params.subject_alt_names = vec![SanType::DnsName(exact.try_into().unwrap())]
+            params.subject_alt_names = vec![SanType::DnsName(exact.try_into().unwrap())];
         })
         .await
     });

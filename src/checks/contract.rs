@@ -29,8 +29,11 @@ use crate::request::FailingRequest;
 /// What stands in the report for a target that is the request itself: a pasted request holds credentials.
 const PASTED: &str = "the pasted request";
 
-/// The longest description that is read. GitHub's, among the largest, has 12 MiB.
+/// The longest description that is read, with all documents that it refers to. GitHub's, among the largest, has 12 MiB.
 const SPEC_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// The most values in it, by the marks that stand between them: as a tree each takes some hundred bytes. GitHub's has about a million.
+const SPEC_MAX_MARKS: usize = 3_000_000;
 
 /// The most violations in the facts; one mistake often breaks many places.
 const LISTED: usize = 20;
@@ -82,11 +85,20 @@ async fn probe(
     match document::read(&env, "the description", spec, SPEC_MAX_BYTES, deadline).await {
         Err(document::Unreadable::Refused(refusal)) => Err(refusal.into()),
         Err(unreadable) => Ok(Err(unreadable)),
+        Ok(text_of_spec) if marks(&text_of_spec) > SPEC_MAX_MARKS => {
+            let why = format!("it has more than {SPEC_MAX_MARKS} values");
+            Ok(Err(document::Unreadable::Missing { what: "the description", place: spec.to_owned(), why }))
+        }
         Ok(text_of_spec) => {
             let others = others(&env, spec, &text_of_spec, deadline).await;
             Ok(Ok(Observation { request: text, spec: text_of_spec, others }))
         }
     }
+}
+
+/// How many values a text of JSON or YAML can have at most.
+fn marks(text: &str) -> usize {
+    text.bytes().filter(|it| matches!(it, b',' | b':' | b'[' | b'{' | b'\n')).count()
 }
 
 /// The documents that a description refers to, and those that these refer to. One that cannot be had is left out: what it
@@ -102,15 +114,19 @@ async fn others(env: &Environment, place: &str, text: &str, deadline: Instant) -
         }
     };
     let mut wanted = references(place, text);
+    let mut bytes_left = SPEC_MAX_BYTES.saturating_sub(text.len());
+    let mut marks_left = SPEC_MAX_MARKS.saturating_sub(marks(text));
     let mut seen = std::collections::BTreeSet::from([place.to_owned()]);
     let mut found = Vec::new();
     while let Some(next) = wanted.pop() {
         if !seen.insert(next.clone()) || seen.len() > bundle::MOST_DOCUMENTS {
             continue;
         }
-        if let Ok(text) =
-            document::read(env, "a part of the description", &next, SPEC_MAX_BYTES, deadline).await
+        if let Ok(text) = document::read(env, "a part of the description", &next, bytes_left, deadline).await
+            && let Some(left) = marks_left.checked_sub(marks(&text))
         {
+            marks_left = left;
+            bytes_left -= text.len();
             wanted.extend(references(&next, &text));
             found.push((next, text));
         }

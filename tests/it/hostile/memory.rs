@@ -39,10 +39,15 @@ fn peak(arguments: &[&str], folder: &Folder) -> (i32, String, u64) {
 }
 
 async fn check(kind: &'static str, server: &Server, path: &str, more: &'static [&'static str]) {
-    let url = server.url(path);
+    look(kind, server.url(path), more.iter().map(|it| (*it).to_owned()).collect()).await;
+}
+
+async fn look(kind: &'static str, target: String, more: Vec<String>) {
+    let shown: String = target.chars().take(40).collect();
     let (status, said, highest) = tokio::task::spawn_blocking(move || {
         let folder = Folder::new("hostile-memory");
-        let arguments = [&[kind, &url, "--timeout", "4s"], more].concat();
+        let more = more.iter().map(String::as_str);
+        let arguments: Vec<&str> = [kind, &target, "--timeout", "4s"].into_iter().chain(more).collect();
         peak(&arguments, &folder)
     })
     .await
@@ -53,7 +58,7 @@ async fn check(kind: &'static str, server: &Server, path: &str, more: &'static [
     }
     assert!(highest > 1024, "{kind}: no peak was seen");
     assert!(highest < MOST_KIB, "{kind}: {highest} KiB at the peak");
-    println!("{kind} {path}: {highest} KiB at the peak");
+    println!("{kind} {shown}: {highest} KiB at the peak");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,4 +81,14 @@ async fn no_bomb_takes_more_memory_than_a_check_may_have() {
     );
     let samples = Server::answering(answer(200, "application/json", samples));
     check("metrics", &samples, "/", &["--with", "query=up"]).await;
+    // A million values and thirty megabytes; fifteen million values in the same thirty.
+    for values in ["1".repeat(25) + ",", "1,".to_owned()] {
+        let spec = values.repeat(30_000_000 / values.len());
+        let spec = format!(
+            "{{\"openapi\": \"3.1.0\", \"x\": [{spec}1], \"paths\": {{\"/orders\": {{\"get\": {{}}}}}}}}"
+        );
+        let spec = Server::answering(answer(200, "application/json", spec));
+        let with = vec!["--with".to_owned(), format!("spec={}", spec.url("/openapi.json"))];
+        look("contract", "GET /orders 500".to_owned(), with).await;
+    }
 }

@@ -97,6 +97,7 @@ http {{
     location /limited {{ limit_req zone=all; limit_req_status 429; proxy_pass http://{fine}; }}
     location /maintenance {{ return 503; }}
     location /private {{ deny all; }}
+    location /signin {{ auth_basic lab; auth_basic_user_file {at}/nobody; proxy_pass http://{fine}; }}
   }}
   server {{
     listen {tls} ssl; server_name localhost;
@@ -136,6 +137,7 @@ fn what_nginx_says_itself_is_told_from_what_it_passes_on() {
         ("http", to("/maintenance"), &[], "gateway_error gateway nginx"),
         ("http", to("/large"), post, "client_error gateway nginx"),
         ("http", to("/private"), &[], "forbidden gateway nginx"),
+        ("http", to("/signin"), &[], "unauthorized gateway nginx"),
         ("rate_limit", to("/limited"), &[], "no_headers app -"),
         ("rate_limit", to("/limited"), &[], "limited gateway nginx"),
         ("http", to("/limited"), &[], "limited gateway nginx"),
@@ -182,6 +184,10 @@ frontend plain
   http-request track-sc0 path if {{ path /limited }}
   http-request deny deny_status 429 if {{ path /limited }} {{ sc_http_req_rate(0) gt 1 }}
   http-request deny if {{ path /private }}
+  http-request deny deny_status 404 if {{ path /missing }}
+  http-request deny deny_status 413 if {{ path /large }}
+  http-request deny deny_status 500 if {{ path /broken }}
+  http-request auth realm lab if {{ path /signin }}
   use_backend fine if {{ path /fine }} || {{ path /limited }}
   use_backend busy if {{ path /busy }}
   use_backend dead if {{ path /dead }}
@@ -227,6 +233,10 @@ fn what_haproxy_says_itself_is_told_from_what_it_passes_on() {
         ("http", to("/slow"), &[], "gateway_error gateway haproxy"),
         ("http", to("/odd"), &[], "gateway_error gateway haproxy"),
         ("http", to("/private"), &[], "forbidden gateway haproxy"),
+        ("http", to("/signin"), &[], "unauthorized gateway haproxy"),
+        ("http", to("/missing"), &[], "client_error gateway haproxy"),
+        ("http", to("/large"), &[], "client_error gateway haproxy"),
+        ("http", to("/broken"), &[], "server_error gateway haproxy"),
         ("rate_limit", to("/limited"), &[], "no_headers app -"),
         ("rate_limit", to("/limited"), &[], "limited gateway haproxy"),
         // A listener that wants the PROXY protocol hangs up on a client that speaks HTTP at once.

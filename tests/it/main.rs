@@ -30,5 +30,6 @@ mod serve;
 mod source_command;
 mod store;
 mod stories;
+mod tls_servers;
 mod triage_command;
 mod worlds;

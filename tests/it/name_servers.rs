@@ -23,7 +23,10 @@ const LAB: &str = "ns1 A 127.0.0.1\n\
     a CNAME b.lab.test.\n\
     b CNAME a.lab.test.\n\
     lame NS ns1.lab.test.\n\
-    shop NS ns1.lab.test.\n";
+    shop NS ns1.lab.test.\n\
+    dead1 CNAME www.dead.test.\n\
+    dead2 CNAME dead1.lab.test.\n\
+    refusing CNAME www.refusing.test.\n";
 
 /// Zones that unbound has a trust anchor for.
 const SIGNED: [&str; 2] = ["signed", "bogus"];
@@ -31,6 +34,8 @@ const SIGNED: [&str; 2] = ["signed", "bogus"];
 struct Lab {
     _folder: Folder,
     _programs: [Program; 2],
+    /// The only server of `dead.test`, which says nothing.
+    _dead: UdpSocket,
     authority: SocketAddr,
     resolver: SocketAddr,
 }
@@ -95,6 +100,11 @@ fn lab() -> Lab {
     for zone in ["lab", "shop.lab", "signed", "bogus"] {
         writeln!(unbound, "stub-zone:\n  name: \"{zone}.test\"\n  stub-addr: 127.0.0.1@{port}").unwrap();
     }
+    // A zone whose server is dead, and one whose server has not got it.
+    let dead = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    for (zone, port) in [("dead", dead.local_addr().unwrap().port()), ("refusing", port)] {
+        writeln!(unbound, "stub-zone:\n  name: \"{zone}.test\"\n  stub-addr: 127.0.0.1@{port}").unwrap();
+    }
     std::fs::write(at.join("unbound.conf"), unbound).unwrap();
 
     let named = Program::start(Command::new("/usr/sbin/named").args(["-g", "-c"]).arg(at.join("named.conf")));
@@ -102,7 +112,7 @@ fn lab() -> Lab {
     let unbound =
         Program::start(Command::new("/usr/sbin/unbound").args(["-d", "-c"]).arg(at.join("unbound.conf")));
     unbound.says("start of service");
-    Lab { _folder: folder, _programs: [named, unbound], authority, resolver }
+    Lab { _folder: folder, _programs: [named, unbound], _dead: dead, authority, resolver }
 }
 
 /// What the check says of a name at a server: outcome and diagnosis, and the whole report.
@@ -148,6 +158,8 @@ fn bind_and_unbound_are_judged_as_dig_sees_them() {
         (lab.authority, "api.signed.test", "NOERROR", "resolves -"),
         (lab.resolver, "api.signed.test", "NOERROR", "resolves -"),
         (lab.resolver, "api.bogus.test", "SERVFAIL", "dnssec_bogus dnssec_bogus"),
+        (lab.resolver, "www.refusing.test", "SERVFAIL", "servfail no_reachable_authority"),
+        (lab.resolver, "refusing.lab.test", "SERVFAIL", "dangling_cname alias_target_fails"),
     ] {
         let seen = dig(server, name);
         let is_witnessed = seen.contains(&format!("status: {status}"));
@@ -163,6 +175,17 @@ fn bind_and_unbound_are_judged_as_dig_sees_them() {
     assert!(dig(lab.resolver, "api.bogus.test").contains("EDE: 6 (DNSSEC Bogus)"));
     let (_, report) = check(lab.resolver, "no.lab.test", &[]);
     assert!(report["facts"]["negative_ttl"].as_u64().is_some_and(|left| left <= 60), "{report:#}");
+}
+
+#[test]
+#[ignore = "needs bind9 and unbound"]
+fn an_alias_of_a_name_whose_servers_are_dead_is_dangling_behind_unbound() {
+    let lab = lab();
+    for name in ["dead1.lab.test", "dead2.lab.test"] {
+        let (found, report) = check(lab.resolver, name, &[]);
+        assert_eq!(found, "dangling_cname alias_target_fails", "{report:#}");
+        assert_eq!(report["facts"]["broken_link"], "www.dead.test", "{report:#}");
+    }
 }
 
 #[test]

@@ -173,3 +173,71 @@ fn a_gateways_own_page_does_not_wrap() {
     let origin = attributed(504, &[("server", "envoy")], "upstream request timeout");
     assert_eq!(origin.wraps, None);
 }
+
+/// A row of `fixtures.yaml`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture {
+    product: String,
+    made: Made,
+    status: u16,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    means: Option<Means>,
+}
+
+impl Fixture {
+    fn all() -> Vec<Self> {
+        crate::yaml::read("fixtures.yaml", include_str!("fixtures.yaml")).unwrap()
+    }
+
+    fn with_answer<T>(&self, use_it: impl FnOnce(&Answer<'_>) -> T) -> T {
+        let headers: Vec<_> = self.headers.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+        use_it(&Answer::new(self.status, "api.example.com", &headers, self.body.as_bytes()))
+    }
+}
+
+#[test]
+fn every_products_answer_is_told_as_its_own_or_as_passed_on() {
+    let catalogues = Catalogues::builtin();
+    let mut wrong = Vec::new();
+    for fixture in Fixture::all() {
+        let found = fixture.with_answer(|answer| attribute(&catalogues, answer));
+        let is_right = match fixture.made {
+            Made::Here => {
+                ["gateway", "cdn"].contains(&found.who)
+                    && found.maker.as_ref() == Some(&fixture.product)
+                    && (fixture.means.is_none() || found.means == fixture.means)
+            }
+            Made::Behind => found.who == "app" && found.maker.is_none(),
+            _ => found.who == "unknown" && !found.marks.is_empty(),
+        };
+        if !is_right {
+            wrong.push(format!("{fixture:?}\n    {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_mark_of_the_catalogue_has_a_fixture() {
+    let fixtures = Fixture::all();
+    for product in Catalogues::builtin().gateways.products {
+        for mark in &product.marks {
+            let shows = |it: &Fixture| {
+                it.product == product.id
+                    && it.made == mark.made
+                    && it.with_answer(|answer| mark.mark.holds(answer))
+            };
+            assert!(
+                fixtures.iter().any(shows),
+                "no answer in fixtures.yaml shows {:?} of {}",
+                mark.mark,
+                product.id
+            );
+        }
+    }
+}

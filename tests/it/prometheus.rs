@@ -175,3 +175,75 @@ fn a_query_is_judged_and_a_bad_one_is_no_finding() {
     assert!(report["summary"].as_str().unwrap().contains("Prometheus refuses the query"), "{report:#}");
     check(&[("something_else", |_| 1.0)], &[], "error");
 }
+
+/// A row of `src/checks/metrics/fixtures.yaml`.
+#[derive(Debug, serde::Deserialize)]
+struct Fixture {
+    id: String,
+    value: f64,
+    #[serde(default)]
+    labels: std::collections::BTreeMap<String, String>,
+    series: Vec<String>,
+}
+
+/// A row's series over half an hour, each with a label for the row.
+fn lines(fixture: &Fixture) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    for series in &fixture.series {
+        let (name, told) = series.rsplit_once(' ').unwrap();
+        let (family, labels) = name.split_once('{').map_or((name, ""), |(a, b)| (a, b.trim_end_matches('}')));
+        let separator = if labels.is_empty() { "" } else { "," };
+        let name = format!("{family}{{{labels}{separator}row=\"{}\"}}", fixture.id);
+        let number: f64 = told.trim_start_matches('+').parse().unwrap();
+        for second in (0..1800).step_by(15) {
+            let value = if told.starts_with('+') { number * f64::from(second) } else { number };
+            lines.push((family.to_owned(), format!("{name} {value} {}", BEGIN + i64::from(second))));
+        }
+    }
+    lines
+}
+
+#[test]
+#[ignore = "needs prometheus"]
+fn every_measure_makes_of_its_series_what_its_fixture_says() {
+    let fixtures: Vec<Fixture> =
+        serde_yaml::from_str(include_str!("../../src/checks/metrics/fixtures.yaml")).unwrap();
+    let folder = tempfile();
+    let mut all: Vec<_> = fixtures.iter().flat_map(lines).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut text = String::new();
+    let mut last = String::new();
+    for (family, line) in all {
+        if family != last {
+            writeln!(text, "# TYPE {family} unknown").unwrap();
+            last = family;
+        }
+        writeln!(text, "{line}").unwrap();
+    }
+    let (_program, url) = remembering(&folder, &(text + "# EOF\n"));
+    let metrics = firstcheck::checks::Catalogues::builtin().metrics;
+    let mut wrong = Vec::new();
+    for fixture in &fixtures {
+        let measure = metrics.measures.iter().find(|it| it.id == fixture.id).unwrap();
+        let query = measure.expression(&format!("row=\"{}\"", fixture.id), 300, &metrics.status_labels);
+        let asked = Command::new("promtool")
+            .args(["query", "instant", "-o", "json", "--time", &(BEGIN + 1500).to_string(), &url, &query])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+        let result: Value = serde_json::from_str(&said).unwrap_or_default();
+        let value = result[0]["value"][1].as_str().and_then(|it| it.parse::<f64>().ok());
+        let is_value = value.is_some_and(|it| (it - fixture.value).abs() <= 0.02 * fixture.value);
+        let is_labelled =
+            fixture.labels.iter().all(|(name, value)| result[0]["metric"][name] == value.as_str());
+        if !is_value || !is_labelled || result.as_array().is_none_or(|it| it.len() != 1) {
+            wrong.push(format!(
+                "{}: {} expected of {query}\n    {said}{}",
+                fixture.id,
+                fixture.value,
+                String::from_utf8_lossy(&asked.stderr)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

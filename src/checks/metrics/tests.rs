@@ -283,3 +283,39 @@ fn a_target_is_a_plain_base_url() {
         assert!(!message.contains("secret"), "{message}");
     }
 }
+
+/// A row of `fixtures.yaml`; what its query makes of the series is asked of a real Prometheus in `tests/it/prometheus.rs`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture {
+    id: String,
+    #[serde(rename = "value")]
+    _value: f64,
+    #[serde(default)]
+    labels: std::collections::BTreeMap<String, String>,
+    series: Vec<String>,
+}
+
+#[test]
+fn every_measure_of_the_catalogue_has_a_fixture_with_the_series_it_needs() {
+    let fixtures: Vec<Fixture> = crate::yaml::read("fixtures.yaml", include_str!("fixtures.yaml")).unwrap();
+    let metrics = crate::checks::Catalogues::builtin().metrics;
+    for measure in &metrics.measures {
+        let fixture = fixtures.iter().find(|it| it.id == measure.id);
+        let fixture = fixture.unwrap_or_else(|| panic!("{} has no row in fixtures.yaml", measure.id));
+        for needed in &measure.needs {
+            let is_it = |series: &String| series.split(['{', ' ']).next() == Some(needed);
+            assert!(fixture.series.iter().any(is_it), "{}: no series of {needed}", measure.id);
+        }
+        let by_status = measure.query.contains("$status");
+        let is_known = |label: &String| metrics.status_labels.contains(label);
+        assert!(!by_status || fixture.labels.keys().any(is_known), "{}: no status", measure.id);
+    }
+    for fixture in &fixtures {
+        assert!(
+            metrics.measures.iter().any(|it| it.id == fixture.id),
+            "{} is no measure any more",
+            fixture.id
+        );
+    }
+}

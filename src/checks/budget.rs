@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::turns::{Turn, Turns};
+use super::turns::{NoTurn, Turn, Turns};
 
 /// Connections a host that was left alone may get at once: two incidents' worth of checks (a check dials each address of
 /// a host, and up to six kinds look at one host).
@@ -107,7 +107,7 @@ impl Budget {
     /// When none came until the deadline.
     pub(super) async fn turn(&self, addr: SocketAddr, deadline: Instant) -> Result<Option<Turn>, NoTurn> {
         match &self.turns {
-            Some(turns) => turns.take(addr, deadline).await.map(Some).ok_or(NoTurn),
+            Some(turns) => turns.take(addr, deadline).await.map(Some),
             None => Ok(None),
         }
     }
@@ -124,10 +124,6 @@ impl Budget {
         self.rate.take(bucket, now, patience)
     }
 }
-
-/// All connections that an address may have were taken until the deadline.
-#[derive(Debug)]
-pub(super) struct NoTurn;
 
 #[cfg(test)]
 mod tests {

@@ -214,17 +214,23 @@ pub async fn connect(
 ) -> Result<Dialed, DialError> {
     env.policy.check(host, addr.ip())?;
     env.budget.take(host, deadline).await.map_err(|wait| DialError::Busy { host: host.to_owned(), wait })?;
-    let turn = env.budget.turn(addr, deadline).await.map_err(|_| DialError::Full { addr })?;
+    let failed = |kind| DialError::Connection { addr, kind };
+    let mut turn =
+        env.budget.turn(addr, deadline).await.map_err(|none| {
+            if none.is_silent { failed(Failure::Timeout) } else { DialError::Full { addr } }
+        })?;
     let started = Instant::now();
     if started >= deadline {
         return Err(DialError::Deadline);
     }
-    let failed = |kind| DialError::Connection { addr, kind };
     let stream = match timeout_at(deadline, socket::open(addr)).await {
         Err(_) => return Err(failed(Failure::Timeout)),
         Ok(Err(error)) => return Err(failed(Failure::from(&error))),
         Ok(Ok(stream)) => stream,
     };
+    if let Some(turn) = &mut turn {
+        turn.opened();
+    }
     // Small requests must not wait for an acknowledgement; a socket that died meanwhile shows on its first use.
     let _ = stream.set_nodelay(true);
     Ok(Dialed { stream: Connection::new(stream, turn), addr, took: started.elapsed() })

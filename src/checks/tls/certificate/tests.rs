@@ -1,0 +1,153 @@
+//! Chains as servers send them, and what is wrong with each.
+
+use super::*;
+use crate::checks::trusting;
+use crate::drill::pki::{Authority, Identity, Validity};
+
+fn now() -> Timestamp {
+    "2026-03-01T10:00:00Z".parse().unwrap()
+}
+
+#[track_caller]
+fn check(
+    identity: &Identity,
+    trusted: &Authority,
+    name: &str,
+    expected: &[(Outcome, Option<&str>)],
+) -> Facts {
+    let roots = trusting(&RootCertStore::empty(), &trusted.pem()).unwrap();
+    let server_name = ServerName::try_from(name.to_owned()).unwrap();
+    let warn = Duration::from_hours(14 * 24);
+    let expectation =
+        Expectation { server_name: &server_name, roots: &roots, now: now(), warn, fetched: &[] };
+    let verdict = judge(&identity.chain, expectation);
+    let found: Vec<_> = verdict.findings.iter().map(|it| (it.outcome, it.diagnosis)).collect();
+    assert_eq!(found, expected, "{:?}", verdict.findings);
+    verdict.facts
+}
+
+#[test]
+fn a_good_chain_has_no_fault() {
+    let root = Authority::new("Drill Root");
+    let ordinary = Validity::ordinary(now());
+    let facts = check(&root.issue(&["api.drill.test"], ordinary), &root, "api.drill.test", &[]);
+    assert_eq!(facts["days_left"], 60);
+    assert_eq!(facts["not_after"], "2026-04-30T10:00:00Z");
+    assert_eq!(facts["issuer"], "CN=Drill Root");
+    assert_eq!(facts["names"], json!(["api.drill.test"]));
+    let identity = root.intermediate("Drill Intermediate").issue(&["api.drill.test", "127.0.0.1"], ordinary);
+    assert_eq!(check(&identity, &root, "api.drill.test", &[])["chain_length"], 2);
+    check(&identity, &root, "127.0.0.1", &[]);
+}
+
+#[test]
+fn dates_are_told_apart() {
+    let root = Authority::new("Drill Root");
+    let identity = |validity| root.issue(&["a.test"], validity);
+    check(&identity(Validity::expired(now())), &root, "a.test", &[(Outcome::Expired, None)]);
+    check(&identity(Validity::not_yet(now())), &root, "a.test", &[(Outcome::NotYetValid, None)]);
+    check(&identity(Validity::days(now(), -80, 5)), &root, "a.test", &[(Outcome::ExpiresSoon, None)]);
+}
+
+#[test]
+fn an_expired_certificate_hides_neither_name_nor_path() {
+    let (root, other) = (Authority::new("Drill Root"), Authority::new("Other Root"));
+    let identity = root.issue(&["a.test"], Validity::expired(now()));
+    let expected = [
+        (Outcome::Expired, None),
+        (Outcome::NameMismatch, Some("other_name")),
+        (Outcome::UnknownIssuer, Some("untrusted_authority")),
+    ];
+    check(&identity, &other, "b.test", &expected);
+}
+
+#[test]
+fn an_intermediate_that_is_missing_above_another_is_told() {
+    let root = Authority::new("Drill Root");
+    let upper = root.intermediate("Drill Intermediate 1");
+    let mut identity =
+        upper.intermediate("Drill Intermediate 2").issue(&["a.test"], Validity::ordinary(now()));
+    check(&identity, &root, "a.test", &[]);
+    let without_upper = |identity: &mut Identity| identity.chain.retain(|it| *it != upper.certificate());
+    without_upper(&mut identity);
+    assert_eq!(identity.chain.len(), 2);
+    let expected = [(Outcome::IncompleteChain, Some("missing_intermediate"))];
+    check(&identity, &root, "a.test", &expected);
+    // A root that nobody trusts is never sent, and missing in the same way.
+    let private = Authority::new("Private Root");
+    let other = private.intermediate("Other Intermediate").issue(&["a.test"], Validity::ordinary(now()));
+    check(&other, &root, "a.test", &[(Outcome::UnknownIssuer, Some("untrusted_authority"))]);
+}
+
+#[test]
+fn a_chain_in_the_wrong_order_holds_and_is_told() {
+    let root = Authority::new("Drill Root");
+    let upper = root.intermediate("Drill Intermediate 1");
+    let mut identity =
+        upper.intermediate("Drill Intermediate 2").issue(&["a.test"], Validity::ordinary(now()));
+    assert!(!check(&identity, &root, "a.test", &[]).contains_key("chain_in_order"));
+    identity.chain[1..].reverse();
+    assert_eq!(check(&identity, &root, "a.test", &[])["chain_in_order"], false);
+}
+
+#[test]
+fn a_half_chain_is_told_from_an_unknown_authority() {
+    let root = Authority::new("Drill Root");
+    let other = Authority::new("Other Root");
+    let ordinary = Validity::ordinary(now());
+    let identity = root.intermediate("Drill Authority 2").issue(&["a.test"], ordinary);
+    let half = identity.clone().without_intermediates();
+    check(&half, &root, "a.test", &[(Outcome::IncompleteChain, Some("missing_intermediate"))]);
+    check(&identity, &other, "a.test", &[(Outcome::UnknownIssuer, Some("untrusted_authority"))]);
+    let direct = root.issue(&["a.test"], ordinary);
+    check(&direct, &other, "a.test", &[(Outcome::UnknownIssuer, Some("untrusted_authority"))]);
+    check(
+        &direct.with_root(&root),
+        &other,
+        "a.test",
+        &[(Outcome::UnknownIssuer, Some("untrusted_authority"))],
+    );
+}
+
+#[test]
+fn a_certificate_that_vouches_for_itself_is_self_signed() {
+    let root = Authority::new("Drill Root");
+    let identity = Identity::self_signed(&["a.test"], Validity::ordinary(now()));
+    check(&identity, &root, "a.test", &[(Outcome::SelfSigned, Some("self_signed"))]);
+    let expired = Identity::self_signed(&["a.test"], Validity::expired(now()));
+    let expected = [(Outcome::Expired, None), (Outcome::SelfSigned, Some("self_signed"))];
+    check(&expired, &root, "a.test", &expected);
+}
+
+#[test]
+fn a_wildcard_covers_one_label() {
+    let root = Authority::new("Drill Root");
+    let identity = root.issue(&["*.drill.test"], Validity::ordinary(now()));
+    check(&identity, &root, "api.drill.test", &[]);
+    check(&identity, &root, "a.b.drill.test", &[(Outcome::NameMismatch, Some("wildcard_one_label_only"))]);
+    check(&identity, &root, "127.0.0.1", &[(Outcome::NameMismatch, Some("other_name"))]);
+}
+
+#[test]
+fn an_authority_that_calls_itself_intermediate_is_one() {
+    for name in ["CN=Acme Intermediate CA", "O=Acme, CN=Acme Issuing 2", "CN=acme-int-1"] {
+        assert!(is_intermediate(name), "{name}");
+    }
+    for name in ["CN=Acme Root CA", "CN=Internal CA", "O=Internet Trust", "CN=Subway CA"] {
+        assert!(!is_intermediate(name), "{name}");
+    }
+}
+
+#[test]
+fn garbage_is_no_panic() {
+    let expectation = Expectation {
+        server_name: &ServerName::try_from("a.test").unwrap(),
+        roots: &RootCertStore::empty(),
+        now: now(),
+        warn: Duration::ZERO,
+        fetched: &[],
+    };
+    let verdict = judge(&[CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])], expectation);
+    assert_eq!(verdict.findings[0].outcome, Outcome::HandshakeFailure);
+    assert!(judge(&[], expectation).findings.is_empty());
+}

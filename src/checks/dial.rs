@@ -120,7 +120,8 @@ pub enum DialError {
         /// When to try again.
         wait: Duration,
     },
-    /// As many connections as an address may have from us were open until the check's time was up; it is an `error` too.
+    /// As many connections as an address may have from us were open until the check's time was up; an `error` too, but to whoever asked for no more than
+    /// that.
     #[error("{addr} had as many connections from us as it may have until the time was up")]
     Full {
         /// The address.

@@ -40,6 +40,8 @@ struct Tried {
 enum End {
     /// It took the connection, and said this much of its own accord.
     Connected { took: Duration, greeting: Option<String>, is_closed: bool },
+    /// It keeps as many of our connections as it may have, until the time was up: other checks' own.
+    Taken,
     /// It did not, or took it back.
     Failed(Failure),
     /// This machine has no route for the family: says nothing about the target.
@@ -145,6 +147,7 @@ async fn probe(
                 refusal = Some(why);
                 tried.push(Tried { addr, end: End::NotAllowed });
             }
+            Err(DialError::Full { .. }) => tried.push(Tried { addr, end: End::Taken }),
             Err(error) if error.is_ours() => return Err(error),
             Err(error) => tried.push(Tried { addr, end: failed(addr, &error) }),
         }
@@ -235,7 +238,7 @@ fn judge(target: &str, tried: &[Tried]) -> Report {
         })
         .collect();
     let good: Vec<SocketAddr> =
-        counted.iter().filter(|it| matches!(it.end, End::Connected { .. })).map(|it| it.addr).collect();
+        counted.iter().filter(|it| !matches!(it.end, End::Failed(_))).map(|it| it.addr).collect();
     let worst = bad.iter().map(|(_, failure)| *failure).min();
 
     let mut facts = Facts::from([("addresses".to_owned(), tried.iter().map(describe).collect())]);
@@ -280,7 +283,9 @@ fn all_good(counted: &[&Tried]) -> String {
         End::Connected { took, .. } => Some(took),
         _ => None,
     });
-    let slowest = duration::show(slowest.max().unwrap_or_default());
+    let Some(slowest) = slowest.max().map(duration::show) else {
+        return "other checks' connections are open there".to_owned();
+    };
     match counted {
         [one] => format!("{} accepts connections (in {slowest})", one.addr),
         _ => format!("all {} addresses accept connections (in at most {slowest})", counted.len()),
@@ -308,6 +313,7 @@ fn describe(tried: &Tried) -> Value {
             }
             facts
         }
+        End::Taken => json!({"address": address, "result": "connects", "seen_by": "other checks"}),
         End::Failed(failure) => json!({"address": address, "result": failure.id()}),
         End::NoRouteHere => json!({"address": address, "result": "no_route_here"}),
         End::NotAllowed => json!({"address": address, "result": "not_allowed"}),
@@ -396,11 +402,18 @@ mod tests {
     }
 
     async fn checked(target: &str, with: With) -> Result<Report, NotRun> {
-        let env = Environment::new(Policy::unrestricted());
+        checked_within(&Environment::new(Policy::unrestricted()), target, with, Duration::from_secs(5)).await
+    }
+
+    async fn checked_within(
+        env: &Environment,
+        target: &str,
+        with: With,
+        timeout: Duration,
+    ) -> Result<Report, NotRun> {
         let now = "2026-03-01T10:00:00Z".parse().unwrap();
-        let timeout = Duration::from_secs(5);
         crate::checks::run(
-            &env,
+            env,
             &Request { check: CheckKind::Tcp, target: target.to_owned(), with, timeout, now },
         )
         .await
@@ -413,6 +426,20 @@ mod tests {
         assert_eq!(checked(&target, With::default()).await.unwrap().outcome, Outcome::Connects);
         drop(listener);
         assert_eq!(checked(&target, With::default()).await.unwrap().outcome, Outcome::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_holds_all_connections_it_may_have_from_us_connects() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let env = Environment::new(Policy::unrestricted());
+        let soon = Instant::now() + Duration::from_mins(1);
+        let open = || dial::connect(&env, "127.0.0.1", addr, soon);
+        let _held = (open().await.unwrap(), open().await.unwrap());
+        let patience = Duration::from_millis(20);
+        let report = checked_within(&env, &addr.to_string(), With::default(), patience).await.unwrap();
+        assert_eq!(report.outcome, Outcome::Connects, "{}", report.summary);
+        assert_eq!(report.facts["addresses"][0]["seen_by"], "other checks");
     }
 
     #[tokio::test]

@@ -80,7 +80,7 @@ fn nginx(folder: &Path) -> (Program, SocketAddr, SocketAddr) {
         (application(FINE), application(BUSY), application(""), application(NO_HTTP));
     let at = folder.display();
     let config = format!(
-        "worker_processes 1; daemon off; pid {at}/nginx.pid; error_log stderr notice;
+        "worker_processes 1; daemon off; master_process off; pid {at}/nginx.pid; error_log stderr notice;
 events {{ worker_connections 256; }}
 http {{
   access_log off; root {at};

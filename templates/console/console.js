@@ -118,6 +118,7 @@
       if (answer.ok) form.closest("details")?.removeAttribute("open");
       morph(document.getElementById("main"), page.getElementById("main"));
       settle();
+      again(page);
       document.getElementById("notice")?.scrollIntoView({ block: "nearest" });
     } catch {
       say("The server cannot be reached. What you typed is kept.");
@@ -189,6 +190,13 @@
     source?.close();
     source = null;
     clearTimeout(late);
+  };
+  // An answer to a form may be older than what the stream has brought meanwhile: the stream goes on from what it shows.
+  const again = (page) => {
+    if (!page.body.dataset.live) return;
+    rest();
+    last = new URL(page.body.dataset.live, location).searchParams.get("after") || "";
+    listen();
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
   addEventListener("pagehide", rest);

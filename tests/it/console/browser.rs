@@ -246,6 +246,36 @@ async fn a_newcomer_drills_in_the_browser_from_the_first_screen_to_the_issue_and
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
+async fn an_answer_that_comes_late_takes_nothing_back_that_the_stream_has_brought() {
+    let (_bot, at, _folder) = a_bot();
+    let id = a_question(at).await;
+    let browser = Browser::open(LIGHT).await;
+    browser.go(at, &format!("/incidents/{id}")).await;
+    browser.see("#link.live").await;
+    let question = browser.question().await;
+    // The server's answer to the form lies on the way until somebody else has taken the incident.
+    let hold = "const send = fetch; window.fetch = async (...all) => { const answer = await send(...all); window.arrived = true; \
+                while (!window.free) await new Promise((on) => setTimeout(on, 20)); return answer; };";
+    browser.tell(hold).await;
+    browser.click(".waits button[value=unknown]").await;
+    while browser.tell("return window.arrived === true").await != true {}
+    let path = format!("/api/incidents/{id}/assign");
+    tokio::task::spawn_blocking(move || ask(at, "POST", &path, r#"{"to": "Ana"}"#)).await.unwrap();
+    let is_anas = "return document.getElementById('main').innerText.includes('Ana')";
+    while browser.tell(is_anas).await != true {}
+    browser.tell("window.free = true").await;
+    // The page is drawn anew when the button can be pressed again, or is gone.
+    browser.see(&format!("#q-{question} .reply")).await;
+    let is_drawn = "return !document.querySelector('form button[disabled]')";
+    while browser.tell(is_drawn).await != true {}
+    let back = Duration::from_secs(20);
+    let came_back = tokio::time::timeout(back, async { while browser.tell(is_anas).await != true {} }).await;
+    assert!(came_back.is_ok(), "{}", browser.text().await);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
 async fn of_two_browsers_that_answer_the_second_is_told_and_loses_no_word() {
     let (_bot, at, _folder) = a_bot();
     let id = a_question(at).await;

@@ -64,7 +64,10 @@ pub(super) struct NoTurn {
 
 impl Turns {
     pub(super) fn of(at_once: u32) -> Self {
-        Self { at_once: usize::try_from(at_once).unwrap_or(usize::MAX), taken: Mutex::default() }
+        Self {
+            at_once: usize::try_from(at_once).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+            taken: Mutex::default(),
+        }
     }
 
     /// Waits for a turn.

@@ -37,6 +37,8 @@ mod console;
 mod credentials;
 mod doors;
 mod etag;
+mod filter;
+mod form;
 mod guard;
 mod health;
 mod incidents;
@@ -46,12 +48,14 @@ mod live;
 mod login;
 pub mod oidc;
 mod problem;
+mod sender;
 mod words;
 
 pub use crate::alert::door::BODY_BYTES;
 pub use credentials::Credentials;
 
-use live::Live;
+use live::{Live, Piece, Topic};
+use problem::Problem;
 
 /// Deliveries that are taken at once. More would only queue up behind the disk and be answered too late for their senders,
 /// who give up after 1 s to 15 s; they are told to come again instead.
@@ -193,7 +197,7 @@ pub async fn serve(
     let large = Arc::new(Semaphore::new(intake_body::LARGE_AT_ONCE));
     let attempts = Mutex::default();
     let (close, closing) = watch::channel(false);
-    let live = Live::new(closing);
+    let live = Live::new(look, closing);
     let shared = Shared(Arc::new(House { app, doors, is_loopback, deliveries, large, attempts, live }));
     // Streams go on for ever: they end first, so that the connections can.
     let until = async move {
@@ -201,6 +205,17 @@ pub async fn serve(
         close.send_replace(true);
     };
     connections::serve(listener, router(shared), connections::Limits::default(), until).await
+}
+
+/// What those who look at a topic are shown now.
+fn look(shared: Shared, topic: Topic) -> BoxFuture<'static, Result<Vec<Piece>, Problem>> {
+    Box::pin(async move {
+        match topic {
+            Topic::Events(id) => incidents::pieces(&shared, &id).await,
+            Topic::Page(id) => console::incident_pieces(&shared, &id).await,
+            Topic::Board(search) => console::board_pieces(&shared, &search).await,
+        }
+    })
 }
 
 fn router(shared: Shared) -> Router {

@@ -5,24 +5,22 @@
 //! source is known to use them; GET carries its values in the query.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::alert::door::{self, DoorRule};
 use crate::alert::{Source, body};
 use crate::app::{AppError, Delivery, SnsRefused};
 use crate::server::credentials::Credentials;
+use crate::server::form::PATIENCE;
 use crate::server::problem::Problem;
-use crate::server::{BODY_BYTES, Shared, guard, intake_body};
+use crate::server::sender::unauthorized;
+use crate::server::{Shared, intake_body};
 use axum::Json;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
-
-/// Time for a body to arrive, and again for its alerts to be stored: the most patient sender waits 15 s for both.
-pub(super) const PATIENCE: Duration = Duration::from_secs(7);
 
 /// Bytes of a body that is read beside the threads that answer.
 const LONG_BODY: usize = 256 * 1024;
@@ -128,7 +126,7 @@ impl Knock<'_> {
     pub(super) fn refuse(&self, shared: &Shared, why: &str) -> Problem {
         tracing::info!(source = self.source.id(), why, "credentials were not accepted");
         shared.app.unauthorized(self.source.id());
-        guard::unauthorized()
+        unauthorized()
     }
 
     fn token(&self, shared: &Shared, uri: &Uri, in_path: Option<&str>) -> Result<(), Problem> {
@@ -225,21 +223,6 @@ pub(super) fn unknown_source(shared: &Shared, name: &str) -> Problem {
         StatusCode::NOT_FOUND,
         format!("no source is called `{name}`; there are {}", known.join(", ")),
     )
-}
-
-/// The whole body, if it comes in time and is not too large.
-pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(PATIENCE, to_bytes(body, BODY_BYTES)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_too_large(&error) => Err(intake_body::too_large(BODY_BYTES)),
-        Ok(Err(_)) => Err(Problem::bad_request("the body ended before its declared end")),
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
-    }
-}
-
-fn is_too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }
 
 /// The headers mappings look at, their names in lower case.

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use crate::app::RecordedChanges;
 use crate::profile::changes::webhook;
 use crate::server::problem::Problem;
-use crate::server::{Shared, alerts};
+use crate::server::{Shared, alerts, form};
 
 /// The sources whose changes are understood.
 const SOURCES: [&str; 3] = ["cloudevents", "generic", "github"];
@@ -53,7 +53,7 @@ async fn take(
     let opened = knock.body(shared, uri, None, bytes).await?;
     let body = opened.body.map_err(Problem::bad_request)?;
     let recorded = shared.app.record_changes(source.id(), &body, &named);
-    match tokio::time::timeout(alerts::PATIENCE, recorded).await {
+    match tokio::time::timeout(form::PATIENCE, recorded).await {
         Ok(recorded) => Ok((StatusCode::ACCEPTED, Json(recorded?))),
         Err(_) => Err(Problem::unavailable("storing a change took too long")),
     }

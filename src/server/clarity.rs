@@ -11,8 +11,8 @@ use crate::app::Summary;
 use crate::app::clarity::{Clarity, Group, Spread};
 use crate::clock;
 use crate::server::Shared;
-use crate::server::console::board::since;
 use crate::server::console::{render, tenth};
+use crate::server::filter::since;
 use crate::server::problem::Problem;
 
 /// Days that are looked back when nobody says.

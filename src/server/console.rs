@@ -16,10 +16,11 @@ use crate::bucket::Bucket;
 use crate::clock;
 use crate::incident::{IncidentId, Person, Said};
 use crate::question::QuestionId;
-use crate::server::guard::Who;
+use crate::server::form::{field, form};
 use crate::server::live::{self, Piece, Topic};
 use crate::server::problem::Problem;
-use crate::server::{Shared, alerts, assets, incidents, words};
+use crate::server::sender::Who;
+use crate::server::{Shared, assets, incidents, words};
 
 pub(in crate::server) mod board;
 mod chart;
@@ -148,13 +149,7 @@ pub(super) async fn board_live(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let search = Wanted::read(query.as_deref()).search().map_err(Problem::bad_request)?;
-    live::watch(&shared, &Topic::Board(search), live::seen(&headers, after(query.as_deref()).as_deref()))
-}
-
-/// The `after` of a stream's address.
-pub(super) fn after(query: Option<&str>) -> Option<String> {
-    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(name, _)| name == "after").map(|(_, value)| value.into_owned())
+    live::watch(&shared, &Topic::Board(search), live::seen(&headers, query.as_deref()))
 }
 
 async fn page_of(shared: &Shared, id: &IncidentId) -> Result<Page, Problem> {
@@ -189,7 +184,7 @@ pub(super) async fn incident_live(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = incidents::known(&shared, &name).await?;
-    live::watch(&shared, &Topic::Page(id), live::seen(&headers, after(query.as_deref()).as_deref()))
+    live::watch(&shared, &Topic::Page(id), live::seen(&headers, query.as_deref()))
 }
 
 /// A document to read and to copy.
@@ -329,17 +324,4 @@ async fn refused(
     let AppError::Refused(reason) = error else { return Err(error.into()) };
     let page = page_of(shared, id).await?.with_notice(format!("That was not taken: {reason}"), words);
     Ok((StatusCode::UNPROCESSABLE_ENTITY, shown(shared, page)?).into_response())
-}
-
-pub(super) async fn form(body: Body) -> Result<Vec<(String, String)>, Problem> {
-    let bytes = alerts::read(body).await?;
-    Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
-}
-
-/// A field with something in it.
-fn field<'a>(form: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
-    form.iter()
-        .find(|(name, _)| name == wanted)
-        .map(|(_, value)| value.trim())
-        .filter(|value| !value.is_empty())
 }

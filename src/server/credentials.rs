@@ -10,7 +10,7 @@ use crate::access::is_same;
 use crate::alert::door::DoorRule;
 use crate::alert::signature::SignatureRule;
 use crate::clock;
-use crate::server::guard;
+use crate::server::sender;
 
 /// What a source's sender must show. Empty: nothing.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ impl Credentials {
         let in_header = self.header.as_deref().and_then(|name| headers.get(name)?.to_str().ok());
         let others = [in_header, in_path];
         let shown = |token: &String| {
-            guard::shows(token, headers, uri) || others.iter().flatten().any(|shown| is_same(shown, token))
+            sender::shows(token, headers, uri) || others.iter().flatten().any(|shown| is_same(shown, token))
         };
         // Every token is compared, whichever fits.
         self.tokens.is_empty() || self.tokens.iter().filter(|token| shown(token)).count() > 0

@@ -15,9 +15,9 @@ use crate::app::{
     Verdict,
 };
 use crate::server::Shared;
-use crate::server::guard::Who;
-use crate::server::incidents::json_body;
+use crate::server::form::json_body;
 use crate::server::problem::Problem;
+use crate::server::sender::Who;
 
 /// Rows of a list when the caller does not say.
 const LIST_DEFAULT: u32 = 100;

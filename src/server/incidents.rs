@@ -7,22 +7,22 @@ use axum::body::Body;
 use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::alert::generic;
 use crate::app::course::Entry;
 use crate::app::view::Document;
-use crate::app::{AppError, Cursor, Filter, Search, Summary};
+use crate::app::{AppError, Cursor, Search, Summary};
 use crate::bucket::Bucket;
-use crate::incident::{IncidentId, Stage};
+use crate::incident::IncidentId;
 use crate::question::QuestionId;
-use crate::server::console::board::since;
-use crate::server::guard::Who;
+use crate::server::Shared;
+use crate::server::filter::{since, state};
+use crate::server::form::json_body;
 use crate::server::live::{self, Piece, Topic};
 use crate::server::problem::Problem;
-use crate::server::{Shared, alerts, console};
+use crate::server::sender::Who;
 
 /// Incidents in a list when the caller does not say.
 const LIST_DEFAULT: u32 = 100;
@@ -71,25 +71,6 @@ fn search(wanted: Wanted) -> Result<Search, String> {
     })
 }
 
-/// The states a list can be of.
-pub(super) fn state(state: Option<&str>) -> Result<Filter, String> {
-    Ok(match state.unwrap_or("all") {
-        "all" => Filter::All,
-        "open" => Filter::Open,
-        "over" => Filter::Over,
-        "triaging" => Filter::In(Stage::Triaging),
-        "clarity" => Filter::In(Stage::Clarity),
-        "unclear" => Filter::In(Stage::Unclear),
-        "resolved" => Filter::In(Stage::Resolved),
-        "closed" => Filter::In(Stage::Closed),
-        other => {
-            return Err(format!(
-                "`{other}` is no state; the states are triaging, clarity, unclear, resolved, closed, and open, over or all"
-            ));
-        }
-    })
-}
-
 /// The incident a path names, if there is one.
 pub(super) async fn known(shared: &Shared, name: &str) -> Result<IncidentId, Problem> {
     let id = id(name)?;
@@ -107,8 +88,7 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = known(&shared, &name).await?;
-    let after = console::after(query.as_deref());
-    live::watch(&shared, &Topic::Events(id), live::seen(&headers, after.as_deref()))
+    live::watch(&shared, &Topic::Events(id), live::seen(&headers, query.as_deref()))
 }
 
 /// Each event as a piece of its stream. What was sent once is not taken back, though a later redaction may word it anew.
@@ -132,17 +112,6 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<Document>, Problem> {
     Ok(Json(shared.app.document(&id(&name)?).await?))
-}
-
-/// A JSON body of this shape; says what is wrong with another.
-pub(super) async fn json_body<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    json_of(&alerts::read(body).await?)
-}
-
-/// Bytes of this shape; says what is wrong with others.
-pub(super) fn json_of<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Problem::bad_request(format!("the body is not as expected: {error}")))
 }
 
 pub(super) async fn start(

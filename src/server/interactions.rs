@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::clock;
 use crate::incident::Retry;
 use crate::server::problem::Problem;
-use crate::server::{Shared, alerts};
+use crate::server::{Shared, form};
 
 /// Seconds by which the timestamp may lie behind or ahead of us: Discord delivers within seconds, and clocks differ.
 const FRESH_S: i64 = 300;
@@ -44,7 +44,7 @@ pub(super) async fn receive(
             "interactions are not taken over HTTP; `chat.discord.public_key` opens this door",
         ));
     };
-    let body = alerts::read(body).await?;
+    let body = form::whole(body).await?;
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (signature, timestamp) = (text("x-signature-ed25519"), text("x-signature-timestamp"));
     if !is_signed(key, signature, timestamp, &body) || !is_fresh(timestamp, clock::now().as_second()) {

@@ -13,13 +13,14 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 use crate::app::{Search, Update};
 use crate::incident::IncidentId;
+use crate::server::Shared;
 use crate::server::problem::Problem;
-use crate::server::{Shared, console, incidents};
 
 /// Viewers at once. Each holds one of the server's connections, of which senders of alerts need some too.
 const VIEWERS: usize = 320;
@@ -64,8 +65,12 @@ struct Encoded {
 
 type State = Arc<Vec<Encoded>>;
 
+/// The present state of a topic.
+pub(super) type Look = fn(Shared, Topic) -> BoxFuture<'static, Result<Vec<Piece>, Problem>>;
+
 /// The sources there are, and room for those who look.
 pub(super) struct Live {
+    look: Look,
     sources: Mutex<HashMap<Topic, watch::Sender<State>>>,
     room: Arc<Semaphore>,
     closing: watch::Receiver<bool>,
@@ -76,14 +81,6 @@ impl Topic {
         match self {
             Self::Events(id) | Self::Page(id) => id == incident,
             Self::Board(_) => true,
-        }
-    }
-
-    async fn look(&self, shared: &Shared) -> Result<Vec<Piece>, Problem> {
-        match self {
-            Self::Events(id) => incidents::pieces(shared, id).await,
-            Self::Page(id) => console::incident_pieces(shared, id).await,
-            Self::Board(search) => console::board_pieces(shared, search).await,
         }
     }
 }
@@ -110,8 +107,8 @@ pub(super) fn at_event(seq: u64) -> u64 {
 }
 
 impl Live {
-    pub(super) fn new(closing: watch::Receiver<bool>) -> Self {
-        Self { sources: Mutex::default(), room: Arc::new(Semaphore::new(VIEWERS)), closing }
+    pub(super) fn new(look: Look, closing: watch::Receiver<bool>) -> Self {
+        Self { look, sources: Mutex::default(), room: Arc::new(Semaphore::new(VIEWERS)), closing }
     }
 
     fn sources(&self) -> MutexGuard<'_, HashMap<Topic, watch::Sender<State>>> {
@@ -147,7 +144,7 @@ async fn run(shared: Shared, topic: Topic, source: watch::Sender<State>) {
     let mut updates = shared.app.updates();
     let mut closing = shared.live.closing.clone();
     loop {
-        let looked = topic.look(&shared).await;
+        let looked = (shared.live.look)(shared.clone(), topic.clone()).await;
         let failed = looked.is_err();
         if let Ok(pieces) = looked {
             source.send_if_modified(|state| take(state, pieces));
@@ -280,9 +277,12 @@ pub(super) fn watch(shared: &Shared, topic: &Topic, seen: u64) -> Result<Respons
 }
 
 /// How far a viewer has seen: what its browser says when it comes back, else `?after=` of its page.
-pub(super) fn seen(headers: &HeaderMap, after: Option<&str>) -> u64 {
-    let said = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    said.or(after).map_or(0, order)
+pub(super) fn seen(headers: &HeaderMap, query: Option<&str>) -> u64 {
+    if let Some(said) = headers.get("last-event-id").and_then(|value| value.to_str().ok()) {
+        return order(said);
+    }
+    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.find(|(name, _)| name == "after").map_or(0, |(_, after)| order(&after))
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{LOGIN, Principal, SESSION, Via};
 use crate::clock;
-use crate::server::guard::{self, From};
 use crate::server::problem::Problem;
-use crate::server::{Shared, console, oidc};
+use crate::server::sender::{From, owner};
+use crate::server::{Shared, console, form, oidc};
 
 /// The cookie of a session, and of a log-in that is at the provider.
 const SESSION_COOKIE: &str = "firstcheck_session";
@@ -112,7 +112,7 @@ pub(super) async fn log_in(
     from: From,
     body: Body,
 ) -> Result<Response, Problem> {
-    let form = console::form(body).await?;
+    let form = form::form(body).await?;
     let field = |wanted: &str| form.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.trim());
     let mut page = Page::of(&shared, field("to").unwrap_or_default());
     let kept =
@@ -125,7 +125,7 @@ pub(super) async fn log_in(
         return Ok(answer);
     }
     let token = field("token").unwrap_or_default();
-    let Some(principal) = guard::owner(&shared, token).await? else {
+    let Some(principal) = owner(&shared, token).await? else {
         shared.failed(from.address);
         let nobody =
             Principal { name: "nobody".to_owned(), via: Via::Token, scope: crate::access::Scope::Read };

@@ -15,9 +15,9 @@ use crate::app::view::Document;
 use crate::bucket::{Bucket, UnknownBucket};
 use crate::clock;
 use crate::incident::{Person, Said};
-use crate::server::guard::Who;
 use crate::server::problem::Problem;
-use crate::server::{Shared, alerts, incidents};
+use crate::server::sender::Who;
+use crate::server::{Shared, form, incidents};
 
 /// Who says so when the caller does not say.
 const API: &str = "api";
@@ -91,11 +91,11 @@ impl FromRequest<Shared> for Word {
             Who::from_request_parts(&mut parts, shared).await.map_err(IntoResponse::into_response)?;
         let Path(name) =
             Path::from_request_parts(&mut parts, shared).await.map_err(IntoResponse::into_response)?;
-        let bytes = alerts::read(body).await.map_err(IntoResponse::into_response)?;
+        let bytes = form::whole(body).await.map_err(IntoResponse::into_response)?;
         let keys = if bytes.trim_ascii().is_empty() {
             Map::new()
         } else {
-            incidents::json_of(&bytes).map_err(IntoResponse::into_response)?
+            form::json_of(&bytes).map_err(IntoResponse::into_response)?
         };
         Ok(Self { shared: shared.clone(), name, keys, who })
     }

@@ -1,12 +1,11 @@
 //! The board as values: what a reader looks for, and the rows that were found. Pure.
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::chart::{self, Bar};
 use crate::app::{Cursor, Filter, Found, Kept, Search, Summary};
 use crate::bucket::Bucket;
-use crate::server::incidents::state;
+use crate::server::filter::{since, state};
 
 /// Rows of a page of the board: what fits a few screens, in a few dozen kilobytes.
 const ROWS: u32 = 50;
@@ -99,18 +98,6 @@ impl Wanted {
         query.append_pair("cursor", &cursor.to_string());
         format!("/?{}", query.finish())
     }
-}
-
-/// A moment as people and programs write it: RFC 3339, or a day in UTC.
-pub(in crate::server) fn since(text: &str) -> Result<Timestamp, String> {
-    let day = || {
-        let day = text.parse::<jiff::civil::Date>().ok()?;
-        jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
-    };
-    text.parse::<Timestamp>()
-        .ok()
-        .or_else(day)
-        .ok_or_else(|| format!("`{text}` is no time; write 2026-03-01 or 2026-03-01T10:02:00Z"))
 }
 
 /// An incident in a list.

@@ -92,7 +92,7 @@ pub fn issue(templates: &Templates, pack: &Pack) -> Result<Issue, TemplateError>
         .or(pack.timeline.started_at)
         .or_else(|| pack.timeline.entries.first().map(|it| it.at));
     Ok(Issue {
-        title: withhold(&title(pack)).0,
+        title: within_title(withhold(&title(pack)).0),
         body: section(templates, pack)?,
         labels: labels(pack),
         opened_on: opened.map_or_else(|| "undated".to_owned(), |at| at.strftime("%Y-%m-%d").to_string()),
@@ -345,6 +345,14 @@ fn title(pack: &Pack) -> String {
     }
     room -= 1;
     format!("{service}{}…{bucket}", title.chars().take(room).collect::<String>())
+}
+
+/// The title within the tracker's limit: what stands for a secret may be longer than the secret was.
+fn within_title(title: String) -> String {
+    if title.chars().count() <= TITLE_LIMIT {
+        return title;
+    }
+    title.chars().take(TITLE_LIMIT - 1).chain(['…']).collect()
 }
 
 fn labels(pack: &Pack) -> Vec<String> {

@@ -380,6 +380,19 @@ fn what_is_left_out_is_said() {
     assert!(issue.body.contains("answer 5999"), "the end of the timeline stays");
 }
 
+#[test]
+fn a_title_stays_within_the_limit_though_what_stands_for_a_secret_is_longer_than_the_secret() {
+    let mut incident = incident();
+    let long = "@.ꜗ(ﹰ".repeat(22);
+    let mut alert = Alert::titled("generic", &long);
+    alert.service = Some(long);
+    incident.record(Event::AlertReceived { alert: alert.clone() }, at(1));
+    incident.alerts.insert(0, alert);
+    let title = render::issue(&Templates::builtin(), &pack(&incident)).unwrap().title;
+    assert!(title.chars().count() <= render::TITLE_LIMIT, "{title}");
+    assert!(title.ends_with('…'), "{title}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
 

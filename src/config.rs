@@ -4,7 +4,7 @@
 //! console as chat. It refuses secrets in the file (`token_env:` or `token_file:` name them) and a bot that listens beyond
 //! loopback without a credential for every door. The surprise: paths in the file are relative to the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -13,23 +13,26 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::access::{Roles, Scope};
 use crate::alert::Source;
 use crate::egress;
 use crate::evidence::redact::Addresses;
-use crate::permission::{Permissions, Verb, Who};
+use crate::permission::Permissions;
 use crate::profile::ServiceProfile;
 use crate::routing::Routing;
 use crate::yaml::{self, Problem};
 
+mod api;
 mod chat;
 mod file;
 mod route;
 mod scalar;
 mod sources;
+mod store;
 mod tracker;
 
+pub use api::{Access, Oidc, Proxy};
 pub use sources::{Incidents, Poll, SourceSettings};
+pub use store::{Place, Store};
 pub use tracker::{GITHUB_API, GitHub, GitHubCredential, Tracker};
 
 /// The file that is read when none is named.
@@ -91,75 +94,6 @@ pub struct Settings {
     pub runbooks: Vec<(String, String)>,
     /// Templates that replace built-in ones: name and text.
     pub templates: Vec<(String, String)>,
-}
-
-/// The ways into the API and the console besides the one token.
-#[derive(Debug, Clone, Default)]
-pub struct Access {
-    /// The bot's URL as people's browsers know it.
-    pub url: Option<Url>,
-    /// Whether tokens made with `firstcheck token create` let one in.
-    pub tokens: bool,
-    /// Log-in through an OpenID provider.
-    pub oidc: Option<Oidc>,
-    /// A proxy in front that says who it is.
-    pub proxy: Option<Proxy>,
-}
-
-/// An OpenID provider.
-#[derive(Debug, Clone)]
-pub struct Oidc {
-    /// The issuer's URL.
-    pub issuer: Url,
-    /// The bot's name there.
-    pub client_id: String,
-    /// The bot's secret there; none for a public client.
-    pub client_secret: Option<Secret>,
-    /// What is asked for besides `openid`.
-    pub scopes: Vec<String>,
-    /// What claims allow.
-    pub roles: Roles,
-}
-
-/// A proxy that authenticates people.
-#[derive(Debug, Clone)]
-pub struct Proxy {
-    /// The header that names the person.
-    pub header: String,
-    /// The proxy's addresses.
-    pub from: egress::AddressSet,
-    /// What people may do who come through it.
-    pub scope: Scope,
-}
-
-/// Where incidents and actions are kept, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Store {
-    /// The database.
-    pub place: Place,
-    /// Days after their end for which incidents are kept; without it they are kept for ever.
-    pub keep_days: Option<u32>,
-}
-
-/// A database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// A SQLite file, of one bot.
-    File(PathBuf),
-    /// A PostgreSQL server, shared by replicas.
-    Server(Secret),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Server(url) => match Url::parse(url.expose()) {
-                Ok(url) => write!(f, "PostgreSQL at {}{}", url.host_str().unwrap_or("a socket"), url.path()),
-                Err(_) => f.write_str("PostgreSQL"),
-            },
-        }
-    }
 }
 
 /// Where people read and answer.
@@ -300,48 +234,6 @@ impl Reader<'_> {
         Ok(settings)
     }
 
-    fn store(&self, written: file::StoreSection) -> Result<Store, Problem> {
-        let refuse = |at: &str, message: &str| Err(self.problem("store", at, message));
-        let token = file::SecretRef { token_env: written.url_env, token_file: written.url_file };
-        let named = self.secret_named("store", &token, ["url_env", "url_file"])?;
-        let keep_days = written.keep.map(|days| days.0);
-        let url = match (written.url, named) {
-            (Some(_), Some(_)) => {
-                return refuse("url", "either `url`, `url_env` or `url_file`, not two of them");
-            }
-            (Some(url), None) => {
-                let has_password =
-                    Url::parse(&url).is_ok_and(|url| url.password().is_some()) || url.contains("password=");
-                if has_password {
-                    return refuse(
-                        "url",
-                        "a password does not belong in this file; put the URL into an environment variable and write \
-                         `url_env: NAME`, or into a file of its own and write `url_file: PATH`",
-                    );
-                }
-                Some(Secret(url))
-            }
-            (None, named) => named,
-        };
-        let place = match (written.path, url) {
-            (Some(_), Some(_)) => {
-                return refuse("path", "either a file (`path`) or a server (`url`), not both");
-            }
-            (None, Some(url)) => {
-                let is_known = ["postgres://", "postgresql://"].iter().any(|it| url.expose().starts_with(it));
-                if !is_known {
-                    return refuse(
-                        "url",
-                        "the store's URL begins with `postgres://`; a SQLite file is named by `path`",
-                    );
-                }
-                Place::Server(url)
-            }
-            (path, None) => Place::File(self.folder.join(path.unwrap_or_else(|| "firstcheck.db".into()))),
-        };
-        Ok(Store { place, keep_days })
-    }
-
     fn problem(&self, after: &str, at: &str, message: impl Into<String>) -> Problem {
         Problem::at(&self.name, yaml::place(self.text, after, at), message)
     }
@@ -389,71 +281,6 @@ impl Reader<'_> {
         self.secret(section, named)?.ok_or_else(|| {
             let message = format!("{section} needs a token: `token_env: NAME` or `token_file: PATH`");
             self.problem(section, section, message)
-        })
-    }
-
-    fn access(&self, written: file::ApiSection) -> Result<Access, Problem> {
-        let url = written.url;
-        if let Some(url) =
-            url.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https") || url.path() != "/")
-        {
-            let message =
-                format!("`{url}` is not the URL of a server, such as `https://firstcheck.example.com`");
-            return Err(self.problem("api", "url", message));
-        }
-        let oidc = written.oidc.map(|oidc| self.oidc(oidc, url.as_ref())).transpose()?;
-        let proxy = written.proxy.map(|proxy| {
-            let from = egress::AddressSet::read(&proxy.from)
-                .map_err(|error| self.problem("from", &error.0, error.to_string()))?;
-            if proxy.from.is_empty() {
-                let message = "name the proxy's own addresses: anybody else could send the header too";
-                return Err(self.problem("proxy", "from", message));
-            }
-            Ok(Proxy { header: proxy.header.to_ascii_lowercase(), from, scope: proxy.scope })
-        });
-        Ok(Access { url, tokens: written.tokens, oidc, proxy: proxy.transpose()? })
-    }
-
-    fn oidc(&self, written: file::OidcSection, base: Option<&Url>) -> Result<Oidc, Problem> {
-        let refuse = |at: &str, message: &str| Err(self.problem("oidc", at, message));
-        if base.is_none() {
-            let message = "log-in through a provider needs `api.url`, the address it sends browsers back to";
-            return refuse("issuer", message);
-        }
-        let is_here = written.issuer.host_str().is_some_and(|host| {
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        });
-        if written.issuer.scheme() != "https" && !is_here {
-            return refuse("issuer", "the issuer's URL begins with `https://`");
-        }
-        let Roles { read, answer, admin, .. } = &written.roles;
-        if read.is_empty() && answer.is_empty() && admin.is_empty() {
-            return refuse(
-                "roles",
-                "nobody could come in: `roles` names values for `read`, `answer` or `admin`",
-            );
-        }
-        let secret =
-            self.secret_named("oidc", &written.secret(), ["client_secret_env", "client_secret_file"])?;
-        Ok(Oidc {
-            issuer: written.issuer,
-            client_id: written.client_id,
-            client_secret: secret,
-            scopes: written.scopes.unwrap_or_else(|| vec!["email".to_owned(), "profile".to_owned()]),
-            roles: written.roles,
-        })
-    }
-
-    /// Sixty-four hexadecimal digits, as Discord shows them.
-    fn public_key(&self, written: &str) -> Result<[u8; 32], Problem> {
-        let digits = written.trim().as_bytes();
-        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let bytes: Option<Vec<u8>> = digits.chunks(2).map(pair).collect();
-        let is_hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
-        let key = bytes.filter(|_| is_hexadecimal).and_then(|bytes| bytes.try_into().ok());
-        key.ok_or_else(|| {
-            let message = "the application's public key has 64 hexadecimal digits: Developer Portal, General Information";
-            self.problem("public_key", "public_key", message)
         })
     }
 
@@ -566,29 +393,6 @@ impl Reader<'_> {
 }
 
 /// Without a section those with the on-call role may probe and manage.
-fn permissions(written: Option<file::PermissionsSection>, on_call: Option<u64>) -> Permissions {
-    let Some(written) = written else { return Permissions::Usual { on_call: on_call.into_iter().collect() } };
-    let file::PermissionsSection { read, answer, start, check, manage } = written;
-    let given = [
-        (Verb::Read, read),
-        (Verb::Answer, answer),
-        (Verb::Start, start),
-        (Verb::Check, check),
-        (Verb::Manage, manage),
-    ];
-    let who = |who: file::WhoSection| match who {
-        file::WhoSection::Word(file::WhoWord::Everyone) => Who::Everyone,
-        file::WhoSection::Word(file::WhoWord::Nobody) => {
-            Who::Those { roles: BTreeSet::new(), users: BTreeSet::new() }
-        }
-        file::WhoSection::Those(those) => Who::Those {
-            roles: those.roles.iter().map(|id| id.0).collect(),
-            users: those.users.iter().map(|id| id.0).collect(),
-        },
-    };
-    Permissions::Given(given.into_iter().filter_map(|(verb, named)| Some((verb, who(named?)))).collect())
-}
-
 fn services(written: BTreeMap<String, ServiceProfile>) -> Vec<ServiceProfile> {
     let named = |(name, service): (String, ServiceProfile)| ServiceProfile {
         name: if service.name.is_empty() { name } else { service.name.clone() },

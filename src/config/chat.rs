@@ -1,9 +1,12 @@
 //! The section `chat`: where people read and answer, and which incidents go where.
 
+use std::collections::BTreeSet;
+
 use url::Url;
 
 use super::route::RouteSection;
 use super::{Chat, Discord, Problem, Reader, file};
+use crate::permission::{Permissions, Verb, Who};
 use crate::routing::{Place, Route, Routing};
 
 /// Tags of a forum post (Discord's documentation, `resources/channel`).
@@ -17,11 +20,24 @@ impl Reader<'_> {
             routing: self.routing(&discord)?,
             console,
             public_key: discord.public_key.as_deref().map(|key| self.public_key(key)).transpose()?,
-            permissions: super::permissions(discord.permissions.clone(), discord.on_call_role.map(|id| id.0)),
+            permissions: permissions(discord.permissions.clone(), discord.on_call_role.map(|id| id.0)),
             guild: discord.guild.map(|id| id.0),
             api_url: discord.api_url,
             gateway_url: discord.gateway_url,
         })))
+    }
+
+    /// Sixty-four hexadecimal digits, as Discord shows them.
+    fn public_key(&self, written: &str) -> Result<[u8; 32], Problem> {
+        let digits = written.trim().as_bytes();
+        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let bytes: Option<Vec<u8>> = digits.chunks(2).map(pair).collect();
+        let is_hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
+        let key = bytes.filter(|_| is_hexadecimal).and_then(|bytes| bytes.try_into().ok());
+        key.ok_or_else(|| {
+            let message = "the application's public key has 64 hexadecimal digits: Developer Portal, General Information";
+            self.problem("public_key", "public_key", message)
+        })
     }
 
     fn routing(&self, written: &file::DiscordSection) -> Result<Routing, Problem> {
@@ -71,4 +87,27 @@ impl Reader<'_> {
             other => Ok(other),
         }
     }
+}
+
+fn permissions(written: Option<file::PermissionsSection>, on_call: Option<u64>) -> Permissions {
+    let Some(written) = written else { return Permissions::Usual { on_call: on_call.into_iter().collect() } };
+    let file::PermissionsSection { read, answer, start, check, manage } = written;
+    let given = [
+        (Verb::Read, read),
+        (Verb::Answer, answer),
+        (Verb::Start, start),
+        (Verb::Check, check),
+        (Verb::Manage, manage),
+    ];
+    let who = |who: file::WhoSection| match who {
+        file::WhoSection::Word(file::WhoWord::Everyone) => Who::Everyone,
+        file::WhoSection::Word(file::WhoWord::Nobody) => {
+            Who::Those { roles: BTreeSet::new(), users: BTreeSet::new() }
+        }
+        file::WhoSection::Those(those) => Who::Those {
+            roles: those.roles.iter().map(|id| id.0).collect(),
+            users: those.users.iter().map(|id| id.0).collect(),
+        },
+    };
+    Permissions::Given(given.into_iter().filter_map(|(verb, named)| Some((verb, who(named?)))).collect())
 }

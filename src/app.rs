@@ -45,6 +45,7 @@ mod inbound;
 mod folds;
 mod intake;
 mod lanes;
+mod once;
 mod perform;
 mod reading;
 mod reconcile;
@@ -75,6 +76,7 @@ pub use sns::SnsRefused;
 use counters::Counters;
 use folds::Folds;
 use lanes::Lanes;
+use once::Once;
 
 /// Probes that run at once, over all incidents: each holds a socket or two and a few kilobytes, and the slowest waits for
 /// its deadline, so this many keep a storm of a thousand incidents moving without starving the machine of sockets.
@@ -361,16 +363,16 @@ impl App {
         events: &[Event],
         settles: Option<Settled>,
     ) -> Result<Option<Vec<Recorded>>, Unavailable> {
-        self.advance_once(id, events, settles, None).await
+        self.advance_once(id, events, settles, Once::No).await
     }
 
-    /// As [`Self::advance`]; what was done under this key before is not done again, and nothing is recorded.
+    /// As [`Self::advance`]; what was done before is not done again, and nothing is recorded.
     async fn advance_once(
         self: &Arc<Self>,
         id: &IncidentId,
         events: &[Event],
         settles: Option<Settled>,
-        once: Option<&str>,
+        once: Once<'_>,
     ) -> Result<Option<Vec<Recorded>>, Unavailable> {
         let _in_order = self.stripe(id).lock().await;
         let mut events = events.to_vec();
@@ -414,7 +416,7 @@ impl App {
         before: Incident,
         events: &[Event],
         settles: Option<Settled>,
-        once: Option<&str>,
+        once: Once<'_>,
     ) -> Result<Vec<Recorded>, CommitError> {
         let now = clock::now();
         let expected_seq = before.seq;
@@ -435,7 +437,8 @@ impl App {
             events: recorded.clone(),
             actions: planned,
             settles,
-            once: once.map(str::to_owned),
+            once: once.key(),
+            pieces: once.pieces(),
         };
         let pending = self.store.commit(commit).await?;
         for entry in incident.timeline.iter().skip(told) {

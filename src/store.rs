@@ -29,6 +29,7 @@ use crate::triage::Action;
 mod access;
 mod backend;
 mod doors;
+mod pieces;
 mod postgres;
 mod rows;
 mod search;
@@ -37,6 +38,7 @@ mod sqlite;
 pub use access::{AUDIT_PAGE, AccessChange};
 pub use backend::{Beside, Store};
 pub use doors::{ChangeFilter, KeptDelivery, KeptFilter, Note, RecordedChange, Tally};
+pub use pieces::{Piece, Taken};
 pub use search::{Cursor, Filter, Found, NotACursor, Search};
 
 /// How often a replica of a shared store renews its lease and looks for work that nobody does.
@@ -68,7 +70,7 @@ pub enum CommitError {
     /// There is an open incident with this key already.
     #[error("incident {0} is open under the same key")]
     KeyTaken(IncidentId),
-    /// Something was committed under its key before.
+    /// Something was committed under its key, or a piece of its delivery was taken, before.
     #[error("it was done before")]
     Repeated,
     /// The action these events report on is not this replica's any more: another has done it, or is about to.
@@ -157,6 +159,8 @@ pub struct Commit {
     pub settles: Option<Settled>,
     /// Under this key the events happen once at most: a second commit with it, within [`ONCE`], is [`CommitError::Repeated`].
     pub once: Option<String>,
+    /// The pieces of one delivery that this takes: when one of them was taken before, this is [`CommitError::Repeated`].
+    pub pieces: Vec<Piece>,
 }
 
 /// What became of an action that was tried.
@@ -179,11 +183,14 @@ pub struct Heard {
     pub fingerprint: String,
     /// [`Alert::digest`].
     pub digest: String,
+    /// The piece of a delivery that it is: it counts once.
+    pub piece: Option<Piece>,
 }
 
 impl From<&Alert> for Heard {
     fn from(alert: &Alert) -> Self {
-        Self { source: alert.source.clone(), fingerprint: alert.fingerprint.clone(), digest: alert.digest() }
+        let (source, fingerprint) = (alert.source.clone(), alert.fingerprint.clone());
+        Self { source, fingerprint, digest: alert.digest(), piece: None }
     }
 }
 

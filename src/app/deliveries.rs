@@ -1,8 +1,8 @@
 //! Deliveries: taken once however often they come, kept when they become no alert, and taken again when somebody asks.
 //!
-//! A delivery with an id of its sender's is remembered for 72 hours with what it was answered: the same again gets the same
-//! answer and has no effect. The id is written down after the alerts: a crash in between takes the delivery twice, which its
-//! alerts bear (same identity, same incident), and never loses it.
+//! A delivery with an id of its sender's is remembered for 72 hours: the same again gets the same answer and has no effect. The id is
+//! written down with each of its alerts, in the alert's own transaction: one that was cut short by a crash is taken from where it was cut,
+//! and one that another replica takes at the same moment is found taken.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use crate::alert::mapping::without_secrets;
 use crate::alert::{Source, Understood};
+use crate::app::once::{Arrival, Begun, Untaken};
 use crate::app::{Accepted, App, AppError, Kept, KeptFilter, Unavailable};
 use crate::clock;
 use crate::incident::IncidentId;
-use crate::store::{KEPT_BODY_BYTES, KeptDelivery, Note, Tally, Verdict};
+use crate::store::{KEPT_BODY_BYTES, KeptDelivery, Note, Piece, Tally, Verdict};
 
 /// Bytes of a delivery id that are compared as they are; longer ones are hashed.
 const ID_BYTES: usize = 200;
@@ -102,24 +103,38 @@ impl App {
         delivery: Delivery,
     ) -> Result<Accepted, AppError> {
         let Delivery { body, headers, id } = delivery;
+        let body = Arc::new(body);
         let Some(id) = id.filter(|id| !id.trim().is_empty()).map(bounded) else {
-            let accepted = self.receive(source, body, headers).await?;
+            let accepted = self.receive(source, &body, headers, None).await?;
             self.doors.tally(source.id(), Tally { accepted: 1, ..Tally::default() });
             return Ok(accepted);
         };
         // The same delivery twice at once: the second waits, and finds what the first was answered.
         let turn = BuildHasherDefault::<DefaultHasher>::default().hash_one((source.id(), &id));
         let _turn = self.doors.turn(turn).lock().await;
-        if let Some(answer) = self.store.answered(source.id(), &id).await? {
-            self.doors.tally(source.id(), Tally { repeated: 1, ..Tally::default() });
-            self.counters.add("firstcheck_deliveries_repeated_total", &labelled(source.id()), 1);
-            return Ok(serde_json::from_str(&answer).unwrap_or_default());
+        loop {
+            let taken = self.store.taken(source.id(), &id).await?;
+            if taken.is_whole() {
+                self.doors.tally(source.id(), Tally { repeated: 1, ..Tally::default() });
+                self.counters.add("firstcheck_deliveries_repeated_total", &labelled(source.id()), 1);
+                return Ok(Accepted::of(taken));
+            }
+            let begun = Begun::new(source.id(), &id, &taken);
+            let received = self.receive(source, &body, headers.clone(), Some(&begun)).await;
+            let accepted = match received {
+                // Another replica has taken some of it meanwhile; what is left is ours.
+                Err(Untaken::Repeated) => continue,
+                Err(Untaken::Failed(error)) => return Err(error),
+                Ok(accepted) => accepted,
+            };
+            self.doors.tally(source.id(), Tally { accepted: 1, ..Tally::default() });
+            let is_all = taken.pieces.is_empty();
+            return Ok(if is_all {
+                accepted
+            } else {
+                Accepted::of(self.store.taken(source.id(), &id).await?)
+            });
         }
-        let accepted = self.receive(source, body, headers).await?;
-        self.doors.tally(source.id(), Tally { accepted: 1, ..Tally::default() });
-        let answer = serde_json::to_string(&accepted).unwrap_or_default();
-        self.store.note(Note::Seen { source: source.id().to_owned(), id, at: clock::now(), answer }).await?;
-        Ok(accepted)
     }
 
     /// Somebody knocked without valid credentials.
@@ -134,7 +149,7 @@ impl App {
     /// # Errors
     /// [`Unavailable`] when it could not be kept.
     pub async fn keep_unreadable(&self, source: &str, reason: &str, body: &[u8]) -> Result<(), Unavailable> {
-        self.keep(source, Verdict::Bad, reason, Unread::Bytes(body), BTreeMap::new()).await
+        self.keep(source, Verdict::Bad, reason, Unread::Bytes(body), BTreeMap::new(), None).await
     }
 
     pub(super) async fn keep(
@@ -144,6 +159,7 @@ impl App {
         reason: &str,
         body: Unread<'_>,
         headers: BTreeMap<String, String>,
+        piece: Option<Piece>,
     ) -> Result<(), Unavailable> {
         let tally = match verdict {
             Verdict::Bad => {
@@ -184,7 +200,7 @@ impl App {
             body,
             headers,
         };
-        self.store.keep(kept).await
+        self.store.keep(kept, piece).await
     }
 
     /// Foreign text as it may be shown.
@@ -243,7 +259,7 @@ impl App {
         let Understood { alerts, ignored, .. } =
             self.read_again(&source, body, delivery.kept.headers.clone()).await?;
         let had_alerts = !alerts.is_empty();
-        let accepted = self.sort_out(alerts).await?;
+        let accepted = self.sort_out(alerts.into_iter().map(Arrival::from).collect()).await?;
         if had_alerts {
             self.store.note(Note::Replayed { id, at: clock::now() }).await?;
             tracing::info!(source = name, delivery = id, "a kept delivery was taken again");

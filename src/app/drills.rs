@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::alert::Alert;
+use crate::app::once::{Arrival, Once};
 use crate::app::{App, AppError};
 use crate::checks::Environment;
 use crate::incident::IncidentId;
@@ -60,6 +61,7 @@ impl App {
         let Some(key) = alerts.first().map(Alert::incident_key) else {
             return Err(AppError::Refused("the drill sent no alert".to_owned()));
         };
+        let arrivals: Vec<Arrival> = alerts.into_iter().map(Arrival::from).collect();
         loop {
             if let Some(id) = self.store.open_incident(&key).await? {
                 return Ok((id, false));
@@ -67,7 +69,7 @@ impl App {
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
             // Before its first check is planned.
             self.apart.set(&id, World::Runs(environment.clone()));
-            let opened = self.open(&id, &key, profile.clone(), alerts.clone(), None).await;
+            let opened = self.open(&id, &key, profile.clone(), &arrivals, Once::No).await;
             if !matches!(opened, Ok(true)) {
                 self.apart.forget(&id);
             }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::access::{Principal, Scope, Via};
 use crate::alert::Alert;
+use crate::app::once::Once;
 use crate::app::{App, AppError, asked};
 use crate::chat::{Inbound, Start, Which};
 use crate::incident::{Event, IncidentId, Person, QuestionRecord, Said};
@@ -129,7 +130,7 @@ impl App {
         event: Event,
         once: Option<&str>,
     ) -> Result<(), AppError> {
-        let recorded = self.advance_once(id, &[event], None, once).await?;
+        let recorded = self.advance_once(id, &[event], None, Once::under(once)).await?;
         let recorded = recorded.ok_or_else(|| AppError::NoSuchIncident(id.clone()))?;
         let refused = recorded.into_iter().find_map(|recorded| match recorded.event {
             Event::Refused { reason } => Some(reason),

@@ -9,30 +9,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::alert::{Alert, AlertStatus, IncidentKey, NotThisSource, Source, Understood};
 use crate::app::deliveries::{UNKNOWN_END, Unread};
+use crate::app::once::{self, Arrival, Begun, Once, Untaken};
 use crate::app::{App, AppError};
 use crate::clock;
 use crate::incident::arrival::{self, Again};
 use crate::incident::{Event, Incident, IncidentId};
 use crate::profile::ServiceProfile;
-use crate::store::{CommitError, Heard, Tally, Unavailable, Verdict};
+use crate::store::{CommitError, Tally, Unavailable, Verdict};
 
 /// How far ahead of us a sender's clock may be before its start time is taken for a wrong clock.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A delivery that is durable.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Accepted {
     /// The incidents its alerts belong to, in the order of the body.
     pub incidents: Vec<Joined>,
 }
 
 /// An incident and how many alerts of a delivery it took.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Joined {
     /// The incident.
     pub id: IncidentId,
@@ -58,37 +59,53 @@ enum Place {
 }
 
 impl App {
-    /// Takes a delivery: everything in it is durable when this returns.
+    /// Takes a delivery, or what is left of one that was begun: everything in it is durable when this returns.
     ///
     /// # Errors
-    /// [`AppError::NotThisSource`] when the body has none of the source's marks (it was kept for inspection), and
-    /// [`AppError::Unavailable`] when it could not be made durable: the sender should try again.
-    pub async fn receive(
+    /// [`AppError::NotThisSource`] when the body has none of the source's marks (it was kept for inspection),
+    /// [`AppError::Unavailable`] when it could not be made durable (the sender should try again), and [`Untaken::Repeated`] when
+    /// somebody takes the same delivery at the same time.
+    pub(super) async fn receive(
         self: &Arc<Self>,
         source: &Source,
-        body: Value,
+        body: &Arc<Value>,
         headers: BTreeMap<String, String>,
-    ) -> Result<Accepted, AppError> {
-        let body = Arc::new(body);
-        let understood = match understand(source, &body, &headers).await {
+        begun: Option<&Begun<'_>>,
+    ) -> Result<Accepted, Untaken> {
+        let understood = match understand(source, body, &headers).await {
             Ok(understood) => understood,
             Err(refused) => {
-                self.keep(source.id(), Verdict::Bad, &refused.why, Unread::Json(&body), headers).await?;
-                return Err(refused.into());
+                let raw = Unread::Json(body);
+                self.keep(source.id(), Verdict::Bad, &refused.why, raw, headers, None).await?;
+                return Err(AppError::from(refused).into());
             }
         };
         let Understood { alerts, ignored, notes } = understood;
         for note in notes {
             tracing::info!(source = source.id(), note, "a delivery says more than its alerts");
         }
+        let pieces = begun.map(|begun| begun.pieces(alerts.len(), ignored.is_some()));
+        let (whole, alerts) = match pieces {
+            Some(mut pieces) => {
+                // The first is the delivery itself.
+                let whole = pieces.remove(0);
+                let left = alerts.into_iter().zip(pieces).filter(|(_, piece)| piece.is_some());
+                (whole, left.map(|(alert, piece)| Arrival { alert, piece }).collect())
+            }
+            None => (None, alerts.into_iter().map(Arrival::from).collect::<Vec<_>>()),
+        };
         self.counters.add(
             "firstcheck_alerts_total",
             &format!("source=\"{}\"", source.id()),
             alerts.len() as u64,
         );
         self.doors.tally(source.id(), Tally { alerts: alerts.len() as u64, ..Tally::default() });
-        if let Some(reason) = ignored {
-            self.keep(source.id(), Verdict::Unmapped, &reason, Unread::Json(&body), headers).await?;
+        match ignored {
+            Some(reason) if begun.is_none() || whole.is_some() => {
+                let raw = Unread::Json(body);
+                self.keep(source.id(), Verdict::Unmapped, &reason, raw, headers, whole).await?;
+            }
+            _ => self.store.take(whole.into_iter().collect(), None, clock::now()).await?,
         }
         self.sort_out(self.unsilenced(alerts).await?).await
     }
@@ -125,22 +142,28 @@ impl App {
         }
         let key = alert.incident_key_by(&self.rules().group_by);
         self.counters.add("firstcheck_alerts_total", "source=\"by_hand\"", 1);
-        Box::pin(self.open_or_join(&key, vec![alert], once)).await
+        match Box::pin(self.open_or_join(&key, vec![alert.into()], once)).await {
+            Ok(id) => Ok(id),
+            Err(Untaken::Repeated) => {
+                Err(AppError::Refused("this was started before, and is over".to_owned()))
+            }
+            Err(Untaken::Failed(error)) => Err(error),
+        }
     }
 
     /// Sorts the alerts by where they belong and lets each incident take its own, side by side.
-    pub(super) async fn sort_out(self: &Arc<Self>, alerts: Vec<Alert>) -> Result<Accepted, AppError> {
+    pub(super) async fn sort_out(self: &Arc<Self>, alerts: Vec<Arrival>) -> Result<Accepted, Untaken> {
         let now = clock::now();
         let mut alerts = alerts;
-        for alert in &mut alerts {
-            cap_start(alert, now);
+        for it in &mut alerts {
+            cap_start(&mut it.alert, now);
         }
-        let counted = self.store.repeat(alerts.iter().map(Heard::from).collect(), now).await?;
-        let mut groups: Vec<(Place, Vec<Alert>)> = Vec::new();
+        let counted = self.store.repeat(alerts.iter().map(Arrival::heard).collect(), now).await?;
+        let mut groups: Vec<(Place, Vec<Arrival>)> = Vec::new();
         for (alert, counted) in alerts.into_iter().zip(counted) {
             let place = match counted {
                 Some(id) => Place::Counted(id),
-                None => self.place(&alert).await?,
+                None => self.place(&alert.alert).await?,
             };
             match groups.iter_mut().find(|(known, _)| *known == place) {
                 Some((_, alerts)) => alerts.push(alert),
@@ -148,14 +171,14 @@ impl App {
             }
         }
         let taken = groups.into_iter().map(|(place, alerts)| self.take(place, alerts));
-        let mut incidents: Vec<Joined> = Vec::new();
-        for joined in futures_util::future::try_join_all(taken).await?.into_iter().flatten() {
-            match incidents.iter_mut().find(|known| known.id == joined.id) {
-                Some(known) => known.alerts += joined.alerts,
-                None => incidents.push(joined),
+        let mut accepted = Accepted::default();
+        // None is left in the middle of what it does because of another.
+        for joined in futures_util::future::join_all(taken).await {
+            if let Some(joined) = joined? {
+                accepted.add(joined);
             }
         }
-        Ok(Accepted { incidents })
+        Ok(accepted)
     }
 
     async fn place(&self, alert: &Alert) -> Result<Place, Unavailable> {
@@ -181,12 +204,11 @@ impl App {
         })
     }
 
-    async fn take(self: &Arc<Self>, place: Place, alerts: Vec<Alert>) -> Result<Option<Joined>, AppError> {
+    async fn take(self: &Arc<Self>, place: Place, alerts: Vec<Arrival>) -> Result<Option<Joined>, Untaken> {
         let count = alerts.len();
         let id = match place {
             Place::Join(id) => {
-                let events = self.received(&id, alerts);
-                self.advance(&id, &events, None).await?;
+                self.join(&id, alerts).await?;
                 id
             }
             Place::Reopen(id, key) => {
@@ -201,11 +223,15 @@ impl App {
                 self.show_soon(&id);
                 id
             }
-            Place::Known(id) => id,
+            Place::Known(id) => {
+                let pieces = once::pieces(&alerts);
+                self.store.take(pieces, Some(id.clone()), clock::now()).await?;
+                id
+            }
             Place::Nowhere(reason) => {
-                for alert in alerts {
+                for Arrival { alert, piece } in alerts {
                     let raw = Unread::Json(&alert.raw);
-                    self.keep(&alert.source, Verdict::Unmapped, reason, raw, BTreeMap::new()).await?;
+                    self.keep(&alert.source, Verdict::Unmapped, reason, raw, BTreeMap::new(), piece).await?;
                 }
                 return Ok(None);
             }
@@ -218,15 +244,15 @@ impl App {
     async fn open_or_join(
         self: &Arc<Self>,
         key: &IncidentKey,
-        mut alerts: Vec<Alert>,
-        once: Option<&str>,
-    ) -> Result<IncidentId, AppError> {
+        mut alerts: Vec<Arrival>,
+        by_key: Option<&str>,
+    ) -> Result<IncidentId, Untaken> {
         loop {
             if let Some(id) = self.store.open_incident(key).await?
                 && !self.is_too_old(&id).await?
             {
-                if once.is_none() {
-                    let heard = alerts.iter().map(Heard::from).collect();
+                if by_key.is_none() {
+                    let heard = alerts.iter().map(Arrival::heard).collect();
                     let counted = self.store.repeat(heard, clock::now()).await?;
                     let mut places = counted.iter();
                     alerts.retain(|_| places.next().is_none_or(Option::is_none));
@@ -234,37 +260,51 @@ impl App {
                         return Ok(counted.into_iter().flatten().next().unwrap_or(id));
                     }
                 }
-                let events = self.received(&id, alerts.clone());
-                self.advance_once(&id, &events, None, once).await?;
+                if by_key.is_some() {
+                    let events = self.received(&id, &alerts);
+                    self.advance_once(&id, &events, None, Once::under(by_key)).await?;
+                } else {
+                    self.join(&id, alerts).await?;
+                }
                 return Ok(id);
             }
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
             let profile =
-                alerts.first().map(|alert| ServiceProfile::of(&self.services, alert)).unwrap_or_default();
+                alerts.first().map(|it| ServiceProfile::of(&self.services, &it.alert)).unwrap_or_default();
             let profile = self.with_told(profile).await;
-            if Box::pin(self.open(&id, key, profile, alerts.clone(), once)).await? {
+            let pieces = once::pieces(&alerts);
+            let once = if pieces.is_empty() { Once::under(by_key) } else { Once::Pieces(&pieces) };
+            if Box::pin(self.open(&id, key, profile, &alerts, once)).await? {
                 return Ok(id);
             }
         }
     }
 
-    /// Opens an incident with these alerts, unless another with its key is faster; under this key it is done once at most.
+    /// Lets an open incident take alerts.
+    async fn join(self: &Arc<Self>, id: &IncidentId, alerts: Vec<Arrival>) -> Result<(), Untaken> {
+        let pieces = once::pieces(&alerts);
+        let once = if pieces.is_empty() { Once::No } else { Once::Pieces(&pieces) };
+        match self.advance_once(id, &self.received(id, &alerts), None, once).await? {
+            Some(recorded) if recorded.is_empty() && !pieces.is_empty() => Err(Untaken::Repeated),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens an incident with these alerts, unless another with its key is faster.
     pub(super) async fn open(
         self: &Arc<Self>,
         id: &IncidentId,
         key: &IncidentKey,
         profile: ServiceProfile,
-        alerts: Vec<Alert>,
-        once: Option<&str>,
-    ) -> Result<bool, AppError> {
+        alerts: &[Arrival],
+        once: Once<'_>,
+    ) -> Result<bool, Untaken> {
         let mut events = vec![Event::Opened { key: key.clone(), profile }];
         events.extend(self.received(id, alerts));
         let _in_order = self.stripe(id).lock().await;
         match self.decide_and_commit(Incident::new(id.clone()), &events, None, once).await {
             Ok(_) => Ok(true),
-            Err(CommitError::Repeated) => {
-                Err(AppError::Refused("this was started before, and is over".to_owned()))
-            }
+            Err(CommitError::Repeated) => Err(Untaken::Repeated),
             // An alert reports on no action: nothing of it can be taken over.
             Err(CommitError::Conflict | CommitError::KeyTaken(_) | CommitError::TakenOver) => Ok(false),
             Err(CommitError::Unavailable(error)) => Err(error.into()),
@@ -272,16 +312,18 @@ impl App {
     }
 
     /// Lets an incident that is over take the alerts and begin again; false when another has taken its place.
-    async fn reopen(self: &Arc<Self>, id: &IncidentId, alerts: &[Alert]) -> Result<bool, Unavailable> {
-        let events = self.received(id, alerts.to_vec());
+    async fn reopen(self: &Arc<Self>, id: &IncidentId, alerts: &[Arrival]) -> Result<bool, Untaken> {
+        let events = self.received(id, alerts);
+        let pieces = once::pieces(alerts);
         let _in_order = self.stripe(id).lock().await;
         loop {
             let before = Incident::fold(id.clone(), &self.store.load(id).await?);
-            match self.decide_and_commit(before, &events, None, None).await {
-                Ok(_) | Err(CommitError::Repeated) => return Ok(true),
+            match self.decide_and_commit(before, &events, None, Once::Pieces(&pieces)).await {
+                Ok(_) => return Ok(true),
+                Err(CommitError::Repeated) => return Err(Untaken::Repeated),
                 Err(CommitError::KeyTaken(_)) => return Ok(false),
                 Err(CommitError::Conflict | CommitError::TakenOver) => {}
-                Err(CommitError::Unavailable(error)) => return Err(error),
+                Err(CommitError::Unavailable(error)) => return Err(error.into()),
             }
         }
     }
@@ -301,13 +343,13 @@ impl App {
     }
 
     /// The alerts as events of this incident, their raw elements redacted before they are stored.
-    fn received(&self, id: &IncidentId, alerts: Vec<Alert>) -> Vec<Event> {
+    fn received(&self, id: &IncidentId, alerts: &[Arrival]) -> Vec<Event> {
         let gate = self.gate(id);
-        let redacted = |mut alert: Alert| {
-            alert.raw = gate.json(&alert.raw).into();
+        let redacted = |it: &Arrival| {
+            let alert = Alert { raw: gate.json(&it.alert.raw).into(), ..it.alert.clone() };
             Event::AlertReceived { alert }
         };
-        alerts.into_iter().map(redacted).collect()
+        alerts.iter().map(redacted).collect()
     }
 }
 

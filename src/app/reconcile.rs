@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::alert::{Alert, AlertStatus, alertmanager};
+use crate::app::once::Arrival;
 use crate::app::{App, AppError, Poll};
 use crate::checks::fetch;
 use crate::clock;
@@ -133,8 +134,9 @@ impl App {
             &format!("source=\"{}\"", poll.source),
             missed.len() as u64,
         );
+        let missed = missed.into_iter().map(Arrival::from).collect();
         let missed = self.unsilenced(missed).await.map_err(|error| error.to_string())?;
-        self.sort_out(missed).await.map(|_| ()).map_err(|error: AppError| error.to_string())
+        self.sort_out(missed).await.map(drop).map_err(|error| AppError::from(error).to_string())
     }
 }
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, PoisonError};
 
 use serde::Serialize;
 
-use crate::alert::Alert;
 use crate::alert::silence::{Armed, Silence, State, Wanted};
 use crate::app::deliveries::Unread;
+use crate::app::once::Arrival;
 use crate::app::{App, AppError, Unavailable};
 use crate::clock;
 use crate::store::{Note, Tally, Verdict};
@@ -97,21 +97,21 @@ impl App {
     }
 
     /// The alerts that no silence holds back; the others are kept and counted.
-    pub(super) async fn unsilenced(&self, mut alerts: Vec<Alert>) -> Result<Vec<Alert>, Unavailable> {
+    pub(super) async fn unsilenced(&self, mut alerts: Vec<Arrival>) -> Result<Vec<Arrival>, Unavailable> {
         let silences = Arc::clone(&self.doors.silences.read().unwrap_or_else(PoisonError::into_inner));
         if silences.is_empty() {
             return Ok(alerts);
         }
         let now = clock::now();
         let mut held_back = Vec::new();
-        alerts.retain(|alert| match silences.iter().find(|silence| silence.holds_back(alert, now)) {
+        alerts.retain(|it| match silences.iter().find(|silence| silence.holds_back(&it.alert, now)) {
             Some(armed) => {
-                held_back.push((armed.silence().clone(), alert.clone()));
+                held_back.push((armed.silence().clone(), it.clone()));
                 false
             }
             None => true,
         });
-        for (silence, alert) in held_back {
+        for (silence, Arrival { alert, piece }) in held_back {
             let is_new = {
                 let mut held = self.doors.held_back.lock().unwrap_or_else(PoisonError::into_inner);
                 *held.counts.entry(silence.id.clone()).or_default() += 1;
@@ -130,8 +130,11 @@ impl App {
                     &reason,
                     Unread::Json(&alert.raw),
                     BTreeMap::new(),
+                    piece,
                 )
                 .await?;
+            } else {
+                self.store.take(piece.into_iter().collect(), None, now).await?;
             }
         }
         Ok(alerts)

@@ -20,8 +20,8 @@ use crate::store::postgres::{Leader, Postgres};
 use crate::store::sqlite::{self, Sqlite};
 use crate::store::{
     ActionId, ChangeFilter, Commit, CommitError, Figures, Filter, Found, Heard, Kept, KeptDelivery,
-    KeptFilter, Note, OpenError, Pending, RecordedChange, Search, Settled, Sighting, Summary, Tally,
-    Unavailable, doors, rows,
+    KeptFilter, Note, OpenError, Pending, Piece, RecordedChange, Search, Settled, Sighting, Summary, Taken,
+    Tally, Unavailable, doors, rows,
 };
 
 /// How long the server may take for one statement or commit before the caller is told that the store is not available: a
@@ -155,12 +155,12 @@ impl Store {
         ask!(self, settle(settled))
     }
 
-    /// Keeps a delivery that became no alert.
+    /// Keeps a delivery that became no alert; as a piece of another one, once.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
-        ask!(self, keep(delivery))
+    pub async fn keep(&self, delivery: Kept, piece: Option<Piece>) -> Result<(), Unavailable> {
+        ask!(self, keep(delivery, piece))
     }
 
     /// Whether something can be written now: writes as much as a small commit would.
@@ -260,12 +260,28 @@ impl Store {
         ask!(self, note(note))
     }
 
-    /// What a delivery with this id was answered, when it came within the last 72 hours.
+    /// Which pieces of a delivery with this id were taken within the last 72 hours.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn answered(&self, source: &str, id: &str) -> Result<Option<String>, Unavailable> {
-        look!(self, answered(source, id))
+    pub async fn taken(&self, source: &str, id: &str) -> Result<Taken, Unavailable> {
+        look!(self, taken(source, id))
+    }
+
+    /// Takes pieces of one delivery that tell nothing new; those that were taken before stay as they are.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn take(
+        &self,
+        pieces: Vec<Piece>,
+        incident: Option<IncidentId>,
+        at: Timestamp,
+    ) -> Result<(), Unavailable> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        ask!(self, take(pieces, incident, at))
     }
 
     /// All silences that are remembered, those that end last first, each with how many alerts it held back.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::alert::silence::Silence;
 use crate::profile::changes::Change;
 use crate::store::postgres::clean;
-use crate::store::{Kept, Unavailable, Verdict, rows};
+use crate::store::{Kept, Taken, Unavailable, Verdict, rows};
 
 /// A kept delivery and its place.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -106,17 +106,6 @@ impl Tally {
 /// Something to be remembered.
 #[derive(Debug, Clone)]
 pub enum Note {
-    /// A delivery was taken, under the id its sender gave it.
-    Seen {
-        /// The source.
-        source: String,
-        /// The sender's id.
-        id: String,
-        /// When.
-        at: Timestamp,
-        /// What it was answered.
-        answer: String,
-    },
     /// A silence begins, or ends at another time.
     Silence(Silence),
     /// A silence held so many alerts back.
@@ -139,7 +128,7 @@ pub enum Note {
     },
     /// Forget what is older than its time.
     Prune {
-        /// Delivery ids seen before this.
+        /// Pieces of deliveries taken before this.
         seen: Timestamp,
         /// Silences that ended before this.
         silences: Timestamp,
@@ -193,18 +182,6 @@ macro_rules! doors_of {
                 note: &Note,
             ) -> Result<(), rows::TryError> {
                 match note {
-                    Note::Seen { source, id, at, answer } => {
-                        sqlx::query(
-                            "INSERT INTO delivery_ids (source, id, at_ms, answer) VALUES ($1, $2, $3, $4)
-                             ON CONFLICT (source, id) DO NOTHING",
-                        )
-                        .bind(clean(source))
-                        .bind(clean(id))
-                        .bind(at.as_millisecond())
-                        .bind(clean(answer))
-                        .execute(connection)
-                        .await?;
-                    }
                     Note::Silence(silence) => {
                         sqlx::query(
                             "INSERT INTO silences (id, silence, ends_ms) VALUES ($1, $2, $3)
@@ -291,13 +268,14 @@ macro_rules! doors_of {
                 Ok(())
             }
 
-            pub(in crate::store) async fn answered(
+            pub(in crate::store) async fn taken(
                 pool: &Pool,
                 source: &str,
                 id: &str,
-            ) -> Result<Option<String>, Unavailable> {
-                let found = sqlx::query_scalar("SELECT answer FROM delivery_ids WHERE source = $1 AND id = $2");
-                Ok(found.bind(clean(source)).bind(clean(id)).fetch_optional(pool).await?)
+            ) -> Result<Taken, Unavailable> {
+                let found = "SELECT piece, pieces, incident_id FROM delivery_ids WHERE source = $1 AND id = $2";
+                let found = sqlx::query_as(found).bind(clean(source)).bind(clean(id));
+                Taken::read(found.fetch_all(pool).await?)
             }
 
             pub(in crate::store) async fn silences(pool: &Pool) -> Result<Vec<(Silence, u64)>, Unavailable> {

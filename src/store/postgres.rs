@@ -223,6 +223,7 @@ fn migrator() -> Migrator {
         (6, "once", include_str!("migrations/postgres/0006_once.sql").into_sql_str()),
         (8, "repeats", include_str!("migrations/postgres/0008_repeats.sql").into_sql_str()),
         (9, "parts", include_str!("migrations/postgres/0009_parts.sql").into_sql_str()),
+        (10, "pieces", include_str!("migrations/postgres/0010_pieces.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

@@ -21,8 +21,8 @@ use crate::alert::{Alert, IncidentKey};
 use crate::bucket::Bucket;
 use crate::incident::{IncidentId, Recorded};
 use crate::store::{
-    ActionId, Commit, CommitError, Figures, Found, Heard, Kept, Note, OpenError, Pending, Search, Settled,
-    Sighting, Unavailable, identity, rows,
+    ActionId, Commit, CommitError, Figures, Found, Heard, Kept, Note, OpenError, Pending, Piece, Search,
+    Settled, Sighting, Unavailable, identity, rows,
 };
 
 mod access;
@@ -106,8 +106,17 @@ impl Sqlite {
         self.writer.settle(settled).await
     }
 
-    pub(super) async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
-        self.writer.keep(delivery).await
+    pub(super) async fn keep(&self, delivery: Kept, piece: Option<Piece>) -> Result<(), Unavailable> {
+        self.writer.keep(delivery, piece).await
+    }
+
+    pub(super) async fn take(
+        &self,
+        pieces: Vec<Piece>,
+        incident: Option<IncidentId>,
+        at: Timestamp,
+    ) -> Result<(), Unavailable> {
+        self.writer.take(pieces, incident, at).await
     }
 
     pub(super) async fn note(&self, note: Note) -> Result<(), Unavailable> {
@@ -350,6 +359,7 @@ fn migrator() -> Migrator {
         (5, "earlier", include_str!("migrations/0005_earlier.sql").into_sql_str()),
         (6, "once", include_str!("migrations/0006_once.sql").into_sql_str()),
         (8, "repeats", include_str!("migrations/0008_repeats.sql").into_sql_str()),
+        (10, "pieces", include_str!("migrations/0010_pieces.sql").into_sql_str()),
     ];
     let migration = |(number, name, sql): (i64, &'static str, _)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)

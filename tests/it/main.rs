@@ -24,6 +24,7 @@ mod programs;
 mod prometheus;
 mod record_command;
 mod redact_command;
+mod redelivery;
 mod replicas;
 mod runbooks_live;
 mod serve;

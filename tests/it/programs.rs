@@ -48,6 +48,12 @@ impl Program {
         self.child.wait().unwrap().success()
     }
 
+    /// Ends it at once, in the middle of whatever it does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// The id of its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -113,11 +119,23 @@ pub(crate) fn address(line: &str) -> SocketAddr {
 
 /// One request; its status line and headers, and its body. Nothing when the other side went away before it answered.
 pub(crate) fn send(at: SocketAddr, method: &str, path: &str, body: &str) -> Option<(String, String)> {
+    send_with(at, method, path, &[], body)
+}
+
+/// As [`send`], with more headers.
+pub(crate) fn send_with(
+    at: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<(String, String)> {
     let mut stream = TcpStream::connect(at).ok()?;
     let length = body.len();
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: {at}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.0\r\nHost: {at}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n{body}"
     )
     .ok()?;
     let mut answer = String::new();

@@ -19,6 +19,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::programs::PostgresServer;
 use crate::worlds::Folder;
 
+mod pieces;
+
+use pieces::{a_piece_of_a_delivery_is_taken_once, of_those_who_take_a_piece_at_once_one_does};
+
 /// Where a store is, to be opened as often as a story wants.
 enum Place {
     File(Folder),
@@ -69,6 +73,8 @@ stories! {
     an_alert_that_says_the_same_again_is_counted_and_not_written_down,
     what_says_something_new_or_comes_too_late_is_not_counted,
     a_search_finds_what_fits_page_by_page,
+    a_piece_of_a_delivery_is_taken_once,
+    of_those_who_take_a_piece_at_once_one_does,
 }
 
 #[tokio::test]
@@ -103,13 +109,21 @@ fn opened(seed: u64, key: &str) -> Commit {
         incident.record(Event::AlertReceived { alert }, now()),
     ];
     let actions = vec![Planned { lane: "chat".into(), action: Action::OpenThread, due_at: now() }];
-    Commit { incident, expected_seq: 0, events, actions, settles: None, once: None }
+    Commit { incident, expected_seq: 0, events, actions, settles: None, once: None, pieces: Vec::new() }
 }
 
 fn next(mut incident: Incident, event: Event) -> Commit {
     let expected_seq = incident.seq;
     let events = vec![incident.record(event, now())];
-    Commit { incident, expected_seq, events, actions: Vec::new(), settles: None, once: None }
+    Commit {
+        incident,
+        expected_seq,
+        events,
+        actions: Vec::new(),
+        settles: None,
+        once: None,
+        pieces: Vec::new(),
+    }
 }
 
 async fn a_commit_is_there_after_a_restart_with_its_actions(place: Place) {
@@ -267,7 +281,7 @@ async fn kept_bodies_are_bounded(place: Place) {
         body,
         headers: std::collections::BTreeMap::new(),
     };
-    store.keep(delivery).await.unwrap();
+    store.keep(delivery, None).await.unwrap();
     let kept = store.kept(10).await.unwrap().remove(0);
     assert!(kept.body.len() <= KEPT_BODY_BYTES && kept.body.starts_with('é'));
     assert_eq!(kept.size_bytes, size_bytes);
@@ -322,8 +336,15 @@ async fn a_search_finds_what_fits_page_by_page(place: Place) {
         let events = [opened, Event::AlertReceived { alert }, Event::Believed { buckets }];
         let events = events.map(|event| incident.record(event, now())).to_vec();
         all.push(incident.clone());
-        let commit =
-            Commit { incident, expected_seq: 0, events, actions: Vec::new(), settles: None, once: None };
+        let commit = Commit {
+            incident,
+            expected_seq: 0,
+            events,
+            actions: Vec::new(),
+            settles: None,
+            once: None,
+            pieces: Vec::new(),
+        };
         store.commit(commit).await.unwrap();
     }
     let over = next(all[4].clone(), Event::Closed { by: "ada".into(), reason: None });
@@ -365,14 +386,6 @@ async fn a_search_finds_what_fits_page_by_page(place: Place) {
 
 async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {
     let store = place.open().await;
-    let seen = |answer: &str| Note::Seen {
-        source: "github".into(),
-        id: "d\u{0}1".into(),
-        at: now(),
-        answer: answer.into(),
-    };
-    store.note(seen("first")).await.unwrap();
-    store.note(seen("second")).await.unwrap();
     let silence = Silence {
         id: "s1".into(),
         matchers: Vec::new(),
@@ -411,12 +424,6 @@ async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {
     drop(store);
 
     let store = place.open().await;
-    assert_eq!(
-        store.answered("github", "d\u{0}1").await.unwrap().as_deref(),
-        Some("first"),
-        "what was answered stays"
-    );
-    assert_eq!(store.answered("github", "d2").await.unwrap(), None);
     assert_eq!(store.silences().await.unwrap(), [(silence, 5)]);
     let wanted = ChangeFilter { service: Some("shop".into()), limit: 10, ..ChangeFilter::default() };
     let changes = store.changes(&wanted).await.unwrap();
@@ -433,7 +440,6 @@ async fn what_the_doors_remember_is_there_after_a_restart(place: Place) {
 
     let later = now() + SignedDuration::from_hours(2);
     store.note(Note::Prune { seen: later, silences: later, changes: later }).await.unwrap();
-    assert_eq!(store.answered("github", "d\u{0}1").await.unwrap(), None);
     assert_eq!((store.silences().await.unwrap().len(), store.changes(&all).await.unwrap().len()), (0, 0));
 }
 
@@ -448,9 +454,9 @@ async fn a_sender_gone_wild_pushes_out_its_own_deliveries_alone(place: Place) {
         body: "{}".into(),
         headers: [("x-github-event".to_owned(), "push".to_owned())].into(),
     };
-    store.keep(delivery("calm", 0)).await.unwrap();
+    store.keep(delivery("calm", 0), None).await.unwrap();
     for number in 0..KEPT_DELIVERIES + 5 {
-        store.keep(delivery("wild", number)).await.unwrap();
+        store.keep(delivery("wild", number), None).await.unwrap();
     }
     let of = async |source: &str, before| {
         let filter =

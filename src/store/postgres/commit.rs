@@ -9,8 +9,8 @@ use super::{Postgres, clean};
 use crate::incident::{Event, IncidentId};
 use crate::store::rows::{self, TryError};
 use crate::store::{
-    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Note, Pending, Planned, Settled,
-    Unavailable, doors, identity,
+    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Note, Pending, Piece, Planned,
+    Settled, Unavailable, doors, identity, pieces,
 };
 
 /// SQLSTATE of two transactions that waited for each other; the server has ended this one.
@@ -56,6 +56,10 @@ impl Postgres {
             write_incident(&mut tx, &commit).await?;
             if let Some(key) = &commit.once {
                 happens_once(&mut tx, key, &commit).await?;
+            }
+            let at = commit.events.last().map_or(Timestamp::UNIX_EPOCH, |recorded| recorded.at);
+            if !pieces::take(&mut tx, &commit.pieces, Some(&commit.incident.id), at).await? {
+                return Err(TryError::Refused(CommitError::Repeated));
             }
             write_events(&mut tx, &commit).await?;
         }
@@ -121,9 +125,27 @@ impl Postgres {
         Ok(())
     }
 
-    pub(in crate::store) async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
+    pub(in crate::store) async fn take(
+        &self,
+        pieces: Vec<Piece>,
+        incident: Option<IncidentId>,
+        at: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let mut connection = self.pool.acquire().await?;
+        pieces::take(&mut connection, &pieces, incident.as_ref(), at).await?;
+        Ok(())
+    }
+
+    pub(in crate::store) async fn keep(
+        &self,
+        delivery: Kept,
+        piece: Option<Piece>,
+    ) -> Result<(), Unavailable> {
         let end = delivery.body.floor_char_boundary(KEPT_BODY_BYTES);
         let mut tx = self.pool.begin().await?;
+        if !pieces::take(&mut tx, piece.as_slice(), None, delivery.at).await? {
+            return Ok(());
+        }
         sqlx::query(rows::KEEP)
             .bind(delivery.at.as_millisecond())
             .bind(clean(&delivery.source))

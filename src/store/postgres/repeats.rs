@@ -17,15 +17,22 @@ use crate::store::{Heard, Unavailable, rows};
 const GROUP: usize = 256;
 
 const COUNT: &str = "WITH heard AS (
-       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-         WITH ORDINALITY AS h (source, fingerprint, digest, at_ms, place)
+       SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $6::text[], $7::int[], $8::int[])
+         WITH ORDINALITY AS h (source, fingerprint, digest, at_ms, delivery, piece, pieces, place)
      ), known AS (
-       SELECT h.place, h.at_ms, s.incident_id FROM heard h
+       SELECT h.*, s.incident_id FROM heard h
          JOIN sightings s ON s.source = h.source AND s.fingerprint = h.fingerprint AND s.digest = h.digest
          JOIN incidents i ON i.id = s.incident_id AND i.stage NOT IN ('resolved', 'closed')
+     ), taken AS (
+       INSERT INTO delivery_ids (source, id, piece, pieces, at_ms, incident_id)
+         SELECT source, delivery, piece, pieces, at_ms, incident_id FROM known WHERE delivery IS NOT NULL
+         ORDER BY source, delivery, piece
+         ON CONFLICT DO NOTHING RETURNING incident_id, at_ms
+     ), news AS (
+       SELECT incident_id, at_ms FROM known WHERE delivery IS NULL UNION ALL SELECT incident_id, at_ms FROM taken
      ), counted AS (
        INSERT INTO repeats AS r (incident_id, part, times, last_ms)
-         SELECT incident_id, $5::smallint, count(*), max(at_ms) FROM known GROUP BY incident_id ORDER BY incident_id
+         SELECT incident_id, $5::smallint, count(*), max(at_ms) FROM news GROUP BY incident_id ORDER BY incident_id
          ON CONFLICT (incident_id, part) DO UPDATE SET
            times = r.times + excluded.times, last_ms = greatest(r.last_ms, excluded.last_ms)
      )
@@ -88,11 +95,15 @@ async fn count(
     let mut incidents = vec![None; heard.len()];
     let (mut sources, mut fingerprints, mut digests, mut times) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut deliveries, mut places, mut of) = (Vec::new(), Vec::new(), Vec::new());
     for (heard, at) in heard {
         sources.push(clean(&heard.source));
         fingerprints.push(clean(&heard.fingerprint));
         digests.push(heard.digest);
         times.push(at);
+        deliveries.push(heard.piece.as_ref().map(|piece| clean(&piece.delivery)));
+        places.push(heard.piece.as_ref().map(|piece| piece.place));
+        of.push(heard.piece.as_ref().map(|piece| piece.of));
     }
     let mut connection = match kept.take() {
         Some(connection) => connection,
@@ -104,6 +115,9 @@ async fn count(
         .bind(digests)
         .bind(times)
         .bind(part)
+        .bind(deliveries)
+        .bind(places)
+        .bind(of)
         .fetch_all(&mut *connection)
         .await?;
     // One that failed goes back to the pool, which looks what is left of it.

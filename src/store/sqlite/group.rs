@@ -4,7 +4,7 @@
 //! Rows travel as one JSON array (`json_each`). The surprise: an incident's row is written by a statement of its own, because whether it was
 //! still as the commit saw it decides over the rest of that commit; nothing of a refused one is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,9 +14,11 @@ use sqlx::{Connection as _, Transaction};
 use super::access::carry_out;
 use super::writer::{Done, Write, Written};
 use crate::incident::{Event, Incident, IncidentId};
+use crate::store::postgres::clean;
 use crate::store::rows::{self, TryError};
 use crate::store::{
-    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Pending, Settled, doors, identity,
+    ActionId, Commit, CommitError, KEPT_BODY_BYTES, KEPT_DELIVERIES, Kept, Pending, Piece, Settled, doors,
+    identity,
 };
 
 const EVENTS: &str = "INSERT INTO events (incident_id, seq, recorded)
@@ -49,12 +51,20 @@ const COUNT: &str = "INSERT INTO repeats (incident_id, times, last_ms)
      SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true
      ON CONFLICT DO UPDATE SET times = times + excluded.times, last_ms = max(last_ms, excluded.last_ms)";
 
+const TAKEN: &str = "SELECT wanted.key FROM json_each(?) AS wanted
+     CROSS JOIN delivery_ids AS d ON d.source = wanted.value ->> 0 AND d.id = wanted.value ->> 1 AND d.piece = wanted.value ->> 2";
+
+const PIECES: &str = "INSERT INTO delivery_ids (source, id, piece, pieces, at_ms, incident_id)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?)";
+
 /// Writes a group; an error means that nothing of it was written.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     writes: &[Write],
 ) -> Result<Vec<Done>, sqlx::Error> {
-    let mut group = Group { tx: connection.begin_with("BEGIN IMMEDIATE").await?, rows: Rows::default() };
+    let tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut group = Group { tx, rows: Rows::default(), taken: HashSet::new(), pieces: Vec::new() };
+    group.look_up(writes).await?;
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
         answers.push(match group.take(write).await {
@@ -65,6 +75,8 @@ pub(super) async fn write(
     }
     group.flush().await?;
     group.count(writes, &mut answers).await?;
+    let pieces = std::mem::take(&mut group.pieces);
+    group.write_rows(PIECES, pieces).await?;
     group.tx.commit().await?;
     Ok(answers)
 }
@@ -72,6 +84,10 @@ pub(super) async fn write(
 struct Group<'c> {
     tx: Transaction<'c, Sqlite>,
     rows: Rows,
+    /// Pieces of deliveries that were taken, of those the group is about.
+    taken: HashSet<Piece>,
+    /// Those that it takes, as JSON: written last.
+    pieces: Vec<String>,
 }
 
 /// Rows that wait for their table's statement, as JSON.
@@ -90,7 +106,16 @@ impl Group<'_> {
         match write {
             Write::Commit(commit) => return self.commit(commit).await,
             Write::Settle(settled) => self.settle(settled).await?,
-            Write::Keep(delivery) => self.keep(delivery).await?,
+            Write::Keep(delivery, piece) => {
+                if self.take_piece(piece.as_ref(), None, delivery.at.as_millisecond())? {
+                    self.keep(delivery).await?;
+                }
+            }
+            Write::Take(pieces, incident, at) => {
+                for piece in pieces {
+                    self.take_piece(Some(piece), incident.as_ref(), at.as_millisecond())?;
+                }
+            }
             Write::Forget(over, before) => self.forget(over, *before).await?,
             Write::Note(note) => doors::sqlite::write(&mut self.tx, note).await?,
             Write::Access(change) => {
@@ -118,7 +143,13 @@ impl Group<'_> {
             {
                 return Err(CommitError::Repeated.into());
             }
+            if commit.pieces.iter().any(|piece| self.taken.contains(piece)) {
+                return Err(CommitError::Repeated.into());
+            }
             self.incident(commit, now).await?;
+            for piece in &commit.pieces {
+                self.take_piece(Some(piece), Some(&commit.incident.id), now)?;
+            }
             if let Some(key) = &commit.once {
                 sqlx::query(rows::ONCE).bind(key).bind(now).execute(&mut *self.tx).await?;
             }
@@ -151,6 +182,46 @@ impl Group<'_> {
             self.settle(settled).await?;
         }
         Ok(Written { pending, ..Written::default() })
+    }
+
+    /// Finds out which pieces of deliveries were taken before.
+    async fn look_up(&mut self, writes: &[Write]) -> Result<(), sqlx::Error> {
+        let mut wanted: Vec<&Piece> = Vec::new();
+        for write in writes {
+            match write {
+                Write::Commit(commit) => wanted.extend(&commit.pieces),
+                Write::Repeat(heard, _) => wanted.extend(heard.iter().filter_map(|it| it.piece.as_ref())),
+                Write::Keep(_, piece) => wanted.extend(piece),
+                Write::Take(pieces, ..) => wanted.extend(pieces),
+                _ => {}
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> =
+            wanted.iter().map(|it| (clean(&it.source), clean(&it.delivery), it.place)).collect();
+        let taken: Vec<i64> =
+            sqlx::query_scalar(TAKEN).bind(json_text(&names)?).fetch_all(&mut *self.tx).await?;
+        let taken = taken.into_iter().filter_map(|key| wanted.get(usize::try_from(key).ok()?));
+        self.taken = taken.map(|piece| (*piece).clone()).collect();
+        Ok(())
+    }
+
+    /// Takes a piece of a delivery; false when it was taken before. What is none is always taken.
+    fn take_piece(
+        &mut self,
+        piece: Option<&Piece>,
+        incident: Option<&IncidentId>,
+        at_ms: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let Some(piece) = piece else { return Ok(true) };
+        if !self.taken.insert(piece.clone()) {
+            return Ok(false);
+        }
+        let Piece { source, delivery, place, of } = piece;
+        self.pieces.push(json_text(&(clean(source), clean(delivery), place, of, at_ms, incident))?);
+        Ok(true)
     }
 
     /// Whether something happened under this key; what is too old to matter is forgotten.
@@ -271,7 +342,7 @@ impl Group<'_> {
         for (place, write) in writes.iter().enumerate() {
             let Write::Repeat(all, at) = write else { continue };
             heard.extend(all.iter().map(|it| [&it.source, &it.fingerprint, &it.digest]));
-            places.extend((0..all.len()).map(|_| (place, at.as_millisecond())));
+            places.extend(all.iter().map(|it| (place, at.as_millisecond(), it.piece.as_ref())));
             answers[place] = Ok(Written { counted: Vec::with_capacity(all.len()), ..Written::default() });
         }
         if heard.is_empty() {
@@ -282,12 +353,14 @@ impl Group<'_> {
         let mut incidents: BTreeMap<usize, String> =
             known.into_iter().filter_map(|(key, id)| Some((usize::try_from(key).ok()?, id))).collect();
         let mut counts: BTreeMap<String, (u64, i64)> = BTreeMap::new();
-        for (key, (place, at)) in places.into_iter().enumerate() {
+        for (key, (place, at, piece)) in places.into_iter().enumerate() {
             let known = incidents.remove(&key);
+            let incident = known.as_deref().and_then(|id| IncidentId::parse(id).ok());
+            let is_new = incident.is_some() && self.take_piece(piece, incident.as_ref(), at)?;
             if let Ok(written) = &mut answers[place] {
-                written.counted.push(known.as_deref().and_then(|id| IncidentId::parse(id).ok()));
+                written.counted.push(incident);
             }
-            if let Some(id) = known {
+            if let Some(id) = known.filter(|_| is_new) {
                 let count = counts.entry(id).or_insert((0, at));
                 *count = (count.0 + 1, count.1.max(at));
             }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::incident::IncidentId;
 use crate::store::access::AccessChange;
 use crate::store::sqlite::{group, is_damage, unavailable};
-use crate::store::{Commit, CommitError, Heard, Kept, Note, Pending, Settled, Unavailable};
+use crate::store::{Commit, CommitError, Heard, Kept, Note, Pending, Piece, Settled, Unavailable};
 
 /// Writes that may queue up before callers wait: far more than a group, so that waiting means the disk is slow.
 const QUEUE: usize = 1024;
@@ -33,7 +33,9 @@ pub(super) enum Write {
     Commit(Box<Commit>),
     Repeat(Vec<Heard>, Timestamp),
     Settle(Box<Settled>),
-    Keep(Kept),
+    Keep(Kept, Option<Piece>),
+    /// Pieces that tell nothing new, of this incident.
+    Take(Vec<Piece>, Option<IncidentId>, Timestamp),
     /// These incidents, and deliveries kept before this moment.
     Forget(Vec<String>, Timestamp),
     Note(Box<Note>),
@@ -86,8 +88,17 @@ impl Writer {
         self.simple(Write::Settle(Box::new(settled))).await.map(drop)
     }
 
-    pub(super) async fn keep(&self, delivery: Kept) -> Result<(), Unavailable> {
-        self.simple(Write::Keep(delivery)).await.map(drop)
+    pub(super) async fn keep(&self, delivery: Kept, piece: Option<Piece>) -> Result<(), Unavailable> {
+        self.simple(Write::Keep(delivery, piece)).await.map(drop)
+    }
+
+    pub(super) async fn take(
+        &self,
+        pieces: Vec<Piece>,
+        incident: Option<IncidentId>,
+        at: Timestamp,
+    ) -> Result<(), Unavailable> {
+        self.simple(Write::Take(pieces, incident, at)).await.map(drop)
     }
 
     pub(super) async fn note(&self, note: Note) -> Result<(), Unavailable> {

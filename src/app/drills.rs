@@ -69,7 +69,7 @@ impl App {
             let id = IncidentId::from_seed(uuid::Uuid::new_v4().as_u64_pair().1);
             // Before its first check is planned.
             self.apart.set(&id, World::Runs(environment.clone()));
-            let opened = self.open(&id, &key, profile.clone(), &arrivals, Once::No).await;
+            let opened = Box::pin(self.open(&id, &key, profile.clone(), &arrivals, Once::No)).await;
             if !matches!(opened, Ok(true)) {
                 self.apart.forget(&id);
             }

@@ -143,7 +143,8 @@ mod tests {
         assert_eq!(places(begun.pieces(2, false)), [None, Some((1, 2)), Some((2, 2))]);
         assert_eq!(places(begun.pieces(1, true)), [Some((0, 2)), Some((1, 2))]);
         assert_eq!(places(begun.pieces(0, false)), [Some((0, 1))], "one without an alert is remembered too");
-        let taken = Taken { pieces: [(1, None)].into(), ..Taken::default() };
+        let mut taken = Taken::default();
+        taken.pieces.insert(1, None);
         assert_eq!(places(Begun::new("github", "d", &taken).pieces(2, false)), [None, None, Some((2, 2))]);
     }
 }

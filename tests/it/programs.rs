@@ -132,7 +132,8 @@ pub(crate) fn send_with(
 ) -> Option<(String, String)> {
     let mut stream = TcpStream::connect(at).ok()?;
     let length = body.len();
-    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let more: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let more = more.concat();
     write!(
         stream,
         "{method} {path} HTTP/1.0\r\nHost: {at}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n{body}"

@@ -6,13 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::time::Instant;
 use url::Url;
 
@@ -20,6 +17,7 @@ use crate::egress::{self, Refusal};
 use crate::outcome::{CheckKind, Report, visible};
 use crate::runbook;
 
+mod authorities;
 mod budget;
 mod contract;
 mod control;
@@ -50,6 +48,7 @@ pub mod resolve;
 pub mod told;
 pub mod with;
 
+pub use authorities::{Authorities, BadAuthorities};
 pub use budget::Budget;
 pub use catalogue::Catalogues;
 pub use manners::Manners;
@@ -63,7 +62,7 @@ pub struct Environment {
     /// Name servers to ask for addresses; empty means the way of the operating system.
     pub resolvers: Vec<SocketAddr>,
     /// Certificate authorities that are trusted.
-    pub roots: Arc<RootCertStore>,
+    pub roots: Authorities,
     /// What is known of gateways, limiters and vendors.
     pub catalogues: Arc<Catalogues>,
     /// Values for `env:NAME`, by name. Never shown.
@@ -92,7 +91,7 @@ impl Environment {
     /// As [`Self::new`], with these catalogues instead of the built-in ones.
     #[must_use]
     pub fn knowing(policy: egress::Policy, catalogues: Catalogues) -> Self {
-        Self { roots: Arc::clone(&SYSTEM_ROOTS), catalogues: Arc::new(catalogues), ..Self::bare(policy) }
+        Self { roots: Authorities::system(), catalogues: Arc::new(catalogues), ..Self::bare(policy) }
     }
 
     /// An environment that trusts nobody and knows no product, for the kinds that need neither (`dns`, `tcp`): reading the
@@ -102,7 +101,7 @@ impl Environment {
         Self {
             policy: Arc::new(policy),
             resolvers: Vec::new(),
-            roots: Arc::new(RootCertStore::empty()),
+            roots: Authorities::default(),
             catalogues: Arc::default(),
             secrets: Arc::default(),
             control: None,
@@ -133,7 +132,7 @@ impl Environment {
     /// # Errors
     /// [`BadAuthorities`] when the text holds no certificate that can be an authority.
     pub fn with_ca_file(mut self, pem: &str) -> Result<Self, BadAuthorities> {
-        self.roots = Arc::new(trusting(&self.roots, pem)?);
+        self.roots = self.roots.and_pem(pem)?;
         Ok(self)
     }
 
@@ -166,13 +165,11 @@ impl Environment {
     }
 
     /// The trusted authorities, with those of the file that the key `ca_file` names.
-    pub(crate) async fn roots_with(&self, with: &With) -> Result<Arc<RootCertStore>, NotRun> {
-        let Some(path) = with.get("ca_file") else { return Ok(Arc::clone(&self.roots)) };
+    pub(crate) async fn roots_with(&self, with: &With) -> Result<Authorities, NotRun> {
+        let Some(path) = with.get("ca_file") else { return Ok(self.roots.clone()) };
         let pem =
             read_small_file(path).await.map_err(|why| NotRun::Usage(format!("`ca_file` `{path}`: {why}")))?;
-        let roots =
-            trusting(&self.roots, &pem).map_err(|why| NotRun::Usage(format!("`ca_file` `{path}`: {why}")))?;
-        Ok(Arc::new(roots))
+        self.roots.and_pem(&pem).map_err(|why| NotRun::Usage(format!("`ca_file` `{path}`: {why}")))
     }
 }
 
@@ -201,29 +198,6 @@ pub enum GitHubCredential {
         /// Its one installation.
         installation: Option<u64>,
     },
-}
-
-/// The system's authorities, or Mozilla's when the system has none; read once.
-static SYSTEM_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    Arc::new(roots)
-});
-
-/// A PEM text that holds no authority.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("holds no certificate of an authority in PEM form (`-----BEGIN CERTIFICATE-----`)")]
-pub struct BadAuthorities;
-
-fn trusting(roots: &RootCertStore, pem: &str) -> Result<RootCertStore, BadAuthorities> {
-    let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect();
-    let mut roots = roots.clone();
-    let (added, _) = roots.add_parsable_certificates(certificates);
-    if added == 0 { Err(BadAuthorities) } else { Ok(roots) }
 }
 
 /// A file that a `with:` key names, at most this large: a bundle of all public authorities is about 0.2 MiB.

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -14,13 +13,12 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, Uri, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::RootCertStore;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use crate::checks::{Environment, dial, millis};
+use crate::checks::{Authorities, Environment, dial, millis};
 use crate::outcome::Facts;
 
 mod secure;
@@ -55,7 +53,7 @@ pub struct Ask {
     /// The address to use instead of resolving the host.
     pub connect_to: Option<SocketAddr>,
     /// Whom to trust.
-    pub roots: Arc<RootCertStore>,
+    pub roots: Authorities,
     /// How much of the answer's body to read.
     pub max_body: usize,
     /// Whether HTTP/2 is not offered.
@@ -65,7 +63,7 @@ pub struct Ask {
 impl Ask {
     /// A `GET` without headers that reads [`MAX_BODY_BYTES`].
     #[must_use]
-    pub fn get(url: Url, roots: Arc<RootCertStore>) -> Self {
+    pub fn get(url: Url, roots: Authorities) -> Self {
         Self {
             method: Method::GET,
             url,

@@ -114,7 +114,7 @@ async fn ask(env: &Environment, url: &Url, max: usize, deadline: Instant) -> Res
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(FetchError::Unavailable(format!("`{url}` is no http or https URL")));
     }
-    let mut ask = Ask { max_body: max, ..Ask::get(url.clone(), Arc::clone(&env.roots)) };
+    let mut ask = Ask { max_body: max, ..Ask::get(url.clone(), env.roots.clone()) };
     ask.headers.push(("accept".to_owned(), "application/json, */*;q=0.5".to_owned()));
     ask.headers.extend(wire::identity());
     let heard = manners::ask(env, &ask, false, deadline).await;
@@ -229,7 +229,7 @@ async fn client(env: &Environment, url: &Url, deadline: Instant) -> Result<reqwe
 fn tls(env: &Environment) -> Result<ClientConfig, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&super::provider::PROVIDER))
         .with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(Arc::clone(&env.roots)).with_no_client_auth())
+    Ok(builder.with_root_certificates(env.roots.at(crate::clock::now())).with_no_client_auth())
 }
 
 async fn read(mut answer: reqwest::Response, max: usize, deadline: Instant) -> Result<Vec<u8>, FetchError> {

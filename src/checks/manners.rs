@@ -104,8 +104,6 @@ impl Manners {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::drill::http_server::{HttpServer, Reply};
     use crate::egress::Policy;
@@ -113,7 +111,7 @@ mod tests {
     async fn heard(env: &Environment, server: &HttpServer, path: &str, any: bool) -> Result<Heard, Failed> {
         let url = Url::parse(&server.url(path)).unwrap();
         let deadline = Instant::now() + Duration::from_secs(5);
-        super::ask(env, &Ask::get(url, Arc::clone(&env.roots)), any, deadline).await
+        super::ask(env, &Ask::get(url, env.roots.clone()), any, deadline).await
     }
 
     #[tokio::test]

@@ -5,19 +5,17 @@
 //! say why. No credential is ever sent.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::time::Instant;
 
 use super::dial::{self, DialError, Failure};
 use super::socket;
 use super::tcp::{self, MAX_ADDRESSES};
-use super::{Environment, NotRun, Request, millis};
+use super::{Authorities, Environment, NotRun, Request, millis};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 pub(super) mod certificate;
@@ -27,10 +25,8 @@ mod issuer;
 mod judge;
 mod legacy;
 
+use certificate::Warning;
 use handshake::{Fault, Handshake, Hello};
-
-/// Days before its end at which a certificate "expires soon" (interface.md).
-const WARN_DAYS: u32 = 14;
 
 /// The share of the time left that the first handshake may use; the rest is for finding out why it failed.
 const FIRST_SHARE: f64 = 0.7;
@@ -103,8 +99,8 @@ struct Plan<'a> {
     connect_to: Option<SocketAddr>,
     hello: Hello,
     is_alpn_asked_for: bool,
-    roots: Arc<RootCertStore>,
-    warn: Duration,
+    roots: Authorities,
+    warn: Warning,
 }
 
 impl<'a> Plan<'a> {
@@ -131,7 +127,7 @@ impl<'a> Plan<'a> {
         if !is_alpn_asked_for {
             alpn = vec!["h2".to_owned(), "http/1.1".to_owned()];
         }
-        let warn_days = with.parsed("warn_days", "a number of days such as `14`")?.unwrap_or(WARN_DAYS);
+        let asked: Option<u32> = with.parsed("warn_days", "a number of days such as `14`")?;
         Ok(Self {
             host,
             port,
@@ -139,7 +135,7 @@ impl<'a> Plan<'a> {
             hello: Hello { server_name, alpn, sends_name: true },
             is_alpn_asked_for,
             roots: env.roots_with(with).await?,
-            warn: Duration::from_secs(u64::from(warn_days) * 86_400),
+            warn: asked.map_or(Warning::Usual, Warning::at_days),
         })
     }
 }
@@ -325,7 +321,7 @@ async fn explore_certificate(
         server_name: &plan.hello.server_name,
         roots: &plan.roots,
         now,
-        warn: Duration::ZERO,
+        warn: Warning::Never,
         fetched: &[],
     };
     let findings = certificate::judge(&handshake.chain, expected).findings;
@@ -394,11 +390,11 @@ pub(super) async fn faults(
     env: &Environment,
     chain: &[CertificateDer<'static>],
     server_name: &ServerName<'static>,
-    roots: &RootCertStore,
+    roots: &Authorities,
     now: Timestamp,
     deadline: Instant,
 ) -> (Vec<ChainFault>, Facts) {
-    let expected = certificate::Expectation { server_name, roots, now, warn: Duration::ZERO, fetched: &[] };
+    let expected = certificate::Expectation { server_name, roots, now, warn: Warning::Never, fetched: &[] };
     let mut verdict = certificate::judge(chain, expected);
     let is_open = |it: &Finding| matches!(it.outcome, Outcome::UnknownIssuer | Outcome::IncompleteChain);
     if verdict.findings.iter().any(is_open) {

@@ -170,7 +170,7 @@ impl Hop {
         if url.host_str().is_none() {
             return Err("the upstream has no host");
         }
-        let ask = Ask::get(url, Arc::clone(&self.env.roots));
+        let ask = Ask::get(url, self.env.roots.clone());
         Ok(Ask { method: head.method, headers, body, max_body: 8 * 1024 * 1024, ..ask })
     }
 }

@@ -75,8 +75,22 @@ impl Authority {
     /// When the name is no ASCII text.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::root(authority_params(name))
+    }
+
+    /// A root whose own certificate is good from then until then.
+    ///
+    /// # Panics
+    /// When the name is no ASCII text.
+    #[must_use]
+    pub fn valid(name: &str, validity: Validity) -> Self {
+        let mut params = authority_params(name);
+        set_validity(&mut params, validity);
+        Self::root(params)
+    }
+
+    fn root(params: CertificateParams) -> Self {
         let key = KeyPair::generate().expect(RING_SIGNS);
-        let params = authority_params(name);
         let certificate = params.self_signed(&key).expect(RING_SIGNS);
         Self { issuer: Issuer::new(params, key), certificate, intermediates: Vec::new() }
     }
@@ -87,13 +101,38 @@ impl Authority {
     /// When the name is no ASCII text.
     #[must_use]
     pub fn intermediate(&self, name: &str) -> Self {
-        let key = KeyPair::generate().expect(RING_SIGNS);
+        self.below(authority_params(name))
+    }
+
+    /// An authority below this one, whose own certificate is good from then until then.
+    ///
+    /// # Panics
+    /// When the name is no ASCII text.
+    #[must_use]
+    pub fn valid_intermediate(&self, name: &str, validity: Validity) -> Self {
         let mut params = authority_params(name);
+        set_validity(&mut params, validity);
+        self.below(params)
+    }
+
+    fn below(&self, mut params: CertificateParams) -> Self {
+        let key = KeyPair::generate().expect(RING_SIGNS);
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).expect(RING_SIGNS);
         let mut intermediates = vec![certificate.der().clone()];
         intermediates.extend(self.intermediates.iter().cloned());
         Self { issuer: Issuer::new(params, key), certificate, intermediates }
+    }
+
+    /// A root's certificate with the key of this one and dates of its own, as roots are renewed under their name.
+    ///
+    /// # Panics
+    /// When the name is no ASCII text.
+    #[must_use]
+    pub fn renewed(&self, name: &str, validity: Validity) -> rcgen::Certificate {
+        let mut params = authority_params(name);
+        set_validity(&mut params, validity);
+        params.self_signed(self.issuer.key()).expect(RING_SIGNS)
     }
 
     /// Its certificate, for `ca_file`.
@@ -192,10 +231,14 @@ fn leaf_params(names: &[&str], validity: Validity) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, common_name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    set_validity(&mut params, validity);
+    params
+}
+
+fn set_validity(params: &mut CertificateParams, validity: Validity) {
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + since_epoch(validity.not_before);
     params.not_after = epoch + since_epoch(validity.not_after);
-    params
 }
 
 /// Whole seconds, as certificates count; instants before 1970 become 1970.

@@ -12,16 +12,16 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Ask, ExchangeError, Phase};
-use crate::checks::Environment;
 use crate::checks::provider::PROVIDER;
 use crate::checks::socket::Connection;
 use crate::checks::tls::{self, BeyondUs, ChainFault};
+use crate::checks::{Authorities, Environment};
 use crate::outcome::{Facts, Outcome};
 
 /// A certificate that does not verify.
@@ -67,7 +67,7 @@ pub(super) async fn handshake(
     let now = crate::clock::now();
     let (faults, facts) = tls::faults(env, &chain, &name, &ask.roots, now, deadline).await;
     match untrusted(faults, &facts) {
-        Some(untrusted) if !is_taken_by_clients(&chain, &name, Arc::clone(&ask.roots), now) => {
+        Some(untrusted) if !is_taken_by_clients(&chain, &name, &ask.roots, now) => {
             Err(ExchangeError::Untrusted(untrusted))
         }
         _ => match beyond {
@@ -92,13 +92,14 @@ fn untrusted(faults: Vec<ChainFault>, facts: &Facts) -> Option<Untrusted> {
     Some(Untrusted { kind: outcome, also, diagnosis, why: text, facts: facts.clone() })
 }
 
-/// What the verifier of an ordinary client says of the chain.
+/// What the verifier of an ordinary client says of the chain: one that, as most, looks at the dates of authorities too.
 fn is_taken_by_clients(
     chain: &[CertificateDer<'_>],
     name: &ServerName<'_>,
-    roots: Arc<RootCertStore>,
+    roots: &Authorities,
     now: Timestamp,
 ) -> bool {
+    let roots = roots.at(now);
     let seconds = u64::try_from(now.as_second()).unwrap_or_default();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let provider = Arc::clone(&PROVIDER);

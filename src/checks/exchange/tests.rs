@@ -16,7 +16,7 @@ async fn ask(server: &HttpServer, time: Duration) -> Result<Exchange, Failed> {
     let ask = Ask {
         headers: vec![("x-test".to_owned(), "yes".to_owned())],
         max_body: 16,
-        ..Ask::get(url, Arc::clone(&env.roots))
+        ..Ask::get(url, env.roots.clone())
     };
     exchange(&env, &ask, Instant::now() + time).await
 }

@@ -87,7 +87,7 @@ pub(super) fn report(target: &str, observations: &[Observation], expected: Expec
         .filter_map(|it| it.facts.get("fingerprint_sha256").and_then(Value::as_str).map(str::to_owned))
         .collect();
     let worst = judged.swap_remove(0);
-    let told = worst.findings.first().cloned().unwrap_or_else(|| valid(&worst.facts));
+    let told = worst.findings.first().cloned().unwrap_or_else(|| valid(&worst.facts, expected.now));
     also.retain(|outcome| *outcome != told.outcome);
 
     let mut facts = worst.facts;
@@ -310,9 +310,10 @@ fn plaintext(first: &[u8]) -> Finding {
     Finding::new(Outcome::HandshakeFailure, text).because("plaintext_on_port")
 }
 
-fn valid(facts: &Facts) -> Finding {
-    let days = facts.get("days_left").and_then(Value::as_u64).unwrap_or_default();
-    let left = duration::show(Duration::from_secs(days * 86_400));
+fn valid(facts: &Facts, now: Timestamp) -> Finding {
+    let end = facts.get("not_after").and_then(Value::as_str).and_then(|it| it.parse::<Timestamp>().ok());
+    let left = end.map_or(0, |it| it.as_second() - now.as_second());
+    let left = duration::show(Duration::from_secs(u64::try_from(left).unwrap_or_default()));
     let protocol = facts.get("protocol").and_then(Value::as_str).unwrap_or("TLS");
     Finding::new(Outcome::Valid, format!("certificate is valid for another {left} ({protocol})"))
 }

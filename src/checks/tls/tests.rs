@@ -164,9 +164,28 @@ async fn lifetimes_are_told_as_a_fraction() {
     let server = TlsServer::serving(&world.identity()).await.unwrap();
     let facts = world.check(server.addr()).await.facts;
     assert_eq!((&facts["lifetime_days"], &facts["lifetime_left"]), (&90.into(), &0.67.into()));
-    let server = TlsServer::serving(&world.root.issue(&[NAME], Validity::days(now(), -1, 5))).await.unwrap();
-    let report = world.check(server.addr()).await;
+}
+
+#[tokio::test]
+async fn a_fresh_certificate_of_six_days_is_sound_and_its_last_days_are_not() {
+    let world = World::new();
+    let fresh = world.root.issue(&[NAME], Validity::days(now(), -1, 5));
+    let server = TlsServer::serving(&fresh).await.unwrap();
+    expect(&world.check(server.addr()).await, Outcome::Valid, None);
+    let warned = With::from([("warn_days", "14")]);
+    let report = world.check_with(server.addr(), warned, Duration::from_secs(5)).await;
     expect(&report, Outcome::ExpiresSoon, Some("short_lived_certificate"));
+    let old = world.root.issue(&[NAME], Validity::days(now(), -5, 1));
+    let server = TlsServer::serving(&old).await.unwrap();
+    expect(&world.check(server.addr()).await, Outcome::ExpiresSoon, None);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_certificate_of_a_day_is_told_in_hours() {
+    let world = World::new();
+    let server = TlsServer::serving(&world.root.issue(&[NAME], Validity::days(now(), 0, 1))).await.unwrap();
+    let report = world.check(server.addr()).await;
+    assert_eq!(report.summary, "certificate is valid for another 24 h (TLSv1.3)");
 }
 
 #[tokio::test]

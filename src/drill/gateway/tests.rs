@@ -12,7 +12,7 @@ async fn ask(gateway: &Gateway, headers: &[(&str, &str)]) -> Exchange {
     let env = Environment::new(Policy::unrestricted());
     let url = Url::parse(&gateway.server().url("/v1/orders?page=2")).unwrap();
     let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-    let ask = Ask { headers, ..Ask::get(url, Arc::clone(&env.roots)) };
+    let ask = Ask { headers, ..Ask::get(url, env.roots.clone()) };
     exchange::exchange(&env, &ask, Instant::now() + Duration::from_secs(5)).await.unwrap()
 }
 

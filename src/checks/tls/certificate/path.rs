@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 /// How long a path may be; public ones have three certificates.
 const LONGEST: usize = 6;
@@ -114,6 +114,11 @@ pub(super) fn is_weakly_signed(certificate: &X509Certificate<'_>) -> bool {
 /// Authorities are kept without the outer tag and length of their name and key: whether `whole` is this content with them.
 pub(super) fn is_sequence_of(whole: &[u8], content: &[u8]) -> bool {
     whole == sequence(content)
+}
+
+/// An authority's name, for a person.
+pub(super) fn name_of(anchor: &TrustAnchor<'_>) -> String {
+    X509Name::from_der(&sequence(&anchor.subject)).map(|(_, it)| it.to_string()).unwrap_or_default()
 }
 
 /// A DER sequence with this content (X.690 section 8.1).

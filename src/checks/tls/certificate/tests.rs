@@ -1,7 +1,6 @@
 //! Chains as servers send them, and what is wrong with each.
 
 use super::*;
-use crate::checks::trusting;
 use crate::drill::pki::{Authority, Identity, Validity};
 
 fn now() -> Timestamp {
@@ -15,11 +14,19 @@ fn check(
     name: &str,
     expected: &[(Outcome, Option<&str>)],
 ) -> Facts {
-    let roots = trusting(&RootCertStore::empty(), &trusted.pem()).unwrap();
+    check_trusting(identity, &Authorities::default().and_pem(&trusted.pem()).unwrap(), name, expected)
+}
+
+#[track_caller]
+fn check_trusting(
+    identity: &Identity,
+    roots: &Authorities,
+    name: &str,
+    expected: &[(Outcome, Option<&str>)],
+) -> Facts {
     let server_name = ServerName::try_from(name.to_owned()).unwrap();
-    let warn = Duration::from_hours(14 * 24);
     let expectation =
-        Expectation { server_name: &server_name, roots: &roots, now: now(), warn, fetched: &[] };
+        Expectation { server_name: &server_name, roots, now: now(), warn: Warning::Usual, fetched: &[] };
     let verdict = judge(&identity.chain, expectation);
     let found: Vec<_> = verdict.findings.iter().map(|it| (it.outcome, it.diagnosis)).collect();
     assert_eq!(found, expected, "{:?}", verdict.findings);
@@ -47,6 +54,62 @@ fn dates_are_told_apart() {
     check(&identity(Validity::expired(now())), &root, "a.test", &[(Outcome::Expired, None)]);
     check(&identity(Validity::not_yet(now())), &root, "a.test", &[(Outcome::NotYetValid, None)]);
     check(&identity(Validity::days(now(), -80, 5)), &root, "a.test", &[(Outcome::ExpiresSoon, None)]);
+}
+
+#[test]
+fn a_certificate_of_a_few_days_is_renewed_in_its_last_third() {
+    let root = Authority::new("Drill Root");
+    let identity = |from, until| root.issue(&["a.test"], Validity::days(now(), from, until));
+    for (from, until) in [(0, 6), (-3, 3), (-1, 1), (-30, 17), (-20, 15), (-5, 5), (0, 1)] {
+        check(&identity(from, until), &root, "a.test", &[]);
+    }
+    for (from, until) in [(-5, 1), (-34, 13), (-9, 4), (-30, 10)] {
+        check(&identity(from, until), &root, "a.test", &[(Outcome::ExpiresSoon, None)]);
+    }
+}
+
+#[test]
+fn an_intermediate_that_ends_before_the_leaf_does_is_told_in_its_last_third() {
+    let root = Authority::new("Drill Root");
+    let leaf = |from, until| {
+        let middle = root.valid_intermediate("Drill Intermediate", Validity::days(now(), from, until));
+        middle.issue(&["a.test"], Validity::days(now(), -1, 80))
+    };
+    let expected = [(Outcome::ExpiresSoon, Some("intermediate_expires_soon"))];
+    check(&leaf(-300, 10), &root, "a.test", &expected);
+    check(&leaf(-300, 30), &root, "a.test", &[]);
+    check(&leaf(-2, 5), &root, "a.test", &[]);
+    let expected = [(Outcome::Expired, Some("intermediate_expired"))];
+    check(&leaf(-300, -1), &root, "a.test", &expected);
+    // An older version of the root beside a good path, as some servers send it: nothing ends with it.
+    let mut identity = leaf(-300, 300);
+    identity.chain.push(root.renewed("Drill Root", Validity::expired(now())).der().clone());
+    check(&identity, &root, "a.test", &[]);
+}
+
+/// OpenSSL 3 and Go refuse the first ("certificate has expired" at the depth of the root) and take the others.
+#[test]
+fn a_chain_to_an_authority_that_has_expired_is_expired_when_no_other_leads_further() {
+    let old = Authority::valid("Drill Root", Validity::expired(now()));
+    let leaf = old.issue(&["a.test"], Validity::ordinary(now()));
+    let facts = check(&leaf, &old, "a.test", &[(Outcome::Expired, Some("authority_expired"))]);
+    assert_eq!(facts["authority"]["subject"], "CN=Drill Root");
+    assert_eq!(facts["authority"]["not_after"], "2026-01-19T10:00:00Z");
+
+    let early = Authority::valid("Drill Root", Validity::not_yet(now()));
+    let expected = [(Outcome::NotYetValid, Some("authority_not_yet_valid"))];
+    check(&early.issue(&["a.test"], Validity::ordinary(now())), &early, "a.test", &expected);
+
+    // The same key under a new certificate, as roots are renewed.
+    let renewed = old.renewed("Drill Root", Validity::ordinary(now()));
+    let both = Authorities::default().and_pem(&old.pem()).unwrap().and_pem(&renewed.pem()).unwrap();
+    assert!(!check_trusting(&leaf, &both, "a.test", &[]).contains_key("authority"));
+
+    // A leaf that ended before its authority did is one finding, and a chain that is not of it another.
+    let ended = old.issue(&["a.test"], Validity::days(now(), -100, -50));
+    check(&ended, &old, "a.test", &[(Outcome::Expired, None)]);
+    let strange = Authority::new("Other Root").issue(&["a.test"], Validity::ordinary(now()));
+    check(&strange, &old, "a.test", &[(Outcome::UnknownIssuer, Some("untrusted_authority"))]);
 }
 
 #[test]
@@ -131,10 +194,10 @@ fn a_wildcard_covers_one_label() {
 #[test]
 fn an_authority_that_calls_itself_intermediate_is_one() {
     for name in ["CN=Acme Intermediate CA", "O=Acme, CN=Acme Issuing 2", "CN=acme-int-1"] {
-        assert!(is_intermediate(name), "{name}");
+        assert!(trust::is_intermediate(name), "{name}");
     }
     for name in ["CN=Acme Root CA", "CN=Internal CA", "O=Internet Trust", "CN=Subway CA"] {
-        assert!(!is_intermediate(name), "{name}");
+        assert!(!trust::is_intermediate(name), "{name}");
     }
 }
 
@@ -142,9 +205,9 @@ fn an_authority_that_calls_itself_intermediate_is_one() {
 fn garbage_is_no_panic() {
     let expectation = Expectation {
         server_name: &ServerName::try_from("a.test").unwrap(),
-        roots: &RootCertStore::empty(),
+        roots: &Authorities::default(),
         now: now(),
-        warn: Duration::ZERO,
+        warn: Warning::Never,
         fetched: &[],
     };
     let verdict = judge(&[CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])], expectation);

@@ -28,6 +28,7 @@ mod dns;
 mod document;
 mod fields;
 mod http;
+mod judging;
 mod manners;
 mod metrics;
 mod provider;

@@ -15,6 +15,7 @@ mod routing;
 mod schema;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use self::description::{Description, Route};
 use self::parts::Compared;
 use self::schema::Violation;
+use super::judging::{self, Until};
 use super::{Environment, NotRun, Request, document};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 use crate::request::FailingRequest;
@@ -41,9 +43,9 @@ const LISTED: usize = 20;
 /// The texts of both sides.
 struct Observation {
     request: String,
-    spec: String,
+    spec: Arc<str>,
     /// Places and texts of the documents that the description refers to, as far as they could be had.
-    others: Vec<(String, String)>,
+    others: Vec<(String, Arc<str>)>,
 }
 
 pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant) -> Result<Report, NotRun> {
@@ -52,7 +54,17 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
     })?;
     let target = if is_pasted(&request.target) { PASTED } else { &request.target };
     match probe(env, request, spec, deadline).await? {
-        Ok(observation) => Ok(judge(target, spec, &observation)),
+        Ok(observation) => {
+            let (place, named) = (spec.to_owned(), target.to_owned());
+            let judged =
+                judging::within(deadline, move |until| judge(&named, &place, &observation, until)).await;
+            Ok(judged.unwrap_or_else(|| {
+                let why = format!(
+                    "comparing the request with the description `{spec}` takes longer than there is time"
+                );
+                Report::error(CheckKind::Contract, target, why)
+            }))
+        }
         Err(unreadable) => Ok(Report::error(CheckKind::Contract, target, unreadable.to_string())),
     }
 }
@@ -90,7 +102,8 @@ async fn probe(
             Ok(Err(document::Unreadable::Missing { what: "the description", place: spec.to_owned(), why }))
         }
         Ok(text_of_spec) => {
-            let others = others(&env, spec, &text_of_spec, deadline).await;
+            let (text_of_spec, references) = references(spec, text_of_spec, deadline).await;
+            let others = others(&env, spec, &text_of_spec, references, deadline).await;
             Ok(Ok(Observation { request: text, spec: text_of_spec, others }))
         }
     }
@@ -103,17 +116,14 @@ fn marks(text: &str) -> usize {
 
 /// The documents that a description refers to, and those that these refer to. One that cannot be had is left out: what it
 /// describes is then not evaluated.
-async fn others(env: &Environment, place: &str, text: &str, deadline: Instant) -> Vec<(String, String)> {
-    let references = |place: &str, text: &str| {
-        // A description without a `$ref` beyond itself need not be read twice.
-        let is_alone = !text.contains("$ref");
-        if is_alone {
-            Vec::new()
-        } else {
-            description::value_of(place, text).map(|it| bundle::foreign(place, &it)).unwrap_or_default()
-        }
-    };
-    let mut wanted = references(place, text);
+async fn others(
+    env: &Environment,
+    place: &str,
+    text: &str,
+    references_of_it: Vec<String>,
+    deadline: Instant,
+) -> Vec<(String, Arc<str>)> {
+    let mut wanted = references_of_it;
     let mut bytes_left = SPEC_MAX_BYTES.saturating_sub(text.len());
     let mut marks_left = SPEC_MAX_MARKS.saturating_sub(marks(text));
     let mut seen = std::collections::BTreeSet::from([place.to_owned()]);
@@ -127,27 +137,42 @@ async fn others(env: &Environment, place: &str, text: &str, deadline: Instant) -
         {
             marks_left = left;
             bytes_left -= text.len();
-            wanted.extend(references(&next, &text));
+            let (text, more) = references(&next, text, deadline).await;
+            wanted.extend(more);
             found.push((next, text));
         }
     }
     found
 }
 
+/// The documents that a text refers to, as far as there is time to look; and the text.
+async fn references(place: &str, text: String, deadline: Instant) -> (Arc<str>, Vec<String>) {
+    let text: Arc<str> = text.into();
+    // A description without a `$ref` beyond itself need not be read twice.
+    if !text.contains("$ref") {
+        return (text, Vec::new());
+    }
+    let (kept, place) = (Arc::clone(&text), place.to_owned());
+    let found = judging::within(deadline, move |until| {
+        description::value_of(&place, &kept).map(|it| bundle::foreign(&place, &it, until)).unwrap_or_default()
+    });
+    (text, found.await.unwrap_or_default())
+}
+
 /// The outcome for these texts of a description and of a request.
 pub(super) fn judge_texts(description: &str, request: &str) -> Outcome {
-    let (request, spec) = (request.to_owned(), description.to_owned());
-    judge(PASTED, "openapi.yaml", &Observation { request, spec, others: Vec::new() }).outcome
+    let (request, spec) = (request.to_owned(), description.into());
+    judge(PASTED, "openapi.yaml", &Observation { request, spec, others: Vec::new() }, Until::DONE).outcome
 }
 
 /// The verdict.
-fn judge(target: &str, spec: &str, observation: &Observation) -> Report {
+fn judge(target: &str, spec: &str, observation: &Observation, until: Until) -> Report {
     let error = |why: String| Report::error(CheckKind::Contract, target, why);
     let request = match FailingRequest::parse(&observation.request) {
         Ok(request) => request,
         Err(problem) => return error(problem.to_string()),
     };
-    let description = match Description::parse(spec, &observation.spec, &observation.others) {
+    let description = match Description::parse(spec, &observation.spec, &observation.others, until) {
         Ok(description) => description,
         Err(why) => return error(why),
     };

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::checks::judging::Until;
+
 /// Where the other documents stand in the whole.
 const KEY: &str = "x-firstcheck-documents";
 
@@ -18,11 +20,13 @@ pub(super) const MOST_DOCUMENTS: usize = 64;
 /// The deepest nesting that is searched for references.
 const DEEPEST: usize = 128;
 
-/// The documents that a document refers to, by place.
-pub(super) fn foreign(place: &str, document: &Value) -> Vec<String> {
+/// The documents that a document refers to, by place; no more of them than one description may have.
+pub(super) fn foreign(place: &str, document: &Value, until: Until) -> Vec<String> {
     let mut found = Vec::new();
     each_reference(document, 0, &mut |reference| {
-        if let Some((other, _)) = elsewhere(place, reference)
+        until.look();
+        if found.len() < MOST_DOCUMENTS
+            && let Some((other, _)) = elsewhere(place, reference)
             && !found.contains(&other)
         {
             found.push(other);
@@ -32,7 +36,8 @@ pub(super) fn foreign(place: &str, document: &Value) -> Vec<String> {
 }
 
 /// The whole: the root with all others in it, references rewritten.
-pub(super) fn whole(root_place: &str, mut root: Value, others: Vec<(String, Value)>) -> Value {
+pub(super) fn whole(root_place: &str, mut root: Value, others: Vec<(String, Value)>, until: Until) -> Value {
+    until.look();
     if others.is_empty() {
         return root;
     }
@@ -45,6 +50,7 @@ pub(super) fn whole(root_place: &str, mut root: Value, others: Vec<(String, Valu
     rewrite(&mut root, root_place, "", &keys, 0);
     let mut inside = Map::new();
     for (index, (place, mut document)) in others.into_iter().enumerate() {
+        until.look();
         rewrite(&mut document, &place, &format!("/{KEY}/{index}"), &keys, 0);
         inside.insert(index.to_string(), document);
     }
@@ -160,8 +166,8 @@ mod tests {
     fn documents_are_put_together_with_their_references() {
         let root = json!({"paths": {"/a": {"$ref": "a.yaml"}}, "components": {"schemas": {"X": {"type": "integer"}}}});
         let other = json!({"get": {"schema": {"$ref": "#/local"}, "back": {"$ref": "spec.yaml#/components/schemas/X"}}, "local": 1});
-        assert_eq!(foreign("spec.yaml", &root), ["a.yaml"]);
-        let whole = whole("spec.yaml", root, vec![("a.yaml".to_owned(), other)]);
+        assert_eq!(foreign("spec.yaml", &root, Until::DONE), ["a.yaml"]);
+        let whole = whole("spec.yaml", root, vec![("a.yaml".to_owned(), other)], Until::DONE);
         assert_eq!(whole["paths"]["/a"]["$ref"], "#/x-firstcheck-documents/0");
         let inside = &whole["x-firstcheck-documents"]["0"]["get"];
         assert_eq!(inside["schema"]["$ref"], "#/x-firstcheck-documents/0/local");

@@ -4,11 +4,13 @@
 //! matched as the specification says: concrete before templated, and the path is appended to the server's URL.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::super::document;
 use super::bundle;
+use crate::checks::judging::Until;
 
 /// The methods of a path item (OpenAPI 3.2 adds `query`).
 pub(super) const METHODS: [&str; 9] =
@@ -17,6 +19,9 @@ pub(super) const METHODS: [&str; 9] =
 /// How many references in a row are followed; more is a loop.
 const MAX_HOPS: usize = 16;
 
+/// The most ways in which a segment is divided among the names of its pattern.
+const MOST_DIVISIONS: u32 = 10_000;
+
 /// The most base paths one server's variables may stand for.
 const MAX_EXPANSIONS: usize = 64;
 
@@ -24,6 +29,8 @@ const MAX_EXPANSIONS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Description {
     doc: Value,
+    /// Until when it may be compared with.
+    pub(super) until: Until,
     /// `info.title`.
     pub(super) title: String,
     /// `info.version`.
@@ -58,11 +65,16 @@ pub(super) struct Route<'a> {
 
 impl Description {
     /// Reads a description and the documents it refers to.
-    pub(super) fn parse(place: &str, text: &str, others: &[(String, String)]) -> Result<Self, String> {
+    pub(super) fn parse(
+        place: &str,
+        text: &str,
+        others: &[(String, Arc<str>)],
+        until: Until,
+    ) -> Result<Self, String> {
         let text = text.trim_start_matches('\u{feff}');
         let others: Result<Vec<_>, String> =
             others.iter().map(|(place, text)| Ok((place.clone(), value_of(place, text)?))).collect();
-        let doc = bundle::whole(place, value_of(place, text)?, others?);
+        let doc = bundle::whole(place, value_of(place, text)?, others?, until);
         let version = doc.get("openapi").and_then(Value::as_str).unwrap_or_default();
         if !version.starts_with("3.") {
             let found = if doc.get("swagger").is_some() { "Swagger 2.0" } else { "something else" };
@@ -81,6 +93,7 @@ impl Description {
             hash: document::fingerprint(text),
             is_3_0: version.starts_with("3.0"),
             doc,
+            until,
         })
     }
 
@@ -91,6 +104,7 @@ impl Description {
 
     /// The value behind a chain of references into the document.
     pub(super) fn resolve<'a>(&'a self, mut value: &'a Value) -> Option<&'a Value> {
+        self.until.look();
         for _ in 0..MAX_HOPS {
             let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Some(value) };
             value = self.doc.pointer(&pointer(reference)?)?;
@@ -101,7 +115,9 @@ impl Description {
     /// Every path with its item.
     pub(super) fn paths(&self) -> impl Iterator<Item = (&str, &Map<String, Value>)> {
         let paths = self.doc.get("paths").and_then(Value::as_object).into_iter().flatten();
-        paths.filter_map(|(template, item)| Some((template.as_str(), self.resolve(item)?.as_object()?)))
+        paths
+            .inspect(|_| self.until.look())
+            .filter_map(|(template, item)| Some((template.as_str(), self.resolve(item)?.as_object()?)))
     }
 
     /// The servers of the whole document; the root of the same host when there are none (OAS 3.1 §4.8.1).
@@ -288,6 +304,13 @@ fn matches(template: &str, path: &str) -> Option<Vec<(String, String)>> {
 
 /// Whether one segment is of a pattern such as `orders`, `{id}`, `{name}.json` or `{id}:cancel`.
 fn segment(pattern: &str, part: &str, values: &mut Vec<(String, String)>) -> bool {
+    divided(pattern, part, values, &mut { MOST_DIVISIONS })
+}
+
+/// As [`segment`], as long as divisions are left: with many names in one segment their number is exponential.
+fn divided(pattern: &str, part: &str, values: &mut Vec<(String, String)>, left: &mut u32) -> bool {
+    let Some(fewer) = left.checked_sub(1) else { return false };
+    *left = fewer;
     let Some((before, rest)) = pattern.split_once('{') else { return decoded(pattern) == decoded(part) };
     let Some((name, after)) = rest.split_once('}') else { return pattern == part };
     let Some(part) = part.strip_prefix(before) else { return false };
@@ -302,7 +325,7 @@ fn segment(pattern: &str, part: &str, values: &mut Vec<(String, String)>) -> boo
     for end in ends.into_iter().filter(|end| *end > 0) {
         let mark = values.len();
         values.push((name.to_owned(), decoded(&part[..end])));
-        if after.is_empty() || segment(after, &part[end..], values) {
+        if after.is_empty() || divided(after, &part[end..], values, left) {
             return true;
         }
         values.truncate(mark);
@@ -361,13 +384,15 @@ mod tests {
         check_match("/orders/{id}:cancel", "/orders/7:cancel", Some(&[("id", "7")]));
         check_match("/orders/{id}:cancel", "/orders/7", None);
         check_match("/a b", "/a%20b", Some(&[]));
+        // Forty names and a segment that almost fits: all ways to divide it are more than there is time for.
+        check_match(&format!("/{}x", "{a}-".repeat(40)), &format!("/{}", "-".repeat(200)), None);
         check_match("/", "", Some(&[]));
     }
 
     fn described(servers: &Value) -> Description {
         let doc = json!({"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "servers": servers,
             "paths": {"/orders/{id}": {"get": {}}, "/orders/mine": {"get": {}}, "/{a}/mine": {"get": {}}}});
-        Description::parse("spec", &doc.to_string(), &[]).unwrap()
+        Description::parse("spec", &doc.to_string(), &[], Until::DONE).unwrap()
     }
 
     #[track_caller]
@@ -403,7 +428,7 @@ mod tests {
     #[test]
     fn what_is_no_openapi_3_is_refused_by_name() {
         let refuse = |text: &str, says: &str| {
-            let why = Description::parse("spec", text, &[]).unwrap_err();
+            let why = Description::parse("spec", text, &[], Until::DONE).unwrap_err();
             assert!(why.contains(says), "{why}");
         };
         refuse(r#"{"swagger": "2.0"}"#, "is Swagger 2.0");
@@ -417,7 +442,7 @@ mod tests {
     fn references_are_followed_and_loops_end() {
         let doc = json!({"openapi": "3.0.3", "paths": {}, "a": {"$ref": "#/b"}, "b": {"$ref": "#/c~1d"}, "c/d": {"x": 1},
             "loop": {"$ref": "#/loop"}});
-        let described = Description::parse("spec", &doc.to_string(), &[]).unwrap();
+        let described = Description::parse("spec", &doc.to_string(), &[], Until::DONE).unwrap();
         let at = |name: &str| described.resolve(&described.doc[name]);
         assert_eq!(at("a"), Some(&json!({"x": 1})));
         assert_eq!(at("loop"), None);

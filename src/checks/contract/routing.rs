@@ -223,13 +223,14 @@ fn alike(pattern: &str, part: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::judging::Until;
     use serde_json::json;
 
     fn described(base: &str, paths: &[&str]) -> Description {
         let paths: serde_json::Map<_, _> =
             paths.iter().map(|path| ((*path).to_owned(), json!({"get": {}}))).collect();
         let doc = json!({"openapi": "3.1.0", "servers": [{"url": format!("https://api.example.com{base}")}], "paths": paths});
-        Description::parse("spec", &doc.to_string(), &[]).unwrap()
+        Description::parse("spec", &doc.to_string(), &[], Until::DONE).unwrap()
     }
 
     #[track_caller]

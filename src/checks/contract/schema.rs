@@ -8,10 +8,11 @@
 use std::collections::BTreeSet;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{Draft, ValidationError};
+use jsonschema::{Draft, Keyword, ValidationError};
 use serde_json::{Map, Value, json};
 
 use super::description::{Description, pointer};
+use crate::checks::judging::Until;
 
 /// The most schemas one excerpt may hold; the largest public descriptions stay below for any operation.
 const MAX_SCHEMAS: usize = 5_000;
@@ -61,6 +62,8 @@ pub(super) fn violations(
     schema: &Value,
     value: &Value,
 ) -> Result<Vec<Violation>, String> {
+    let until = description.until;
+    until.look();
     // What only the other side may send is not required of this one.
     let not_required = if part == "response" { "writeOnly" } else { "readOnly" };
     let mut excerpt =
@@ -73,6 +76,10 @@ pub(super) fn violations(
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
+        .with_keyword(LOOK, move |_, _, _| {
+            until.look();
+            Ok(Box::new(Look(until)))
+        })
         .offline()
         .build(&root)
         .map_err(|_| "its schema is no valid JSON Schema".to_owned())?;
@@ -83,6 +90,23 @@ pub(super) fn violations(
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// A keyword of ours in every schema, which allows everything and looks at the time: alternatives within alternatives are an exponential number.
+const LOOK: &str = "x-firstcheck-look";
+
+struct Look(Until);
+
+impl<'i> Keyword<'i> for Look {
+    fn validate(&self, _: &'i Value) -> Result<(), ValidationError<'i>> {
+        self.0.look();
+        Ok(())
+    }
+
+    fn is_valid(&self, _: &'i Value) -> bool {
+        self.0.look();
+        true
+    }
 }
 
 /// One error, or the errors of the likeliest alternative where a schema offers several.
@@ -208,6 +232,7 @@ impl Excerpt<'_> {
     /// One schema in the spelling of JSON Schema 2020-12.
     fn schema(&mut self, schema: &Value) -> Value {
         let Value::Object(fields) = schema else { return schema.clone() };
+        self.description.until.look();
         if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
             match pointer(reference) {
                 // A reference to the whole document is no schema.
@@ -219,7 +244,7 @@ impl Excerpt<'_> {
                 return json!({"$ref": reference});
             }
         }
-        let mut out = Map::new();
+        let mut out = Map::from_iter([(LOOK.to_owned(), Value::Null)]);
         for (key, value) in fields {
             let value = match (key.as_str(), value) {
                 (
@@ -317,7 +342,7 @@ mod tests {
 
     fn description(version: &str, schemas: &Value) -> Description {
         let doc = json!({"openapi": version, "paths": {}, "components": {"schemas": schemas}});
-        Description::parse("spec", &doc.to_string(), &[]).unwrap()
+        Description::parse("spec", &doc.to_string(), &[], Until::DONE).unwrap()
     }
 
     fn found(version: &str, schemas: &Value, value: &Value) -> Result<Vec<String>, String> {

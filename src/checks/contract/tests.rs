@@ -59,7 +59,8 @@ fn judged(request: &str) -> Report {
     judge(
         "request.txt",
         "spec.yaml",
-        &Observation { request: request.to_owned(), spec: SPEC.to_owned(), others: vec![] },
+        &Observation { request: request.to_owned(), spec: SPEC.into(), others: vec![] },
+        Until::DONE,
     )
 }
 
@@ -206,7 +207,8 @@ fn parameters_come_in_styles() {
         let report = judge(
             "request.txt",
             "spec.yaml",
-            &Observation { request, spec: STYLES.to_owned(), others: vec![] },
+            &Observation { request, spec: STYLES.into(), others: vec![] },
+            Until::DONE,
         );
         let list = report.facts.get("violations").and_then(Value::as_array).cloned().unwrap_or_default();
         assert!(!report.facts.contains_key("not_evaluated"), "{:?}", report.facts);
@@ -298,8 +300,8 @@ components:
     Order: {type: object, required: [id, secret], properties: {id: {type: string, readOnly: true}, secret: {type: string, writeOnly: true}, n: {type: integer}}}
 "##;
     let judged = |request: &str| {
-        let observation = Observation { request: request.to_owned(), spec: spec.to_owned(), others: vec![] };
-        judge("request.txt", "spec.yaml", &observation).facts
+        let observation = Observation { request: request.to_owned(), spec: spec.into(), others: vec![] };
+        judge("request.txt", "spec.yaml", &observation, Until::DONE).facts
     };
     let har = |status: u16, kind: &str, body: &str| {
         json!({"request": {"method": "GET", "url": "https://a.test/orders", "headers": [{"name": "x-api-key", "value": "k"}]},
@@ -361,8 +363,8 @@ async fn a_description_may_be_spread_over_several_files() {
 fn texts_that_are_neither_are_errors() {
     check("it is broken", Outcome::Error);
     check("", Outcome::Error);
-    let swagger = Observation { request: GOOD.to_owned(), spec: "swagger: '2.0'".to_owned(), others: vec![] };
-    let report = judge("request.txt", "spec.yaml", &swagger);
+    let swagger = Observation { request: GOOD.to_owned(), spec: "swagger: '2.0'".into(), others: vec![] };
+    let report = judge("request.txt", "spec.yaml", &swagger, Until::DONE);
     assert_eq!(report.outcome, Outcome::Error);
     assert!(report.summary.contains("Swagger 2.0"), "{}", report.summary);
 }
@@ -393,4 +395,34 @@ proptest! {
     fn any_path_gets_a_verdict(path in "/[ -~]{0,40}", method in "[A-Z]{1,8}") {
         judged(&format!("{method} {} HTTP/1.1\nHost: api.example.com", path.replace(' ', "/")));
     }
+}
+
+/// Two alternatives, each of which looks into the next level with two alternatives: sixty levels are more than there is time for.
+#[tokio::test]
+async fn a_description_that_takes_too_long_to_compare_with_ends_with_the_checks_time() {
+    use crate::drill::http_server::{HttpServer, Reply};
+    let node = json!({"anyOf": [
+        {"type": "object", "properties": {"n": {"$ref": "#/components/schemas/Node"}}, "required": ["n"]},
+        {"type": "object", "properties": {"n": {"$ref": "#/components/schemas/Node"}}, "required": ["n", "m"]},
+    ]});
+    let body = json!({"application/json": {"schema": {"$ref": "#/components/schemas/Node"}}});
+    let spec = json!({"openapi": "3.1.0", "info": {"title": "T", "version": "1"},
+        "paths": {"/trees": {"post": {"requestBody": {"content": body}, "responses": {}}}},
+        "components": {"schemas": {"Node": node}}});
+    let server = HttpServer::plain(move |_| std::future::ready(Reply::json(200, &spec))).await.unwrap();
+    let tree = format!("{}{{}}{}", r#"{"n":"#.repeat(60), "}".repeat(60));
+    let request = Request {
+        check: CheckKind::Contract,
+        target: format!(
+            "POST /trees HTTP/1.1\r\nHost: api.example.com\r\nContent-Type: application/json\r\n\r\n{tree}"
+        ),
+        with: crate::checks::With::from([("spec", server.url("/openapi.json"))]),
+        timeout: std::time::Duration::from_millis(500),
+        now: "2026-03-01T10:00:00Z".parse().unwrap(),
+    };
+    let env = Environment::new(crate::egress::Policy::unrestricted());
+    // The runtime of this test ends only when the thread that compares has ended too.
+    let report = crate::checks::run(&env, &request).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Error, "{}", report.summary);
+    assert!(report.summary.contains("takes longer than there is time"), "{}", report.summary);
 }

@@ -95,7 +95,12 @@ impl Control {
             let reached = match dial::connect_any(env, host, *port, None, deadline).await {
                 Ok(_) => Ok(()),
                 // What we may not do or did too often says nothing about the network.
-                Err(error) if error.is_ours() || matches!(error, DialError::Refused(_)) => return None,
+                Err(error)
+                    if error.is_ours()
+                        || matches!(error, DialError::Refused(_) | DialError::Silent { .. }) =>
+                {
+                    return None;
+                }
                 Err(error) => Err(error.to_string()),
             };
             Some((format!("{host}:{port}"), reached))

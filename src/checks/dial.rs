@@ -120,10 +120,18 @@ pub enum DialError {
         /// When to try again.
         wait: Duration,
     },
-    /// As many connections as an address may have from us were open until the check's time was up; an `error` too, but to whoever asked for no more than
-    /// that.
+    /// As many connections as an address may have from us were open until the check's time was up, and it talked on them; an `error` too, but to
+    /// whoever asked for no more than that.
     #[error("{addr} had as many connections from us as it may have until the time was up")]
     Full {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// The same, and the address said nothing on any of them for all that time: this check would have heard nothing either.
+    #[error(
+        "{addr} took as many connections from us as it may have, and said nothing on any of them until the time was up"
+    )]
+    Silent {
         /// The address.
         addr: SocketAddr,
     },
@@ -217,8 +225,10 @@ pub async fn connect(
     env.budget.take(host, deadline).await.map_err(|wait| DialError::Busy { host: host.to_owned(), wait })?;
     let failed = |kind| DialError::Connection { addr, kind };
     let mut turn =
-        env.budget.turn(addr, deadline).await.map_err(|none| {
-            if none.is_silent { failed(Failure::Timeout) } else { DialError::Full { addr } }
+        env.budget.turn(addr, deadline).await.map_err(|none| match (none.is_open, none.is_silent) {
+            (false, _) => failed(Failure::Timeout),
+            (true, true) => DialError::Silent { addr },
+            (true, false) => DialError::Full { addr },
         })?;
     let started = Instant::now();
     if started >= deadline {

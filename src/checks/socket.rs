@@ -16,12 +16,12 @@ use super::turns::Turn;
 pub struct Connection {
     // Closed before the turn ends: fields are dropped in this order.
     stream: TcpStream,
-    _turn: Option<Turn>,
+    turn: Option<Turn>,
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, turn: Option<Turn>) -> Self {
-        Self { stream, _turn: turn }
+        Self { stream, turn }
     }
 
     /// The address it goes to.
@@ -36,7 +36,11 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let (Poll::Ready(_), Some(turn)) = (&read, &self.turn) {
+            turn.heard();
+        }
+        read
     }
 }
 

@@ -91,6 +91,7 @@ pub(super) fn not_dialed(check: CheckKind, target: &str, error: DialError) -> Re
         DialError::Connection { addr, kind } => {
             (failure_outcome(check, kind), fact("address", addr.to_string()))
         }
+        DialError::Silent { addr } => (Outcome::Timeout, fact("address", addr.to_string())),
         DialError::Deadline => (Outcome::Timeout, Facts::new()),
     };
     Ok(finding(check, target, outcome, facts, summary))
@@ -147,7 +148,9 @@ async fn probe(
                 refusal = Some(why);
                 tried.push(Tried { addr, end: End::NotAllowed });
             }
-            Err(DialError::Full { .. }) => tried.push(Tried { addr, end: End::Taken }),
+            Err(DialError::Full { .. } | DialError::Silent { .. }) => {
+                tried.push(Tried { addr, end: End::Taken });
+            }
             Err(error) if error.is_ours() => return Err(error),
             Err(error) => tried.push(Tried { addr, end: failed(addr, &error) }),
         }
@@ -187,7 +190,9 @@ async fn watch(env: &Environment, host: &str, mut dialed: Dialed, deadline: Inst
                 drop(dialed);
                 match dial::connect(env, host, addr, deadline).await {
                     Ok(mut again) => hear(&mut again, deadline.min(Instant::now() + WATCH)).await,
-                    Err(error) if error.is_ours() => Heard::Failed(failure),
+                    Err(error) if error.is_ours() || matches!(error, DialError::Silent { .. }) => {
+                        Heard::Failed(failure)
+                    }
                     Err(error) => return Tried { addr, end: failed(addr, &error) },
                 }
             }

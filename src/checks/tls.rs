@@ -67,6 +67,8 @@ struct Observation {
 enum Reached {
     Shaken { connect: Duration, handshake: Box<Handshake>, variants: Variants },
     Failed(Failure),
+    /// It took other checks' connections and answered none of them.
+    Silent,
     NoRouteHere,
     NotAllowed,
 }
@@ -159,6 +161,7 @@ pub(super) async fn run(env: &Environment, request: &Request, deadline: Instant)
                 Reached::NotAllowed
             }
             Err(error) if error.is_ours() => return tcp::not_dialed(CheckKind::Tls, target, error),
+            Err(DialError::Silent { .. }) => Reached::Silent,
             Err(_) => Reached::Failed(Failure::Timeout),
         };
         observations.push(Observation { addr, reached });

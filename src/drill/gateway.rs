@@ -200,9 +200,11 @@ fn own_error(failed: &Failed, next_hop: &str) -> Reply {
         ExchangeError::Dial(DialError::Unresolved { .. }) => {
             (502, "dns_error", "upstream name does not resolve")
         }
-        ExchangeError::Dial(DialError::Connection { kind: Failure::Timeout, .. } | DialError::Deadline) => {
-            (504, "connection_timeout", "upstream connect timeout")
-        }
+        ExchangeError::Dial(
+            DialError::Connection { kind: Failure::Timeout, .. }
+            | DialError::Silent { .. }
+            | DialError::Deadline,
+        ) => (504, "connection_timeout", "upstream connect timeout"),
         ExchangeError::Dial(DialError::Connection { .. }) => {
             (502, "connection_refused", "upstream connect error")
         }

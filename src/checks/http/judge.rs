@@ -8,19 +8,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::body::{self, Kind};
+use super::body;
 use super::coding::Decoded;
 use super::filter::{self, Filter};
 use super::origin::{self, Origin};
 use super::{Observed, Stopped, told_redirects, wire};
-use crate::checks::catalogue::{Answer, Catalogues, Means};
+use crate::checks::catalogue::{Answer, Catalogues};
 use crate::checks::dial::{DialError, Failure};
-use crate::checks::exchange::{Ask, Ended, Exchange, ExchangeError, Failed};
+use crate::checks::exchange::{Ended, Exchange, ExchangeError, Failed};
 use crate::checks::with::With;
 use crate::checks::{NotRun, millis};
 use crate::checks::{rate_limit, tls};
 use crate::duration;
 use crate::outcome::{CheckKind, Facts, Outcome};
+
+mod diagnosis;
+mod signs;
+
+use diagnosis::diagnosis;
+use signs::{bad_body, grpc_status, is_cached, is_unasked, leads_nowhere, never_ends};
 
 /// Clocks further apart than this break tokens, signatures and dates (checks.md T23).
 const MOST_SKEW_SECONDS: i64 = 60;
@@ -119,6 +125,7 @@ fn judge_failure(failed: &Failed) -> Verdict {
             Failure::Timeout => (Outcome::Timeout, "connect_timeout"),
             Failure::Reset => (Outcome::Reset, "connect_reset"),
         },
+        ExchangeError::Dial(DialError::Silent { .. }) => (Outcome::Timeout, "silent_to_all"),
         ExchangeError::Dial(_) => (Outcome::Timeout, "no_time_left"),
         ExchangeError::Untrusted(untrusted) => (Outcome::Untrusted, untrusted.kind.id()),
         ExchangeError::BeyondUs { .. } => (Outcome::Error, "cipher_not_spoken_here"),
@@ -240,25 +247,6 @@ fn outcomes(
     found
 }
 
-/// A redirect that does not say where to (RFC 9110 §15.4): no client can go on.
-fn leads_nowhere(exchange: &Exchange) -> bool {
-    matches!(exchange.status, 301 | 302 | 303 | 307 | 308)
-        && exchange.headers.iter().all(|(name, _)| name != "location")
-}
-
-/// "Not modified" to a request that set no condition (RFC 9110 §15.4.5): there is nothing that it could refer to.
-fn is_unasked(observed: &Observed, exchange: &Exchange) -> bool {
-    let is_condition = |name: &str| name.starts_with("if-");
-    exchange.status == 304 && !observed.last.headers.iter().any(|(name, _)| is_condition(name.as_str()))
-}
-
-/// A stream of events goes on for as long as somebody listens.
-fn never_ends(answer: &Answer<'_>) -> bool {
-    let essence = answer.header("content-type").and_then(|it| it.split(';').next()).unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    answer.status == 200 && matches!(essence.as_str(), "text/event-stream" | "multipart/x-mixed-replace")
-}
-
 /// The outcome of a status by itself; `None` for the good ones.
 fn by_status(status: u16, origin: &Origin) -> Option<Outcome> {
     Some(match status {
@@ -275,128 +263,11 @@ fn by_status(status: u16, origin: &Origin) -> Option<Outcome> {
     })
 }
 
-/// A good status with a body that is not what its type promises.
-fn bad_body(observed: &Observed, exchange: &Exchange, answer: &Answer<'_>) -> bool {
-    let has_body = observed.last.method != hyper::Method::HEAD && !matches!(exchange.status, 204 | 205);
-    (200..300).contains(&exchange.status)
-        && exchange.status != 206
-        && has_body
-        && answer.header("content-type").is_some_and(body::promises_json)
-        && Kind::of(&exchange.body) != Kind::Json
-}
-
-/// The finer finding.
-fn diagnosis(
-    observed: &Observed,
-    exchange: &Exchange,
-    answer: &Answer<'_>,
-    origin: &Origin,
-) -> Option<&'static str> {
-    let is_to_login = observed.redirects.iter().any(super::Redirect::is_to_login);
-    match observed.stopped {
-        Some(Stopped::Elsewhere) | None if is_to_login && exchange.status < 400 => {
-            return Some("redirects_to_login");
-        }
-        Some(Stopped::Loop) => return Some("redirect_repeats"),
-        Some(Stopped::TooMany) => return Some("too_many_redirects"),
-        Some(Stopped::Elsewhere) => return Some("redirects_elsewhere"),
-        Some(Stopped::Unsafe) => return Some("redirect_of_an_unsafe_method"),
-        None => {}
-    }
-    if exchange.ended == Ended::Cut {
-        return Some("body_cut");
-    }
-    if exchange.ended == Ended::Broken {
-        return Some("broken_chunks");
-    }
-    if observed.coding == Decoded::Broken && exchange.ended == Ended::Whole {
-        return Some("broken_content_coding");
-    }
-    if leads_nowhere(exchange) {
-        return Some("redirect_without_location");
-    }
-    if is_unasked(observed, exchange) {
-        return Some("not_modified_unasked");
-    }
-    if exchange.status == 401 && token_never_arrived(&observed.last, answer) {
-        return Some("authorization_not_received");
-    }
-    if exchange.status >= 400 && is_cached(answer) {
-        return Some("cached_error");
-    }
-    if origin.wraps.is_some() {
-        return Some("wraps_an_upstream_failure");
-    }
-    if let Some(means) = origin.means.filter(|_| exchange.status >= 400) {
-        return Some(of_means(means));
-    }
-    if observed.redirects.iter().any(|it| it.from.scheme() == "https") && observed.last.url.scheme() == "http"
-    {
-        return Some("redirects_down_to_http");
-    }
-    if bad_body(observed, exchange, answer) && exchange.ended == Ended::Whole {
-        return Some(match Kind::of(&exchange.body) {
-            Kind::Empty => "empty_body",
-            Kind::Html => "html_instead_of_json",
-            _ => "invalid_json",
-        });
-    }
-    if grpc_status(answer).is_some_and(|status| status != 0) {
-        return Some("grpc_error");
-    }
-    let wants_json =
-        observed.last.headers.iter().any(|(name, value)| name == "accept" && value.contains("json"));
-    let is_page = Kind::of(&exchange.body) == Kind::Html;
-    ((200..300).contains(&exchange.status) && wants_json && is_page).then_some("html_instead_of_json")
-}
-
-fn of_means(means: Means) -> &'static str {
-    match means {
-        Means::Dns => "gateway_cannot_resolve_upstream",
-        Means::Config => "gateway_misconfigured",
-        Means::NoRoute => "gateway_has_no_route",
-        Means::NoBackend => "gateway_has_no_backend",
-        Means::Connect => "gateway_cannot_connect_upstream",
-        Means::Tls => "gateway_distrusts_upstream",
-        Means::Timeout => "gateway_gave_up",
-        Means::Reset => "upstream_closed_the_connection",
-        Means::BadResponse => "upstream_answered_badly",
-        Means::Overload => "gateway_overloaded",
-        Means::Limit => "limiter_refused",
-        Means::Denied => "rule_denied",
-        Means::Auth => "gateway_refused_credentials",
-        Means::ClientRequest => "gateway_refused_request",
-        Means::Upstream => "upstream_failed",
-    }
-}
-
-/// The request carried a token, and the challenge is the bare one for a request without any (RFC 6750 §3.1: an error code
-/// is only left out when no authentication information came): a hop on the way took the header.
-fn token_never_arrived(ask: &Ask, answer: &Answer<'_>) -> bool {
-    let sent = ask.headers.iter().any(|(name, value)| name == "authorization" && !value.trim().is_empty());
-    let challenge = answer.header("www-authenticate").unwrap_or_default().to_ascii_lowercase();
-    let scheme = challenge.split_whitespace().next().unwrap_or_default().trim_end_matches(',');
-    sent && matches!(scheme, "bearer" | "dpop")
-        && !challenge.contains("error=")
-        && !challenge.contains("error =")
-}
-
-/// The status of a gRPC call, which HTTP calls 200 whatever it is; here when it came without a body.
-fn grpc_status(answer: &Answer<'_>) -> Option<u8> {
-    answer.header("grpc-status")?.trim().parse().ok()
-}
-
 /// How far the server's clock is from ours, in seconds, when it matters; an answer from a cache has an old `Date`.
 fn clock_skew(answer: &Answer<'_>, now: Timestamp) -> Option<i64> {
     let date = rate_limit::moment::http_date(answer.header("date")?)?;
     let skew = now.as_second() - date.as_second();
     (!is_cached(answer) && skew.abs() > MOST_SKEW_SECONDS).then_some(skew)
-}
-
-fn is_cached(answer: &Answer<'_>) -> bool {
-    let age = answer.header("age").and_then(|it| it.trim().parse::<u64>().ok()).unwrap_or(0);
-    let hit = |name: &str| answer.header(name).is_some_and(|it| it.to_ascii_lowercase().contains("hit"));
-    age > 0 || hit("x-cache") || hit("cf-cache-status") || hit("cache-status")
 }
 
 fn facts(exchange: &Exchange, answer: &Answer<'_>, origin: &Origin) -> Facts {

@@ -123,6 +123,11 @@ fn judge_address(observation: &Observation, expected: Expectation<'_>, is_family
     let addr = observation.addr;
     match &observation.reached {
         Reached::NoRouteHere | Reached::NotAllowed => None,
+        Reached::Silent => {
+            let text = format!("{addr} took our connections, and answered none of them until the time was up");
+            let told = Finding::new(Outcome::Timeout, text).because("silent_to_all");
+            Some(Judged { addr, findings: vec![told], facts: Facts::new(), took: None })
+        }
         Reached::Failed(_) if is_family => None,
         Reached::Failed(failure) => {
             let told = Finding::new(failure_outcome(CheckKind::Tls, *failure), format!("{addr} {failure}"));

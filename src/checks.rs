@@ -78,6 +78,8 @@ pub struct Environment {
     pub github: Option<Arc<GitHubAccess>>,
     /// Whoever remembers the changes that were told.
     pub told: Option<Arc<dyn told::ToldChanges>>,
+    /// How an issuer is fetched that a server forgot to send.
+    issuers: FetchIssuer,
     /// What the name servers of zones said a moment ago.
     zones: Arc<dns::Recent>,
 }
@@ -110,6 +112,7 @@ impl Environment {
             manners: Arc::default(),
             github: None,
             told: None,
+            issuers: fetch::issuer,
             zones: Arc::default(),
         }
     }
@@ -173,6 +176,11 @@ impl Environment {
         self.roots.and_pem(&pem).map_err(|why| NotRun::Usage(format!("`ca_file` `{path}`: {why}")))
     }
 }
+
+/// Fetches at most so many bytes from a URL; `None` when they cannot be had. The handshake's judge is handed it: a fetch is an exchange, and an
+/// exchange judges handshakes.
+type FetchIssuer =
+    for<'a> fn(&'a Environment, &'a Url, usize, Instant) -> futures_util::future::BoxFuture<'a, Option<Vec<u8>>>;
 
 /// A GitHub, and as whom it is read.
 #[derive(Clone)]

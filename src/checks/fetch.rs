@@ -5,17 +5,13 @@
 //! and a trace, and not before the time for which the host asked to be left alone. No proxy from the environment, no cookie, no credential. A document is bounded in size
 //! and time, and what does not fit is an error, not a half document.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::redirect::Policy;
-use reqwest::{Method, StatusCode};
-use rustls::ClientConfig;
-use tokio::time::{Instant, timeout_at};
+use futures_util::future::BoxFuture;
+use hyper::Method;
+use hyper::body::Bytes;
+use tokio::time::Instant;
 use url::Url;
 
-use super::dial::{self, DialError};
+use super::dial::DialError;
 use super::exchange::{Ask, Ended, Exchange, ExchangeError};
 use super::http::wire;
 use super::{Environment, manners};
@@ -23,9 +19,6 @@ use crate::egress::Refusal;
 
 /// Redirects that are followed: a status page that moved twice is still one page.
 const MOST_REDIRECTS: usize = 5;
-
-/// How fetches name themselves.
-const USER_AGENT: &str = concat!("firstcheck/", env!("CARGO_PKG_VERSION"));
 
 /// A document.
 #[derive(Debug, Clone)]
@@ -83,6 +76,19 @@ pub async fn without_redirects(
     follow(env, url, 0, max, deadline).await
 }
 
+/// The issuer of a certificate: what [`Environment::issuers`] is, so that checks of TLS need not know how a document is fetched.
+pub(super) fn issuer<'a>(
+    env: &'a Environment,
+    url: &'a Url,
+    max: usize,
+    deadline: Instant,
+) -> BoxFuture<'a, Option<Vec<u8>>> {
+    Box::pin(async move {
+        let document = without_redirects(env, url, max, deadline).await.ok()?;
+        (document.status == 200).then_some(document.bytes)
+    })
+}
+
 async fn follow(
     env: &Environment,
     url: &Url,
@@ -117,7 +123,11 @@ async fn ask(env: &Environment, url: &Url, max: usize, deadline: Instant) -> Res
     let mut ask = Ask { max_body: max, ..Ask::get(url.clone(), env.roots.clone()) };
     ask.headers.push(("accept".to_owned(), "application/json, */*;q=0.5".to_owned()));
     ask.headers.extend(wire::identity());
-    let heard = manners::ask(env, &ask, false, deadline).await;
+    heard(env, &ask, deadline).await
+}
+
+async fn heard(env: &Environment, ask: &Ask, deadline: Instant) -> Result<Exchange, FetchError> {
+    let heard = manners::ask(env, ask, false, deadline).await;
     heard.map(|it| it.exchange).map_err(|failed| match failed.error {
         ExchangeError::Dial(error) => from_dial(error),
         ExchangeError::Timeout(_) => FetchError::Late,
@@ -125,123 +135,55 @@ async fn ask(env: &Environment, url: &Url, max: usize, deadline: Instant) -> Res
     })
 }
 
-/// The document, when all of it came.
-fn whole(answer: Exchange, url: Url, max: usize) -> Result<Document, FetchError> {
+/// The answer, when all of it came.
+fn complete(answer: Exchange, max: usize) -> Result<Exchange, FetchError> {
     match answer.ended {
-        Ended::Whole => {}
-        Ended::Long => return Err(FetchError::TooLarge(max)),
-        Ended::Late => return Err(FetchError::Late),
+        Ended::Whole => Ok(answer),
+        Ended::Long => Err(FetchError::TooLarge(max)),
+        Ended::Late => Err(FetchError::Late),
         Ended::Cut | Ended::Broken => {
-            return Err(FetchError::Unavailable("the connection ended before the document's end".to_owned()));
+            Err(FetchError::Unavailable("the connection ended before the document's end".to_owned()))
         }
     }
+}
+
+/// The document, when all of it came.
+fn whole(answer: Exchange, url: Url, max: usize) -> Result<Document, FetchError> {
+    let answer = complete(answer, max)?;
     let content_type = answer.headers.into_iter().find(|(name, _)| name == "content-type").map(|(_, it)| it);
     Ok(Document { url, status: answer.status, content_type, bytes: answer.body.into() })
 }
 
-/// A connection to one origin that is used for several requests; each goes to an address that the policy let us reach.
-#[derive(Clone)]
-pub struct Session {
-    client: reqwest::Client,
-    origin: url::Origin,
-}
-
-impl Session {
-    /// Resolves the URL's host and asks the policy about its addresses. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`FetchError`].
-    pub async fn open(env: &Environment, url: &Url, deadline: Instant) -> Result<Self, FetchError> {
-        Ok(Self { client: client(env, url, deadline).await?, origin: url.origin() })
-    }
-
-    /// One request to the session's origin, and its answer of at most `max` bytes. A redirect within the origin is followed by a
-    /// GET, with its headers; others are answers like any.
-    ///
-    /// # Errors
-    /// [`FetchError`]; a request to another origin is one.
-    pub async fn exchange(
-        &self,
-        method: Method,
-        url: Url,
-        headers: HeaderMap,
-        body: impl Into<reqwest::Body>,
-        max: usize,
-        deadline: Instant,
-    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), FetchError> {
-        let (mut url, mut body) = (url, Some(body.into()));
-        for _ in 0..=MOST_REDIRECTS {
-            if url.origin() != self.origin {
-                return Err(FetchError::Unavailable(format!("{url} is another server")));
-            }
-            let request = self.client.request(method.clone(), url.clone()).headers(headers.clone());
-            let request = match body.take().filter(|_| method != Method::GET) {
-                Some(body) => request.body(body),
-                None => request,
-            };
-            let answer = timeout_at(deadline, request.send()).await.map_err(|_| FetchError::Late)?;
-            let answer = answer.map_err(|error| unavailable(&error))?;
-            let to = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
-            let next = to.and_then(|it| it.to_str().ok()).and_then(|it| url.join(it).ok());
-            let followed = next.filter(|next| method == Method::GET && next.origin() == self.origin);
-            let Some(next) = followed else {
-                let (status, headers) = (answer.status(), answer.headers().clone());
-                return Ok((status, headers, read(answer, max, deadline).await?));
-            };
-            url = next;
+/// One request of a client that writes its own (octocrab), to the very server it names; its answer of at most `max` bytes, whatever its status.
+///
+/// Each is an exchange as any probe's. A redirect of a GET within the server is followed, with the request's headers; others are answers.
+///
+/// # Errors
+/// [`FetchError`].
+pub(super) async fn exchange(
+    env: &Environment,
+    (method, mut url): (Method, Url),
+    headers: Vec<(String, String)>,
+    body: Bytes,
+    max: usize,
+    deadline: Instant,
+) -> Result<Exchange, FetchError> {
+    let origin = url.origin();
+    let mut ask = Ask { method, headers, body, max_body: max, ..Ask::get(url.clone(), env.roots.clone()) };
+    ask.headers.retain(|(name, _)| !matches!(name.as_str(), "host" | "user-agent" | "content-length"));
+    ask.headers.extend(wire::identity());
+    for _ in 0..=MOST_REDIRECTS {
+        let answer = heard(env, &ask, deadline).await?;
+        let to =
+            answer.headers.iter().find(|(name, _)| name == "location").and_then(|(_, it)| url.join(it).ok());
+        let is_redirect = (300..400).contains(&answer.status) && ask.method == Method::GET;
+        match to.filter(|to| is_redirect && to.origin() == origin) {
+            Some(next) => url = next,
+            None => return complete(answer, max),
         }
-        Err(FetchError::Unavailable(format!("it redirects more than {MOST_REDIRECTS} times")))
+        ask.url = url.clone();
     }
-}
-
-/// A client for one origin, pinned to addresses that the policy lets us reach.
-async fn client(env: &Environment, url: &Url, deadline: Instant) -> Result<reqwest::Client, FetchError> {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or(443);
-    if !matches!(url.scheme(), "http" | "https") || host.is_empty() {
-        return Err(FetchError::Unavailable(format!("`{url}` is no http or https URL")));
-    }
-    let found = dial::addresses(env, host, None, port, deadline).await.map_err(from_dial)?;
-    let mut allowed: Vec<SocketAddr> = Vec::new();
-    let mut refused = None;
-    for addr in found.addrs {
-        match env.policy.check(host, addr.ip()) {
-            Ok(()) => allowed.push(addr),
-            Err(refusal) => refused = Some(refusal),
-        }
-    }
-    if allowed.is_empty() {
-        return Err(refused
-            .map_or_else(|| FetchError::Unavailable("it has no address".to_owned()), FetchError::Refused));
-    }
-    let busy = |wait| from_dial(DialError::Busy { host: host.to_owned(), wait });
-    env.budget.take(host, deadline).await.map_err(busy)?;
-    reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .no_proxy()
-        .redirect(Policy::none())
-        .resolve_to_addrs(host, &allowed)
-        .tls_backend_preconfigured(tls(env).map_err(|why| FetchError::Unavailable(why.to_string()))?)
-        .build()
-        .map_err(|error| unavailable(&error))
-}
-
-fn tls(env: &Environment) -> Result<ClientConfig, rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&super::provider::PROVIDER))
-        .with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(env.roots.at(crate::clock::now())).with_no_client_auth())
-}
-
-async fn read(mut answer: reqwest::Response, max: usize, deadline: Instant) -> Result<Vec<u8>, FetchError> {
-    let mut bytes = Vec::new();
-    loop {
-        let chunk = timeout_at(deadline, answer.chunk()).await.map_err(|_| FetchError::Late)?;
-        match chunk.map_err(|error| unavailable(&error))? {
-            None => return Ok(bytes),
-            Some(chunk) if bytes.len() + chunk.len() > max => return Err(FetchError::TooLarge(max)),
-            Some(chunk) => bytes.extend_from_slice(&chunk),
-        }
-    }
+    Err(FetchError::Unavailable(format!("it redirects more than {MOST_REDIRECTS} times")))
 }
 
 fn from_dial(error: DialError) -> FetchError {
@@ -250,15 +192,6 @@ fn from_dial(error: DialError) -> FetchError {
         DialError::Deadline => FetchError::Late,
         other => FetchError::Unavailable(other.to_string()),
     }
-}
-
-/// The innermost reason: reqwest's own sentence only says that something went wrong.
-fn unavailable(error: &reqwest::Error) -> FetchError {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(deeper) = reason.source() {
-        reason = deeper;
-    }
-    FetchError::Unavailable(reason.to_string())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Who asked to be left alone, and what they said: a probe never joins the storm it looks into.
 //!
-//! One answer of a limiter (429 or 503 with `Retry-After`) ends the requests to that host and port for the stated time. Until
+//! One answer of a limiter (429 or 503 with `Retry-After`; 403 with it is GitHub's for its secondary limits) ends the requests to that host and port for the stated time. Until
 //! then its last words stand in for a new answer, so that two checks of one incident see the same evidence instead of
 //! taking two places in a queue that is already too long. Other ports of the same host are others' business.
 
@@ -73,7 +73,7 @@ fn key(ask: &Ask) -> String {
 }
 
 fn asks_to_wait(exchange: &Exchange) -> Option<Duration> {
-    if !matches!(exchange.status, 429 | 503) {
+    if !matches!(exchange.status, 403 | 429 | 503) {
         return None;
     }
     let (_, value) = exchange.headers.iter().find(|(name, _)| name == "retry-after")?;

@@ -1,16 +1,19 @@
 //! Reading a repository's past through octocrab, under the egress policy.
 //!
-//! octocrab asks, and [`Gate`] carries: every request goes through [`fetch`], which resolves, asks the policy about each address
-//! and pins the ones that passed. The API's address and the credential are the tracker's (or the user's environment), never a
+//! octocrab asks, and [`Gate`] carries: every request is an [exchange](fetch::exchange) as any probe's, under the policy, within the budget and
+//! its two connections, with our name and a trace, and not before the time for which GitHub asked to be left alone. The API's address and the credential are the tracker's (or the user's environment), never a
 //! key of the check: whoever names a target is not told a secret. The surprise: one list that cannot be read makes the
 //! whole check an error, because "nothing changed" must not be said by accident.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::try_join;
 use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::body::Bytes;
+use hyper::header::{HeaderName, HeaderValue, InvalidHeaderName};
 use jiff::{SignedDuration, Timestamp};
 use octocrab::auth::AppAuth;
 use octocrab::models::{AppId, InstallationId};
@@ -22,7 +25,7 @@ use url::Url;
 
 use super::AFTER;
 use super::past::{Comparison, Deployment, Past, Pull};
-use crate::checks::fetch::{FetchError, Session};
+use crate::checks::fetch::{self, FetchError};
 use crate::checks::{Environment, GitHubAccess, GitHubCredential, NotRun};
 
 /// Items on a page: GitHub's maximum.
@@ -72,7 +75,7 @@ pub(super) async fn read(
         )));
     };
     let reading = async {
-        let gate = Gate::open(env, access, deadline).await?;
+        let gate = Gate::new(env, access, deadline);
         let desk = Desk::open(gate, access, repository).await?;
         desk.read(environment, at, window).await
     };
@@ -255,15 +258,14 @@ fn trouble(error: &octocrab::Error, what: &str) -> Trouble {
 /// Carries octocrab's requests to the API, and nowhere else.
 #[derive(Clone)]
 struct Gate {
-    session: Session,
+    env: Arc<Environment>,
     base: Url,
     deadline: Instant,
 }
 
 impl Gate {
-    async fn open(env: &Environment, access: &GitHubAccess, deadline: Instant) -> Result<Self, FetchError> {
-        let session = Session::open(env, &access.api_url, deadline).await?;
-        Ok(Self { session, base: access.api_url.clone(), deadline })
+    fn new(env: &Environment, access: &GitHubAccess, deadline: Instant) -> Self {
+        Self { env: Arc::new(env.clone()), base: access.api_url.clone(), deadline }
     }
 }
 
@@ -286,13 +288,22 @@ impl tower_service::Service<hyper::Request<OctoBody>> for Gate {
             let url = format!("{}{path}", gate.base.as_str().trim_end_matches('/'));
             let url = Url::parse(&url).map_err(|error| FetchError::Unavailable(error.to_string()))?;
             let body = body.collect().await.map_err(|error| FetchError::Unavailable(error.to_string()))?;
-            let (status, headers, bytes) = gate
-                .session
-                .exchange(parts.method, url, parts.headers, body.to_bytes(), ANSWER_MAX_BYTES, gate.deadline)
-                .await?;
-            let mut response = hyper::Response::new(Full::new(Bytes::from(bytes)));
-            *response.status_mut() = status;
-            *response.headers_mut() = headers;
+            let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let headers = parts.headers.iter().map(|(name, it)| (name.as_str().to_owned(), text(it)));
+            let (what, body) = ((parts.method, url), body.to_bytes());
+            let asked =
+                fetch::exchange(&gate.env, what, headers.collect(), body, ANSWER_MAX_BYTES, gate.deadline);
+            let answer = asked.await?;
+            let odd = |_: hyper::http::Error| {
+                FetchError::Unavailable("its answer is not HTTP as it is written".to_owned())
+            };
+            let mut response = hyper::Response::new(Full::new(answer.body));
+            *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|why| odd(why.into()))?;
+            for (name, value) in &answer.headers {
+                let name: HeaderName = name.parse().map_err(|why: InvalidHeaderName| odd(why.into()))?;
+                let value = HeaderValue::from_str(value).map_err(|why| odd(why.into()))?;
+                response.headers_mut().append(name, value);
+            }
             Ok(response)
         })
     }

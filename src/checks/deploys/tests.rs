@@ -115,3 +115,55 @@ async fn a_repository_without_a_github_says_what_to_set_and_a_missing_file_is_an
     assert!(message.contains("GITHUB_TOKEN") && message.contains("release record"), "{message}");
     assert_eq!(run("gone/releases.jsonl").await.unwrap().outcome, Outcome::Error);
 }
+
+async fn read_at(env: &Environment, timeout: Duration) -> Report {
+    let request = Request {
+        check: CheckKind::Deploys,
+        target: "acme/orders".to_owned(),
+        with: crate::checks::With::from([("at", START)]),
+        timeout,
+        now: START.parse().unwrap(),
+    };
+    crate::checks::run(env, &request).await.unwrap()
+}
+
+fn reading(server: &crate::drill::http_server::HttpServer) -> Environment {
+    let api_url = url::Url::parse(&server.url("/")).unwrap();
+    let credential = crate::checks::GitHubCredential::None;
+    Environment::new(crate::egress::Policy::unrestricted())
+        .with_github(Some(crate::checks::GitHubAccess { api_url, credential }))
+}
+
+#[tokio::test]
+async fn a_github_that_asks_to_be_left_alone_is() {
+    use crate::drill::http_server::{HttpServer, Reply};
+    let said = json!({"message": "You have exceeded a secondary rate limit."});
+    let limiting = move |_| std::future::ready(Reply::json(403, &said).header("retry-after", "60"));
+    let server = HttpServer::plain(limiting).await.unwrap();
+    let env = reading(&server);
+    let report = read_at(&env, Duration::from_secs(5)).await;
+    assert_eq!(report.outcome, Outcome::Error, "{}", report.summary);
+    let asked = server.requests();
+    // The two chains begin at once.
+    assert!(matches!(asked.len(), 1 | 2), "{asked:?}");
+    for request in &asked {
+        assert!(request.header("user-agent").is_some_and(|it| it.starts_with("firstcheck/")), "{request:?}");
+        assert!(request.header("traceparent").is_some(), "{request:?}");
+    }
+    assert_eq!(read_at(&env, Duration::from_secs(5)).await.outcome, Outcome::Error);
+    assert_eq!(server.requests().len(), asked.len(), "it was asked again");
+}
+
+#[tokio::test]
+async fn every_request_to_github_is_one_of_the_hosts_budget() {
+    use crate::drill::http_server::{HttpServer, Reply};
+    let server = HttpServer::plain(|_| async { Reply::json(200, &json!([])) }).await.unwrap();
+    let report = read_at(&reading(&server), Duration::from_secs(5)).await;
+    assert_eq!(report.outcome, Outcome::NoneNear, "{}", report.summary);
+    let few = reading(&server).with_budget(crate::checks::Budget::new(Some(1), Some(1), None));
+    let before = server.requests().len();
+    let report = read_at(&few, Duration::from_millis(900)).await;
+    assert_eq!(report.outcome, Outcome::Error, "{}", report.summary);
+    assert!(report.summary.contains("left alone"), "{}", report.summary);
+    assert!(server.requests().len() <= before + 1);
+}

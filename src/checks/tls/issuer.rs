@@ -11,7 +11,7 @@ use url::Url;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::certificate::issuer_url;
-use crate::checks::{Environment, fetch};
+use crate::checks::Environment;
 
 /// How many issuers are fetched, one above the other; public chains lack one.
 const MOST: usize = 3;
@@ -34,12 +34,8 @@ pub(super) async fn fetch(
     while fetched.len() < MOST {
         let Some(url) = missing(chain, &fetched) else { break };
         let Some(url) = Url::parse(&url).ok().filter(|it| it.scheme() == "http") else { break };
-        let fetching = Box::pin(fetch::without_redirects(env, &url, MAX_BYTES, deadline));
-        let Ok(document) = fetching.await else { break };
-        let Some(issuer) = read(document.bytes).filter(|it| document.status == 200 && !fetched.contains(it))
-        else {
-            break;
-        };
+        let Some(bytes) = (env.issuers)(env, &url, MAX_BYTES, deadline).await else { break };
+        let Some(issuer) = read(bytes).filter(|it| !fetched.contains(it)) else { break };
         fetched.push(issuer);
     }
     fetched

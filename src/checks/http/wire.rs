@@ -12,6 +12,9 @@ use crate::checks::{Environment, NotRun, Request};
 /// How probes name themselves, so that they can be found in the logs of whoever is probed.
 const USER_AGENT: &str = concat!("firstcheck/", env!("CARGO_PKG_VERSION"));
 
+/// The longest URL: what the HTTP library takes, and more than servers do.
+const MAX_URL_BYTES: usize = 65_534;
+
 /// The longest request body a check sends.
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
@@ -52,6 +55,9 @@ pub(in crate::checks) async fn ask(env: &Environment, request: &Request) -> Resu
 
 /// An `http` or `https` URL with a host. User and password in it are refused: they would end up in reports.
 pub(in crate::checks) fn target(text: &str) -> Result<Url, NotRun> {
+    if text.len() > MAX_URL_BYTES {
+        return Err(NotRun::Usage(format!("the URL is longer than {MAX_URL_BYTES} bytes")));
+    }
     let bad =
         || NotRun::Usage(format!("`{text}` is no URL; write one such as https://api.example.com/v1/orders"));
     let url = Url::parse(text.trim()).map_err(|_| bad())?;

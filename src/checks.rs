@@ -28,6 +28,7 @@ mod dns;
 mod document;
 mod fields;
 mod http;
+mod identity;
 mod judging;
 mod manners;
 mod metrics;

@@ -14,7 +14,7 @@ use url::Url;
 use super::catalogue::Answer;
 use super::exchange::{Ask, Exchange, Failed};
 use super::http::{origin, wire};
-use super::{Environment, NotRun, Request, manners};
+use super::{Environment, NotRun, Request, identity, manners};
 use crate::outcome::{CheckKind, Facts, Outcome, Report};
 
 /// Request headers that need no permission (Fetch, CORS-safelisted request-headers). `content-type` is not among them here: who
@@ -127,7 +127,7 @@ fn preflight(call: &Call) -> Vec<(String, String)> {
     if !call.headers.is_empty() {
         headers.push(("access-control-request-headers".to_owned(), call.headers.join(",")));
     }
-    headers.extend(wire::identity());
+    headers.extend(identity::headers());
     headers
 }
 
@@ -143,7 +143,7 @@ async fn actual(
 ) -> Result<(), NotRun> {
     let mut headers =
         vec![("accept".to_owned(), "*/*".to_owned()), ("origin".to_owned(), call.origin.clone())];
-    headers.extend(wire::identity());
+    headers.extend(identity::headers());
     let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::GET);
     let ask = Ask { method, headers, ..preflight.clone() };
     let exchange = match manners::ask(env, &ask, false, deadline).await {

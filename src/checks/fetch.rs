@@ -13,8 +13,7 @@ use url::Url;
 
 use super::dial::DialError;
 use super::exchange::{Ask, Ended, Exchange, ExchangeError};
-use super::http::wire;
-use super::{Environment, manners};
+use super::{Environment, identity, manners};
 use crate::egress::Refusal;
 
 /// Redirects that are followed: a status page that moved twice is still one page.
@@ -122,7 +121,7 @@ async fn ask(env: &Environment, url: &Url, max: usize, deadline: Instant) -> Res
     }
     let mut ask = Ask { max_body: max, ..Ask::get(url.clone(), env.roots.clone()) };
     ask.headers.push(("accept".to_owned(), "application/json, */*;q=0.5".to_owned()));
-    ask.headers.extend(wire::identity());
+    ask.headers.extend(identity::headers());
     heard(env, &ask, deadline).await
 }
 
@@ -171,7 +170,7 @@ pub(super) async fn exchange(
     let origin = url.origin();
     let mut ask = Ask { method, headers, body, max_body: max, ..Ask::get(url.clone(), env.roots.clone()) };
     ask.headers.retain(|(name, _)| !matches!(name.as_str(), "host" | "user-agent" | "content-length"));
-    ask.headers.extend(wire::identity());
+    ask.headers.extend(identity::headers());
     for _ in 0..=MOST_REDIRECTS {
         let answer = heard(env, &ask, deadline).await?;
         let to =

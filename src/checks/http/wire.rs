@@ -3,14 +3,10 @@
 use hyper::Method;
 use hyper::body::Bytes;
 use url::Url;
-use uuid::Uuid;
 
 use crate::checks::dial::DialError;
 use crate::checks::exchange::{Ask, ExchangeError, Failed};
-use crate::checks::{Environment, NotRun, Request};
-
-/// How probes name themselves, so that they can be found in the logs of whoever is probed.
-const USER_AGENT: &str = concat!("firstcheck/", env!("CARGO_PKG_VERSION"));
+use crate::checks::{Environment, NotRun, Request, identity};
 
 /// The longest URL: what the HTTP library takes, and more than servers do.
 const MAX_URL_BYTES: usize = 65_534;
@@ -41,7 +37,7 @@ pub(in crate::checks) async fn ask(env: &Environment, request: &Request) -> Resu
         }
     };
     otherwise("accept", "*/*".to_owned());
-    for (name, value) in identity() {
+    for (name, value) in identity::headers() {
         otherwise(&name, value);
     }
     Ok(Ask {
@@ -69,24 +65,6 @@ pub(in crate::checks) fn target(text: &str) -> Result<Url, NotRun> {
         return Err(NotRun::Usage(hint.to_owned()));
     }
     Ok(url)
-}
-
-/// The headers by which a probe can be found in the logs of whoever is probed.
-pub(in crate::checks) fn identity() -> [(String, String); 2] {
-    [("user-agent".to_owned(), USER_AGENT.to_owned()), ("traceparent".to_owned(), traceparent())]
-}
-
-/// A request for nothing in particular, by hand: where HTTP is only spoken to make a server speak.
-pub(in crate::checks) fn bare_request(method: &str, host: &str) -> Vec<u8> {
-    let [(agent, name), (trace, parent)] = identity();
-    let lines = format!("{agent}: {name}\r\n{trace}: {parent}\r\nconnection: close\r\n\r\n");
-    format!("{method} / HTTP/1.1\r\nhost: {host}\r\n{lines}").into_bytes()
-}
-
-/// A fresh trace (W3C Trace Context §3.2): version, trace, span, sampled.
-fn traceparent() -> String {
-    let span = Uuid::new_v4().simple().to_string();
-    format!("00-{}-{}-01", Uuid::new_v4().simple(), &span[..16])
 }
 
 /// The trace of a request, for a fact.

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use crate::checks::http::wire;
+use crate::checks::identity;
 use crate::checks::provider::PROVIDER;
 use crate::checks::socket::Connection;
 
@@ -199,7 +199,7 @@ fn protocol_name(version: rustls::ProtocolVersion) -> &'static str {
 fn greeting(alpn: Option<&str>, server_name: &ServerName<'_>) -> Vec<u8> {
     match alpn {
         Some("h2") => b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(),
-        _ => wire::bare_request("GET", &server_name.to_str()),
+        _ => identity::bare_request("GET", &server_name.to_str()),
     }
 }
 

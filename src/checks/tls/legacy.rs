@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::checks::http::wire;
+use crate::checks::identity;
 use crate::checks::socket::Connection;
 use crate::checks::{Environment, dial};
 
@@ -211,7 +211,7 @@ pub(super) fn with_length_2(data: &[u8]) -> Vec<u8> {
 /// The first line a server answers to plain HTTP.
 pub(super) async fn plain_http(mut stream: Connection, host: &str, deadline: Instant) -> Option<Vec<u8>> {
     let exchange = async {
-        stream.write_all(&wire::bare_request("HEAD", host)).await.ok()?;
+        stream.write_all(&identity::bare_request("HEAD", host)).await.ok()?;
         let mut answer = vec![0; 64];
         let size = stream.read(&mut answer).await.ok()?;
         answer.truncate(size);

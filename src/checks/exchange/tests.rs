@@ -71,3 +71,25 @@ async fn a_late_answer_takes_its_time_to_the_first_byte() {
     let got = ask(&server, Duration::from_secs(5)).await.unwrap();
     assert!(got.phases_ms["first_byte"] >= 55.0, "{:?}", got.phases_ms);
 }
+
+/// As `curl --cacert` with OpenSSL, which calls it "certificate has expired" at the depth of the root.
+#[tokio::test]
+async fn a_chain_to_an_authority_that_has_expired_is_untrusted_until_its_renewal_is_known() {
+    use crate::drill::pki::{Authority, Validity};
+    use crate::outcome::Outcome;
+    let now = crate::clock::now();
+    let old = Authority::valid("Drill Root", Validity::expired(now));
+    let identity = old.issue(&["127.0.0.1"], Validity::ordinary(now));
+    let server = HttpServer::tls(&identity, |_| async { Reply::empty(204) }).await.unwrap();
+    let asked = async |env: Environment| {
+        let ask = Ask::get(Url::parse(&server.url("/")).unwrap(), env.roots.clone());
+        exchange(&env, &ask, Instant::now() + Duration::from_secs(5)).await
+    };
+    let env = env().with_ca_file(&old.pem()).unwrap();
+    let failed = asked(env.clone()).await.unwrap_err();
+    let ExchangeError::Untrusted(untrusted) = failed.error else { panic!("{failed:?}") };
+    assert_eq!((untrusted.kind, untrusted.diagnosis), (Outcome::Expired, Some("authority_expired")));
+    assert_eq!(untrusted.facts["authority"]["subject"], "CN=Drill Root");
+    let renewed = old.renewed("Drill Root", Validity::ordinary(now)).pem();
+    assert_eq!(asked(env.with_ca_file(&renewed).unwrap()).await.unwrap().status, 204);
+}

@@ -4,6 +4,7 @@
 //! there is a [budget](super::Budget): a check waits its turn. What goes wrong is told apart (refused, timeout, reset,
 //! unreachable, unresolved), because each says something else about the fault.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -188,13 +189,21 @@ async fn system_lookup(host: &str, deadline: Instant) -> Result<Vec<IpAddr>, Unr
     if resolve::parse_name(host).is_none() {
         return Err(Unresolved::NotAName);
     }
-    match timeout_at(deadline, tokio::net::lookup_host((host, 0))).await {
+    match timeout_at(deadline, tokio::net::lookup_host((&*as_in_dns(host), 0))).await {
         Err(_) => Err(Unresolved::Timeout),
         Ok(Err(error)) => Err(system_reason(&error)),
         Ok(Ok(found)) => {
             let found: Vec<IpAddr> = found.map(|addr| addr.ip()).collect();
             if found.is_empty() { Err(Unresolved::NoRecords) } else { Ok(found) }
         }
+    }
+}
+
+/// The C library takes names as they stand in DNS: `xn--…` for what people write with umlauts.
+fn as_in_dns(host: &str) -> Cow<'_, str> {
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(name)) if !host.is_ascii() => Cow::Owned(name),
+        _ => Cow::Borrowed(host),
     }
 }
 
@@ -297,6 +306,14 @@ mod tests {
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(5)
+    }
+
+    #[test]
+    fn a_name_with_umlauts_is_looked_up_as_it_stands_in_dns() {
+        assert_eq!(as_in_dns("bücher.example"), "xn--bcher-kva.example");
+        for as_it_is in ["api.example.com", "API.example.com.", "_dmarc.example.com", "127.1"] {
+            assert_eq!(as_in_dns(as_it_is), as_it_is);
+        }
     }
 
     #[test]

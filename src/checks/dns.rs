@@ -290,11 +290,14 @@ async fn follow_referrals(
     .await;
 }
 
-/// What programs on this machine get for the name.
+/// What programs on this machine get for the name, of the families that are asked for.
 async fn system_addresses(env: &Environment, plan: &Plan, deadline: Instant) -> Vec<IpAddr> {
     let env = Environment { resolvers: Vec::new(), ..env.clone() };
     let found = dial::addresses(&env, &plan.host, None, 0, deadline).await;
-    found.map(|found| found.addrs.iter().map(SocketAddr::ip).collect()).unwrap_or_default()
+    let is_asked_for =
+        |ip: &IpAddr| plan.types.contains(if ip.is_ipv4() { &RecordType::A } else { &RecordType::AAAA });
+    let found = found.map(|found| found.addrs.iter().map(SocketAddr::ip).filter(is_asked_for).collect());
+    found.unwrap_or_default()
 }
 
 #[cfg(test)]

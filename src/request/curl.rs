@@ -3,7 +3,7 @@
 //! Options that shape the request are followed as curl follows them, its own content types included; the rest is passed
 //! over. What a later line says came back (`-> 401 …`, or the output of `curl -i` and `-v`) is kept.
 
-use super::shell::{Word, words};
+use super::shell::{Word, without_carets, words};
 use super::{Body, FailingRequest, Form, NotARequest, Part, basic, message, note};
 
 /// Options without effect on the request that take a value; without the list their values would be taken for URLs.
@@ -48,7 +48,8 @@ pub(super) fn find(text: &str) -> Option<&str> {
 
 /// Reads a text that begins with a curl command.
 pub(super) fn parse(text: &str) -> Result<FailingRequest, NotARequest> {
-    let (words, rest) = words(text).map_err(NotARequest::Curl)?;
+    let text = without_carets(text);
+    let (words, rest) = words(&text).map_err(NotARequest::Curl)?;
     let mut command = Command::default();
     let mut words = words.into_iter().skip(1);
     let mut options_end = false;

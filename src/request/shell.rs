@@ -3,6 +3,33 @@
 //!
 //! Nothing is expanded (`$TOKEN` stays), and an `&` inside a word is part of the word: URLs are pasted without quotes.
 
+use std::borrow::Cow;
+
+/// What a program gets of a command line for cmd: browsers copy those with a caret before each quote (`^"https://…^"`) and
+/// before whatever else cmd would read. Other command lines stay as they are.
+pub(super) fn without_carets(text: &str) -> Cow<'_, str> {
+    let is_for_cmd = text.split_once('"').is_some_and(|(before, _)| {
+        before.strip_suffix('^').is_some_and(|it| it.ends_with([' ', '\t', '\n']) && !it.contains('\''))
+    });
+    if !is_for_cmd {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars().filter(|it| *it != '\r').peekable();
+    while let Some(letter) = letters.next() {
+        match (letter, letters.peek()) {
+            // A caret takes the end of its line away; an empty line behind it is a line end in a value.
+            ('^', Some('\n')) => {
+                letters.next();
+                plain.extend(letters.next_if_eq(&'\n'));
+            }
+            ('^', Some(_)) => plain.extend(letters.next()),
+            _ => plain.push(letter),
+        }
+    }
+    Cow::Owned(plain)
+}
+
 /// A word of the command line.
 pub(super) struct Word {
     pub(super) text: String,

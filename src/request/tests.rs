@@ -34,6 +34,25 @@ fn text(body: &str) -> Body {
 }
 
 #[test]
+fn a_curl_command_that_a_browser_copied_for_cmd_is_read_as_cmd_reads_it() {
+    let copied = "curl ^\"https://a.test/v1/orders?q=a^%^20b^&n=1^\" ^\r\n  -H ^\"content-type: application/json^\" ^\r\n  \
+                  --data-raw ^\"^{^\\^\"sku^\\^\":^\\^\"A^^1^\\^\"^}^\"";
+    let request = check(copied, "POST", "https://a.test/v1/orders?q=a+b&n=1");
+    assert_eq!(request.body, text(r#"{"sku":"A^1"}"#));
+    check_body(
+        "curl ^\"https://a.test/x^\" --data-raw ^\"a^\n\nb^\"",
+        Some("application/x-www-form-urlencoded"),
+        &text("a\nb"),
+    );
+    // A caret in a shell's own quotes is a caret.
+    check_body(
+        r#"curl https://a.test/x -H 'content-type: text/plain' -d 'say ^"x^"'"#,
+        Some("text/plain"),
+        &text(r#"say ^"x^""#),
+    );
+}
+
+#[test]
 fn a_curl_command_is_read_as_a_shell_reads_it() {
     check("curl https://api.example.com/v1/orders", "GET", "https://api.example.com/v1/orders");
     check("$ curl -s 'https://a.test/x?b=1&c=2' | jq .", "GET", "https://a.test/x?b=1&c=2");

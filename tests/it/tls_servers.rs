@@ -15,6 +15,13 @@ fn certificate(folder: &Path) {
     let made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
     std::fs::write(folder.join("cert.pem"), made.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    // Servers of old take their clients' secrets with an RSA key, which our own library does not make.
+    let mut request = Command::new("openssl");
+    request.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "90"]);
+    request.args(["-addext", "subjectAltName=DNS:localhost", "-keyout", "rsa.key", "-out", "rsa.pem"]);
+    assert!(request.current_dir(folder).output().unwrap().status.success());
+    let rsa = std::fs::read_to_string(folder.join("rsa.pem")).unwrap();
+    std::fs::write(folder.join("roots.pem"), format!("{}{rsa}", made.pem())).unwrap();
 }
 
 /// `openssl s_server` with these options.
@@ -39,7 +46,7 @@ fn shakes_hands(addr: SocketAddr) -> bool {
 }
 
 fn check(folder: &Path, addr: SocketAddr) -> Value {
-    let ca_file = format!("ca_file={}", folder.join("cert.pem").display());
+    let ca_file = format!("ca_file={}", folder.join("roots.pem").display());
     let output = Command::new(env!("CARGO_BIN_EXE_firstcheck"))
         .args(["check", "tls", "localhost:443", "--json", "--timeout", "10s", "--with", &ca_file])
         .args(["--with", &format!("connect_to={addr}")])
@@ -60,6 +67,8 @@ fn openssls_servers_are_judged_as_its_client_sees_them() {
         ("-verify 1", true, "valid -"),
         ("-tls1_3 -groups P-521", true, "valid -"),
         ("-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA", true, "valid -"),
+        ("-tls1_2 -cipher DHE-RSA-AES256-SHA256 -cert rsa.pem -key rsa.key", true, "valid -"),
+        ("-tls1_2 -cipher AES256-SHA256 -cert rsa.pem -key rsa.key", true, "valid -"),
         // Sound, and beyond what this program can see.
         ("-tls1_3 -groups X448", true, "error group_not_spoken_here"),
         ("-tls1_3 -groups ffdhe2048", true, "error group_not_spoken_here"),

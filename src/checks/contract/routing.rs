@@ -131,8 +131,10 @@ fn either_slash(path: &str, known: &impl Fn(&str) -> bool) -> Option<String> {
 fn other_base(description: &Description, host: Option<&str>, path: &str) -> Option<Detour> {
     let bases = description.bases(host);
     let expected = bases.iter().next().map_or("", String::as_str);
-    let rest_of_base =
-        bases.iter().filter(|base| !base.is_empty()).find_map(|base| Some((base, without_base(path, base)?)));
+    // A base of variables (`/{stage}`) takes any segment, also the first one of a path that stands there without it.
+    let is_bare = concrete(description.bare_routes(path)).is_some();
+    let is_told = |base: &&String| !base.is_empty() && !(is_bare && base.contains('{'));
+    let rest_of_base = bases.iter().filter(is_told).find_map(|base| Some((base, without_base(path, base)?)));
     if let Some((base, rest)) = rest_of_base {
         // The base is right, so only the right base a second time is a fault of the base.
         let rest = without_base(rest, base)?;
@@ -257,6 +259,8 @@ mod tests {
         check("/v1", "/v2/orders/7/", Outcome::VersionPath, "other_version", Some("/v1/orders/7"));
         check("/api/v1", "/api/orders", Outcome::VersionPath, "version_missing", Some("/api/v1/orders"));
         check("/v1", "/orders", Outcome::BasePath, "base_missing", Some("/v1/orders"));
+        check("/{stage}", "/orders", Outcome::BasePath, "base_missing", Some("/{stage}/orders"));
+        check("/{stage}", "/orders/7", Outcome::BasePath, "base_missing", Some("/{stage}/orders/{id}"));
         check("/v1", "/api/orders", Outcome::BasePath, "other_base", Some("/v1/orders"));
         check("/v1", "/v1/v1/orders", Outcome::BasePath, "base_twice", Some("/v1/orders"));
         check("/api/v1", "/v1/orders", Outcome::BasePath, "other_base", Some("/api/v1/orders"));

@@ -14,7 +14,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::time::{Instant, timeout_at};
 
-use super::observe::is_referral;
+use super::observe::{is_referral, refuses_edns};
 use crate::checks::resolve::{self, Question, Silence, show_name};
 use crate::checks::{Environment, socket};
 
@@ -420,8 +420,13 @@ impl Seen {
 async fn ask_authority(addr: SocketAddr, zone: &Name, deadline: Instant) -> Seen {
     let question = Question { recursion: false, ..Question::new(zone.clone(), RecordType::SOA) };
     let until = deadline.min(Instant::now() + PATIENCE);
-    let (asked, takes_tcp) =
+    let (mut asked, takes_tcp) =
         tokio::join!(resolve::ask(addr, &question, until), resolve::takes_tcp(addr, &question, until));
+    // A server that breaks on EDNS is no lame one: resolvers ask it again without.
+    if asked.reply.as_ref().is_ok_and(refuses_edns) {
+        let plain = Question { edns: false, ..question };
+        asked = resolve::ask(addr, &plain, until).await;
+    }
     let message = match asked.reply {
         Ok(message) => message,
         Err(Silence::Unreachable) => {
@@ -448,6 +453,7 @@ async fn ask_authority(addr: SocketAddr, zone: &Name, deadline: Instant) -> Seen
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drill::name_server::{NameServer, Zone};
 
     fn at(addr: &str, standing: Standing) -> Server {
         Seen { standing, serial: None, takes_tcp: None }.at(
@@ -462,6 +468,15 @@ mod tests {
         let mut servers: Vec<_> = servers.iter().map(|(addr, standing)| at(addr, *standing)).collect();
         forget_guesses(port, &mut servers);
         assert_eq!(servers.iter().map(|it| it.standing).collect::<Vec<_>>(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_breaks_on_edns_has_its_zone_all_the_same() {
+        let zone = Zone::new("drill.test").a("api", [127, 0, 0, 1].into()).breaks_on_edns("@");
+        let server = NameServer::start(vec![zone]).await.unwrap();
+        let name = resolve::parse_name("drill.test").unwrap();
+        let seen = ask_authority(server.addr(), &name, Instant::now() + PATIENCE).await;
+        assert_eq!(seen.standing, Standing::Authoritative);
     }
 
     #[test]

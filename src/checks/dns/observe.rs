@@ -347,13 +347,18 @@ async fn look_without_checking(
     }
 }
 
-/// FORMERR and the like are how servers say that they do not know EDNS; some say nothing (RFC 6891 section 7).
+/// FORMERR and the like are how servers say that they do not know EDNS (RFC 6891 section 7).
+pub(super) fn refuses_edns(message: &Message) -> bool {
+    matches!(
+        message.metadata.response_code,
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
+    )
+}
+
+/// Some servers that do not know EDNS say nothing at all.
 fn may_be_edns(asked: &Asked) -> bool {
     match &asked.reply {
-        Ok(message) => matches!(
-            message.metadata.response_code,
-            ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
-        ),
+        Ok(message) => refuses_edns(message),
         Err(silence) => matches!(silence, Silence::Timeout | Silence::Malformed),
     }
 }

@@ -382,6 +382,23 @@ async fn localhost_resolves_without_dns() {
 }
 
 #[tokio::test]
+async fn what_this_machine_knows_counts_for_the_families_that_are_asked_for() {
+    let env = Environment::new(Policy::unrestricted());
+    for (types, is_v4) in [("A", true), ("AAAA", false)] {
+        let request = Request {
+            check: CheckKind::Dns,
+            target: "localhost".to_owned(),
+            with: With::from([("types", types)]),
+            timeout: Duration::from_secs(5),
+            now: "2026-03-01T10:00:00Z".parse().unwrap(),
+        };
+        let plan = Plan::read(&env, &request).unwrap();
+        let found = system_addresses(&env, &plan, Instant::now() + Duration::from_secs(5)).await;
+        assert!(found.iter().all(|ip| ip.is_ipv4() == is_v4), "{types}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_servers_of_a_zone_are_not_asked_again_at_once() {
     let server = NameServer::start(vec![zone().ns("@", "ns1.drill.test").a("ns1", HERE).a("api", HERE)])
         .await

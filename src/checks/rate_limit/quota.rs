@@ -84,6 +84,8 @@ fn by_headers(quota: &Quota, answer: &Answer<'_>, now: Timestamp) -> Vec<Told> {
         let (limit, used) = (amount(&quota.limit), amount(&quota.used));
         let named = Some(dimension).filter(|it| !it.is_empty()).cloned();
         let remaining = amount(&quota.remaining).or_else(|| Some((limit? - used?).max(0.0)));
+        // Reddit tells what is used and what is left, and not the sum.
+        let limit = limit.or_else(|| Some(used? + remaining?));
         let window =
             header(&quota.window).and_then(|text| moment::seconds_until(text, quota.window_unit, now));
         Told {

@@ -130,7 +130,7 @@ fn certificates(message: &[u8]) -> Vec<CertificateDer<'static>> {
 }
 
 /// What old servers take, best first. No export, NULL or anonymous cipher: no client offers those.
-const CIPHERS: [(u16, &str); 29] = [
+const CIPHERS: [(u16, &str); 39] = [
     (0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384"),
     (0xc030, "ECDHE-RSA-AES256-GCM-SHA384"),
     (0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256"),
@@ -145,6 +145,11 @@ const CIPHERS: [(u16, &str); 29] = [
     (0xc028, "ECDHE-RSA-AES256-SHA384"),
     (0xc023, "ECDHE-ECDSA-AES128-SHA256"),
     (0xc027, "ECDHE-RSA-AES128-SHA256"),
+    (0xc073, "ECDHE-ECDSA-CAMELLIA256-SHA384"),
+    (0xc077, "ECDHE-RSA-CAMELLIA256-SHA384"),
+    (0xccaa, "DHE-RSA-CHACHA20-POLY1305"),
+    (0x006b, "DHE-RSA-AES256-SHA256"),
+    (0x0067, "DHE-RSA-AES128-SHA256"),
     (0xc00a, "ECDHE-ECDSA-AES256-SHA"),
     (0xc014, "ECDHE-RSA-AES256-SHA"),
     (0xc009, "ECDHE-ECDSA-AES128-SHA"),
@@ -153,6 +158,11 @@ const CIPHERS: [(u16, &str); 29] = [
     (0x0033, "DHE-RSA-AES128-SHA"),
     (0x009d, "AES256-GCM-SHA384"),
     (0x009c, "AES128-GCM-SHA256"),
+    (0xc09d, "AES256-CCM"),
+    (0xc09c, "AES128-CCM"),
+    (0x003d, "AES256-SHA256"),
+    (0x003c, "AES128-SHA256"),
+    (0x00c0, "CAMELLIA256-SHA256"),
     (0x0035, "AES256-SHA"),
     (0x002f, "AES128-SHA"),
     (0x0041, "CAMELLIA128-SHA"),

@@ -241,13 +241,14 @@ fn carries_jwt(scheme: &str) -> bool {
     ["bearer", "dpop", "jwt"].iter().any(|it| scheme.eq_ignore_ascii_case(it))
 }
 
-/// A random string of letters and digits, as issuers of opaque tokens make them; a piece of a JSON Web Token (`eyJ…`) is none.
+/// A random string of letters and digits, as issuers of opaque tokens make them (`gho_…`, Google's `ya29.…` with dots in
+/// it); a piece of a JSON Web Token (`eyJ…`) is none.
 fn is_opaque(token: &str) -> bool {
-    let is_token = token.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_~+/=".contains(&it));
+    let is_token = token.bytes().all(|it| it.is_ascii_alphanumeric() || b"-._~+/=".contains(&it));
     let has = |kind: fn(&u8) -> bool| token.bytes().any(|it| kind(&it));
     is_token
-        && token.len() >= 20
-        && !token.starts_with("eyJ")
+        && token.len() >= 16
+        && !token.split('.').any(|part| part.is_empty() || part.starts_with("eyJ"))
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic)
 }

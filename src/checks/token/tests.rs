@@ -201,11 +201,25 @@ fn credentials_without_claims_are_looked_at_as_far_as_they_go() {
 fn an_opaque_token_is_neither_good_nor_bad() {
     let unasked =
         || Expectation { wants_claims: false, issuer: None, audience: None, scopes: vec![], ..expecting() };
-    for opaque in ["Bearer ghx_16C7e42F292c6912E7710c838347Ae178B4a", "4f9a0c1be2d37a5568f0aa11"] {
+    for opaque in [
+        "Bearer ghx_16C7e42F292c6912E7710c838347Ae178B4a",
+        "4f9a0c1be2d37a5568f0aa11",
+        "X-Api-Key: abcdef0123456789",
+        "Bearer ya29.a0AfH6SMBx7-q_made-up",
+        "Bearer v2.public.4f9a0c1be2d37a55",
+    ] {
         assert_eq!(judged(opaque, Keys::NotNamed, &unasked()).outcome, Outcome::Error, "{opaque}");
         assert_eq!(judged(opaque, Keys::NotNamed, &expecting()).outcome, Outcome::Malformed, "{opaque}");
     }
-    for broken in ["abc", "not-a-token-at-all-really", &token(&json!({}))[..60]] {
+    let whole = token(&json!({}));
+    let after_its_start = &whole[3..];
+    for broken in [
+        "abc",
+        "not-a-token-at-all-really",
+        "Bearer 4f9a0c1b..e2d37a5568f0aa11",
+        &whole[..60],
+        after_its_start,
+    ] {
         assert_eq!(judged(broken, Keys::NotNamed, &unasked()).outcome, Outcome::Malformed, "{broken}");
     }
 }

@@ -133,7 +133,7 @@ fn other_base(description: &Description, host: Option<&str>, path: &str) -> Opti
     let expected = bases.iter().next().map_or("", String::as_str);
     // A base of variables (`/{stage}`) takes any segment, also the first one of a path that stands there without it.
     let is_bare = concrete(description.bare_routes(path)).is_some();
-    let is_told = |base: &&String| !base.is_empty() && !(is_bare && base.contains('{'));
+    let is_told = |base: &&String| !base.is_empty() && (!is_bare || !base.contains('{'));
     let rest_of_base = bases.iter().filter(is_told).find_map(|base| Some((base, without_base(path, base)?)));
     if let Some((base, rest)) = rest_of_base {
         // The base is right, so only the right base a second time is a fault of the base.

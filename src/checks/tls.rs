@@ -24,6 +24,7 @@ mod handshake;
 mod issuer;
 mod judge;
 mod legacy;
+mod staple;
 
 use certificate::Warning;
 use handshake::{Fault, Handshake, Hello};

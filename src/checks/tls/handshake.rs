@@ -45,6 +45,8 @@ pub(super) struct Hello {
 pub(super) struct Handshake {
     /// What the server presented, even when the handshake failed later.
     pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The OCSP answer that came with it; empty when none did.
+    pub(super) staple: Vec<u8>,
     /// The server asked for a client certificate.
     pub(super) wants_certificate: bool,
     /// What was agreed, or why nothing was.
@@ -169,8 +171,8 @@ pub(super) async fn shake(stream: Connection, hello: &Hello, deadline: Instant) 
         }
         Err(fault) => (Err(fault), started.elapsed()),
     };
-    let Seen { chain, wants_certificate } = recorder.seen();
-    Handshake { chain, wants_certificate, end, took }
+    let Seen { chain, staple, wants_certificate } = recorder.seen();
+    Handshake { chain, staple, wants_certificate, end, took }
 }
 
 /// TLS records begin with one of five content types (RFC 8446 section 5.1).
@@ -300,6 +302,7 @@ struct Recorder {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     chain: Vec<CertificateDer<'static>>,
+    staple: Vec<u8>,
     wants_certificate: bool,
 }
 
@@ -321,11 +324,13 @@ impl ServerCertVerifier for Recorder {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = std::iter::once(leaf).chain(intermediates).map(|it| it.clone().into_owned());
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).chain = chain.collect();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.chain = chain.collect();
+        seen.staple = ocsp_response.to_vec();
         Ok(ServerCertVerified::assertion())
     }
 

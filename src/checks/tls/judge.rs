@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::certificate::{self, Expectation, Verdict};
 use super::handshake::{Fault, Handshake, alert_name};
-use super::{Finding, Observation, Reached, Variants, legacy};
+use super::{Finding, Observation, Reached, Variants, legacy, staple};
 use crate::checks::dial::Failure;
 use crate::checks::millis;
 use crate::checks::tcp::{failure_outcome, finding, follows_family};
@@ -103,7 +103,8 @@ pub(super) fn report(target: &str, observations: &[Observation], expected: Expec
     if told.outcome == Outcome::Error {
         facts.insert("reason".to_owned(), json!(told.text));
     }
-    if let Some(diagnosis) = told.diagnosis {
+    let unstapled = staple::diagnosis(&facts).filter(|_| told.outcome == Outcome::Valid);
+    if let Some(diagnosis) = told.diagnosis.or(unstapled) {
         facts.insert("diagnosis".to_owned(), json!(diagnosis));
     }
     if count > 1 {
@@ -136,6 +137,7 @@ fn judge_address(observation: &Observation, expected: Expectation<'_>, is_family
         Reached::Shaken { connect, handshake, variants } => {
             let expected = Expectation { fetched: &variants.fetched, ..expected };
             let Verdict { mut findings, mut facts } = certificate::judge(&handshake.chain, expected);
+            findings.extend(staple::judge(&handshake.chain, &handshake.staple, &mut facts));
             clocks(&mut findings, &mut facts, variants, expected);
             without_name(&mut findings, &mut facts, handshake, variants, expected);
             let is_explained = findings.iter().any(|it| it.diagnosis == Some("weak_key"));

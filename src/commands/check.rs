@@ -54,8 +54,8 @@ Examples:
   GITHUB_TOKEN=… firstcheck check deploys acme/orders --with at=2026-11-01T10:02:00Z --with window=1h
   firstcheck check metrics http://prometheus:9090 --with at=2026-11-01T10:02:00Z --with 'match=job=\"orders\"'
 
-A certificate expires soon (tls) when 14 days of it are left, or a third of its lifetime where that is less;
-with warn_days, when so many days are left, whatever its lifetime.
+A certificate expires soon (tls) when 14 days of it are left, and one that lives for less than seven when a third
+of its life is left; with warn_days, when so many days are left, however long it lives.
 
 Exit status: 0 healthy, 1 a fault was found, 2 wrong usage, 3 the check could not be run.";
 

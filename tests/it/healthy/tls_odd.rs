@@ -311,7 +311,7 @@ fn after_the_handshake(table: &mut Table) {
     );
 }
 
-/// Without `warn_days` the warning comes at 14 days (interface.md), and for short lives at a third of them (checks.md §2).
+/// Without `warn_days` the warning comes at 14 days (interface.md), and for lives of less than seven at a third of them (checks.md §2).
 fn dates(table: &mut Table) {
     table.row(
         "valid since a minute ago",

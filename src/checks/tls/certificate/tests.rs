@@ -57,13 +57,13 @@ fn dates_are_told_apart() {
 }
 
 #[test]
-fn a_certificate_of_a_few_days_is_renewed_in_its_last_third() {
+fn a_certificate_of_less_than_seven_days_is_renewed_in_its_last_third_and_others_at_fourteen_days() {
     let root = Authority::new("Drill Root");
     let identity = |from, until| root.issue(&["a.test"], Validity::days(now(), from, until));
-    for (from, until) in [(0, 6), (-3, 3), (-1, 1), (-30, 17), (-20, 15), (-5, 5), (0, 1)] {
+    for (from, until) in [(0, 6), (-3, 3), (-1, 1), (-30, 17), (-20, 15), (-2, 4), (0, 1)] {
         check(&identity(from, until), &root, "a.test", &[]);
     }
-    for (from, until) in [(-5, 1), (-34, 13), (-9, 4), (-30, 10)] {
+    for (from, until) in [(-5, 1), (-34, 13), (-9, 4), (-30, 10), (0, 7), (0, 10)] {
         check(&identity(from, until), &root, "a.test", &[(Outcome::ExpiresSoon, None)]);
     }
 }
@@ -78,7 +78,7 @@ fn an_intermediate_that_ends_before_the_leaf_does_is_told_in_its_last_third() {
     let expected = [(Outcome::ExpiresSoon, Some("intermediate_expires_soon"))];
     check(&leaf(-300, 10), &root, "a.test", &expected);
     check(&leaf(-300, 30), &root, "a.test", &[]);
-    check(&leaf(-2, 5), &root, "a.test", &[]);
+    check(&leaf(-2, 4), &root, "a.test", &[]);
     let expected = [(Outcome::Expired, Some("intermediate_expired"))];
     check(&leaf(-300, -1), &root, "a.test", &expected);
     // An older version of the root beside a good path, as some servers send it: nothing ends with it.

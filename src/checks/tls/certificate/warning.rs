@@ -5,13 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use x509_parser::prelude::X509Certificate;
 
-/// Time before its end at which a certificate "expires soon" (interface.md: `warn_days`), when its lifetime is not so short that a part of it
-/// is less.
+/// Time before its end at which a certificate "expires soon" (interface.md: `warn_days`), when it is not short-lived.
 pub(super) const USUAL: Duration = Duration::from_hours(14 * 24);
 
-/// A certificate is to be renewed when one part in so many of its lifetime is left. Let's Encrypt says so of its certificates of 90 days ("renew
-/// after two thirds", its integration guide), ACME clients do it, and checks.md §2 warns there. For short-lived ones (seven days at most: CA/B
-/// Forum Baseline Requirements 1.6.1) a number of days says nothing: those of six days would expire soon from the first.
+/// Certificates with shorter lives are renewed every few days, as they are meant to be: of those a number of days says nothing, for they would
+/// expire soon from the first (CA/B Forum Baseline Requirements 1.6.1: "short-lived" means seven days at most; Let's Encrypt's live for 160 hours).
+const SHORT_LIVED: Duration = Duration::from_hours(7 * 24);
+
+/// A short-lived certificate is to be renewed when one part in so many of its lifetime is left (checks.md §2; Let's Encrypt's integration guide says
+/// "renew after two thirds").
 pub(super) const RENEWED_AT: u32 = 3;
 
 /// When a certificate that is still good "expires soon".
@@ -21,7 +23,7 @@ pub(in crate::checks::tls) enum Warning {
     Never,
     /// With so much left, whatever its lifetime: somebody asked for just that.
     Asked(Duration),
-    /// With 14 days left, or a third of its lifetime when that is less.
+    /// With 14 days left; a short-lived one with a third of its lifetime left.
     Usual,
 }
 
@@ -35,7 +37,8 @@ impl Warning {
         match self {
             Self::Never => Duration::ZERO,
             Self::Asked(limit) => limit,
-            Self::Usual => USUAL.min(lifetime / RENEWED_AT),
+            Self::Usual if lifetime < SHORT_LIVED => lifetime / RENEWED_AT,
+            Self::Usual => USUAL,
         }
     }
 
@@ -69,11 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_warning_comes_at_fourteen_days_or_a_third_of_the_lifetime() {
+    fn the_usual_warning_comes_at_fourteen_days_and_of_a_short_life_at_a_third() {
         check(3650, 14 * 24);
         check(90, 14 * 24);
         check(45, 14 * 24);
-        check(30, 10 * 24);
+        check(30, 14 * 24);
+        check(7, 14 * 24);
         check(6, 2 * 24);
         check(1, 8);
     }

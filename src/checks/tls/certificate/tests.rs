@@ -63,8 +63,12 @@ fn a_certificate_of_less_than_seven_days_is_renewed_in_its_last_third_and_others
     for (from, until) in [(0, 6), (-3, 3), (-1, 1), (-30, 17), (-20, 15), (-2, 4), (0, 1)] {
         check(&identity(from, until), &root, "a.test", &[]);
     }
-    for (from, until) in [(-5, 1), (-34, 13), (-9, 4), (-30, 10), (0, 7), (0, 10)] {
+    for (from, until) in [(-5, 1), (-34, 13), (-9, 4), (-30, 10)] {
         check(&identity(from, until), &root, "a.test", &[(Outcome::ExpiresSoon, None)]);
+    }
+    for until in [7, 10] {
+        let expected = [(Outcome::ExpiresSoon, Some("short_lived_certificate"))];
+        check(&identity(0, until), &root, "a.test", &expected);
     }
 }
 

@@ -49,10 +49,12 @@ mod login;
 pub mod oidc;
 mod problem;
 mod sender;
+mod sources;
 mod words;
 
 pub use crate::alert::door::BODY_BYTES;
 pub use credentials::Credentials;
+pub use sources::Sources;
 
 use live::{Live, Piece, Topic};
 use problem::Problem;
@@ -65,7 +67,7 @@ const DELIVERIES_AT_ONCE: usize = 256;
 #[derive(Clone, Default)]
 pub struct Doors {
     /// The sources whose deliveries are taken, each with what its sender must show.
-    pub sources: BTreeMap<Source, Credentials>,
+    pub sources: Sources,
     /// The token of the API, the console and the metrics, if any.
     pub api_token: Option<String>,
     /// Who else may use the API and the console.
@@ -74,6 +76,14 @@ pub struct Doors {
     pub interactions: Option<[u8; 32]>,
     /// Drills that may be started here, if they may.
     pub drills: Option<Arc<dyn Drills>>,
+    /// What is on disk, where it may be read again.
+    pub reread: Option<Arc<dyn Reread>>,
+}
+
+/// What people wrote, on disk.
+pub trait Reread: Send + Sync {
+    /// Reads it again, now. An error tells what is broken (file, line and column); then what was read last stays in use.
+    fn reread(&self) -> BoxFuture<'_, Result<(), String>>;
 }
 
 /// The drills that may be started from the console.
@@ -125,8 +135,8 @@ impl Access {
 
 impl fmt::Debug for Doors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources: Vec<&Source> = self.sources.keys().collect();
-        f.debug_struct("Doors").field("sources", &sources).finish_non_exhaustive()
+        let sources = self.sources.all();
+        f.debug_struct("Doors").field("sources", &sources.keys()).finish_non_exhaustive()
     }
 }
 
@@ -144,15 +154,6 @@ impl Doors {
     fn is_open(&self) -> bool {
         let Access { tokens, oidc, proxy, .. } = &self.access;
         self.api_token.is_none() && !tokens && oidc.is_none() && proxy.is_none()
-    }
-}
-
-impl Doors {
-    /// The source of this name that is taken, and what its sender must show. Dashes, underscores and case of a name do
-    /// not count.
-    fn source(&self, name: &str) -> Option<(&Source, &Credentials)> {
-        let found = self.sources.iter().find(|(source, _)| source.id() == name);
-        found.or_else(|| self.sources.get_key_value(&Source::named(name)?))
     }
 }
 

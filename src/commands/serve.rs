@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::{NOT_RUN, WRONG_USAGE, parts, say};
+use crate::alert::Source;
 use crate::app::{App, Parts, Poll, Rules};
 use crate::chat::discord::{self, Discord};
 use crate::chat::{Chat, ChatError, Inbound};
@@ -51,7 +52,8 @@ Without a file it listens on http://127.0.0.1:8080, keeps its state in firstchec
   services: {orders: {url: https://api.example.com/v1/orders}}
   api: {tokens: true}                                # who may use console and API: `firstcheck token create`; also
                                                      # token_env, oidc {issuer, client_id, roles} and proxy {header, from, scope}
-  runbooks: runbooks                                 # a folder of your own, re-read when it changes
+  runbooks: runbooks                                 # a folder of your own, re-read when it changes, before a kept delivery is
+                                                     # taken again, and on SIGHUP; so are `sources` and `incidents` of this file
 
 Discord threads go to `channel`, a text, forum or media channel; `routes` say which go elsewhere, the first that fits:
 
@@ -145,20 +147,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             inbound_to,
         ))),
     };
-    let watching = settings.runbooks_folder.clone().map(|folder| {
-        let config = args.config.clone();
-        tokio::spawn(reread::watch(Arc::clone(&app), folder, move || {
-            let settings = Settings::load(config.as_deref()).map_err(|problem| problem.to_string())?;
-            parts::catalogues(&settings).map_err(|broken| broken.to_string())?;
-            parts::knowledge(&settings).map_err(|broken| broken.to_string())
-        }))
-    });
+    let mut doors = doors(&settings);
+    let folder = settings.runbooks_folder.clone();
+    let disk = Arc::new(reread::Disk::new(&app, doors.sources.clone(), folder, args.config.clone()));
+    let watching = tokio::spawn(reread::watch(Arc::clone(&disk)));
+    doors.reread = Some(disk);
     let drills = may_drill(&settings, &listener)?.then(|| drills::Here::new(&app));
-    let drills = drills.map(|here| Arc::new(here) as Arc<dyn server::Drills>);
-    serve_until_told(listener, &app, Doors { drills, ..doors(&settings) }).await?;
-    if let Some(watching) = watching {
-        watching.abort();
-    }
+    doors.drills = drills.map(|here| Arc::new(here) as Arc<dyn server::Drills>);
+    serve_until_told(listener, &app, doors).await?;
+    watching.abort();
     tokio::select! {
         () = app.stop(PATIENCE) => {}
         () = stop_signal() => {}
@@ -203,7 +200,7 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 fn doors(settings: &Settings) -> Doors {
     let token = |secret: &Option<config::Secret>| secret.as_ref().map(|it| it.expose().to_owned());
     Doors {
-        sources: settings.sources.iter().map(|(source, it)| (source.clone(), credentials(it))).collect(),
+        sources: taken(settings).collect(),
         api_token: token(&settings.api_token),
         access: access(&settings.access),
         interactions: match &settings.chat {
@@ -211,7 +208,13 @@ fn doors(settings: &Settings) -> Doors {
             config::Chat::Console => None,
         },
         drills: None,
+        reread: None,
     }
+}
+
+/// The sources that are taken, each with what its sender must show.
+fn taken(settings: &Settings) -> impl Iterator<Item = (Source, Credentials)> + '_ {
+    settings.sources.iter().map(|(source, it)| (source.clone(), credentials(it)))
 }
 
 fn access(settings: &config::Access) -> server::Access {

@@ -55,7 +55,8 @@ pub(super) async fn receive(
     // Taken apart, not copied: under a storm this is the whole of the bot's work.
     let (Parts { method, headers, uri, .. }, bytes) = request.into_parts();
     let name = path.get("source").map(String::as_str).unwrap_or_default();
-    let (source, credentials) = shared.doors.source(name).ok_or_else(|| unknown_source(&shared, name))?;
+    let (source, credentials) =
+        shared.doors.sources.named(name).ok_or_else(|| unknown_source(&shared, name))?;
     let rule = source.door();
     if method == Method::OPTIONS {
         return Ok(permission(rule, &headers));
@@ -63,7 +64,7 @@ pub(super) async fn receive(
     if !rule.takes(method.as_str()) {
         return Ok(not_this_method(rule, &method, &uri));
     }
-    let knock = Knock { source, credentials, headers: &headers };
+    let knock = Knock { source: &source, credentials: &credentials, headers: &headers };
     let token = path.get("token").map(String::as_str);
     let opened = if method == Method::GET {
         knock.query(&shared, &uri, token)?
@@ -102,7 +103,7 @@ pub(super) async fn receive(
         }
     }
     let delivery = Delivery { body, headers: named, id };
-    match tokio::time::timeout(PATIENCE, shared.app.deliver(source, delivery)).await {
+    match tokio::time::timeout(PATIENCE, shared.app.deliver(&source, delivery)).await {
         Ok(accepted) => Ok((StatusCode::ACCEPTED, Json(accepted?)).into_response()),
         Err(_) => Err(Problem::unavailable("storing a delivery took too long")),
     }
@@ -218,7 +219,8 @@ fn not_this_method(rule: &DoorRule, method: &Method, uri: &Uri) -> Response {
 }
 
 pub(super) fn unknown_source(shared: &Shared, name: &str) -> Problem {
-    let known: Vec<&str> = shared.doors.sources.keys().map(Source::id).collect();
+    let all = shared.doors.sources.all();
+    let known: Vec<&str> = all.keys().map(Source::id).collect();
     Problem::new(
         StatusCode::NOT_FOUND,
         format!("no source is called `{name}`; there are {}", known.join(", ")),

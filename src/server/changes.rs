@@ -44,12 +44,13 @@ async fn take(
 ) -> Result<(StatusCode, Json<RecordedChanges>), Problem> {
     let named = alerts::named(headers);
     let name = name.unwrap_or_else(|| webhook::source(&named)).to_ascii_lowercase();
-    let source = SOURCES.iter().find(|known| **known == name).and_then(|name| shared.doors.source(name));
+    let source =
+        SOURCES.iter().find(|known| **known == name).and_then(|name| shared.doors.sources.named(name));
     let (source, credentials) = source.ok_or_else(|| {
         let detail = format!("changes of `{name}` are not taken; the sources are {}", SOURCES.join(", "));
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
-    let knock = alerts::Knock { source, credentials, headers };
+    let knock = alerts::Knock { source: &source, credentials: &credentials, headers };
     let opened = knock.body(shared, uri, None, bytes).await?;
     let body = opened.body.map_err(Problem::bad_request)?;
     let recorded = shared.app.record_changes(source.id(), &body, &named);

@@ -115,7 +115,7 @@ pub(super) async fn board(
     let hall = Hall {
         board,
         base: base(&shared, &headers),
-        sources: shared.doors.sources.keys().map(|source| source.id().to_owned()).collect(),
+        sources: shared.doors.sources.all().keys().map(|source| source.id().to_owned()).collect(),
         drills: shared.doors.drills.as_ref().map(|drills| drills.worlds()).unwrap_or_default(),
     };
     let query = query.filter(|it| !it.is_empty()).map(|it| format!("&{it}")).unwrap_or_default();

@@ -56,7 +56,8 @@ pub(super) async fn sources(State(shared): State<Shared>) -> Result<Json<Sources
 pub(super) async fn shown(shared: &Shared) -> Result<Vec<SourceShown>, Problem> {
     let mut known = shared.app.sources().await?;
     let unheard = || Health { last_delivery_at: None, counts: Tally::default(), heartbeat: None };
-    let shown = shared.doors.sources.iter().map(|(source, credentials)| SourceShown {
+    let sources = shared.doors.sources.all();
+    let shown = sources.iter().map(|(source, credentials)| SourceShown {
         source: source.id().to_owned(),
         title: source.title(),
         path: format!("/alerts/{}", source.id()),
@@ -125,7 +126,14 @@ pub(super) async fn replayed(shared: &Shared, id: &str) -> Result<Result<Replaye
     let id =
         id.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, format!("`{id}` names no delivery")))?;
     let doors = &shared.doors;
-    Ok(shared.app.replay(id, |name| doors.source(name).map(|(source, _)| source.clone())).await)
+    // Most often a mapping was mended for it, a moment ago.
+    if let Some(disk) = &doors.reread
+        && let Err(problems) = disk.reread().await
+    {
+        let why = format!("what is on disk cannot be used, so nothing was taken again: {problems}");
+        return Ok(Err(AppError::Refused(why)));
+    }
+    Ok(shared.app.replay(id, |name| doors.sources.named(name).map(|(source, _)| source)).await)
 }
 
 #[derive(Debug, Serialize)]

@@ -43,9 +43,14 @@ impl Program {
 
     /// Sends it a signal, such as `TERM`, and waits until it has ended; gives whether it ended with success.
     pub(crate) fn end(mut self, signal: &str) -> bool {
+        self.signal(signal);
+        self.child.wait().unwrap().success()
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
-        self.child.wait().unwrap().success()
     }
 
     /// Ends it at once, in the middle of whatever it does.

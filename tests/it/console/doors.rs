@@ -16,7 +16,7 @@ async fn a_bot(folder: &Folder, status: &str) -> Bot {
         "source: own\ntitle: Our own\nis: .id != null\nalerts: |\n  {{status: {status}, title: .name}}\nsamples:\n- shows: one\n  body: '{{\"id\": 1}}'\n  alerts: [{{status: firing}}]\n"
     );
     let own = Source::read_files(&[("sources/own.yaml".to_owned(), mapping)]).unwrap().remove(0);
-    let doors = Doors { sources: BTreeMap::from([(own, Credentials::default())]), ..Doors::open() };
+    let doors = Doors { sources: [(own, Credentials::default())].into_iter().collect(), ..Doors::open() };
     Bot::start(Setup { folder: Some(folder.0.clone()), doors, ..Setup::default() }).await
 }
 

@@ -15,7 +15,7 @@ fn hex(secret: &str, body: &str) -> String {
 }
 
 async fn guarded(source: &str, credentials: Credentials) -> Bot {
-    let mut doors = Doors::open();
+    let doors = Doors::open();
     doors.sources.insert(Source::named(source).unwrap(), credentials);
     Bot::start(Setup { doors, ..Setup::default() }).await
 }
@@ -116,7 +116,7 @@ async fn a_shared_secret_in_a_header_is_compared() {
 #[tokio::test]
 async fn a_message_of_a_foreign_topic_is_refused_and_one_whose_certificate_cannot_be_had_is_asked_for_again()
 {
-    let mut doors = Doors::open();
+    let doors = Doors::open();
     let ours = "arn:aws:sns:eu-west-1:111122223333:oncall";
     let credentials = Credentials { topics: vec![ours.to_owned()], ..Credentials::default() };
     doors.sources.insert(Source::named("aws_sns").unwrap(), credentials);

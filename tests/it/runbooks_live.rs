@@ -68,7 +68,7 @@ fn a_mended_mapping_is_used_by_the_next_replay_and_on_sighup_and_a_broken_one_ch
     std::fs::write(&file, mapping("sizzling").replace("title: Our own", "title: [Our")).unwrap();
     let (head, problem) = replay();
     assert!(head.contains(" 422 "), "{head}");
-    assert!(problem.contains("sources/own.yaml:3:"), "{problem}");
+    assert!(problem.contains("sources/own.yaml:2:8:"), "{problem}");
     assert_eq!(deliver("hot"), 1, "the last good one stays in use");
 
     std::fs::write(&file, mapping("sizzling")).unwrap();

@@ -7,6 +7,7 @@ mod doors;
 mod endings;
 mod patience;
 mod process;
+mod sns;
 mod words;
 
 use std::collections::BTreeSet;

@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) knowledge: Option<Knowledge>,
     pub(crate) inbound: Option<mpsc::Receiver<Inbound>>,
     pub(crate) resolvers: Vec<SocketAddr>,
+    /// An authority that is trusted besides the system's, as PEM.
+    pub(crate) authority: Option<String>,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             knowledge: None,
             inbound: None,
             resolvers: Vec::new(),
+            authority: None,
         }
     }
 }
@@ -73,11 +76,16 @@ impl Bot {
     pub(crate) async fn start(setup: Setup) -> Self {
         let own = if setup.folder.is_none() { Some(Folder::new("bot")) } else { None };
         let root = setup.folder.or_else(|| own.as_ref().map(|it| it.0.clone())).unwrap();
+        let environment = Environment::new(setup.policy).with_resolvers(setup.resolvers);
+        let environment = match setup.authority {
+            Some(pem) => environment.with_ca_file(&pem).unwrap(),
+            None => environment,
+        };
         let app = App::start(Parts {
             addresses: firstcheck::evidence::redact::Addresses::Clients,
             store: Store::open(&root.join("firstcheck.db")).await.unwrap(),
             knowledge: Arc::new(setup.knowledge.unwrap_or_else(Knowledge::builtin)),
-            environment: Environment::new(setup.policy).with_resolvers(setup.resolvers),
+            environment,
             chat: Ok(Chat::Console),
             inbound: setup.inbound,
             tracker: setup

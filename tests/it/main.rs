@@ -19,6 +19,7 @@ mod healthy;
 mod help;
 mod hostile;
 mod interactions;
+mod migrations;
 mod name_servers;
 mod programs;
 mod prometheus;

@@ -1,7 +1,7 @@
 //! Amazon SNS from end to end: a region's server on loopback, under its real name and on its real port, whose certificates the bot fetches.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::{Command, Stdio};
 
 use axum::body::Bytes;
@@ -25,7 +25,7 @@ const HOST: &str = "sns.eu-west-1.amazonaws.com";
 const OURS: &str = "arn:aws:sns:eu-west-1:111122223333:oncall";
 
 /// An address of this story alone: the port is not for us to choose.
-const AT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 83, 78, 83)), 443);
+const AT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 83, 78, 83), 443);
 
 /// A key that signs messages, in a file: ring signs nothing with SHA-1, and openssl does.
 struct Signer(Folder);
@@ -104,7 +104,7 @@ async fn signed_messages_are_taken_end_to_end_and_what_is_forged_is_refused() {
         ("/", "<ConfirmSubscriptionResponse/>".to_owned()),
     ];
     let server = HttpServer::start(
-        AT,
+        AT.into(),
         Some(server_config(&identity, rustls::DEFAULT_VERSIONS, None).unwrap()),
         std::sync::Arc::new(move |request: Request<Bytes>| -> BoxFuture<'static, Reply> {
             let page = pages.iter().find(|(path, _)| *path == request.uri().path());
@@ -114,7 +114,7 @@ async fn signed_messages_are_taken_end_to_end_and_what_is_forged_is_refused() {
     )
     .await
     .unwrap();
-    let zone = Zone::new("amazonaws.com").a("sns.eu-west-1", AT.ip());
+    let zone = Zone::new("amazonaws.com").a("sns.eu-west-1", *AT.ip());
     let names = NameServer::start(vec![zone]).await.unwrap();
     let doors = Doors::open();
     let credentials = Credentials { topics: vec![OURS.to_owned()], ..Credentials::default() };
@@ -147,7 +147,7 @@ async fn signed_messages_are_taken_end_to_end_and_what_is_forged_is_refused() {
     assert_eq!(asked().len(), 2, "the certificate is fetched once");
 
     // What is not as it was signed, or by whom, or under which certificate.
-    let signed = |id: &str, certificate: &str, version: &str| {
+    let written = |id: &str, certificate: &str, version: &str| {
         signer.sign(notification(id, "forged", &at(certificate)), version)
     };
     let with = |mut message: Value, key: &str, value: Value| {
@@ -157,12 +157,12 @@ async fn signed_messages_are_taken_end_to_end_and_what_is_forged_is_refused() {
     let elsewhere = signer
         .sign(notification("f", "forged", "https://sns.eu-west-1.amazonaws.com.evil.test/good.pem"), "2");
     let forged = [
-        ("another text", with(signed("a", "/good.pem", "2"), "Message", "{}".into())),
-        ("another version", with(signed("b", "/good.pem", "1"), "SignatureVersion", "2".into())),
-        ("a signature of nothing", with(signed("c", "/good.pem", "2"), "Signature", "eA==".into())),
-        ("an expired certificate", signed("d", "/expired.pem", "2")),
-        ("a certificate of tomorrow", signed("e", "/early.pem", "1")),
-        ("somebody else's certificate", signed("f", "/foreign.pem", "2")),
+        ("another text", with(written("a", "/good.pem", "2"), "Message", "{}".into())),
+        ("another version", with(written("b", "/good.pem", "1"), "SignatureVersion", "2".into())),
+        ("a signature of nothing", with(written("c", "/good.pem", "2"), "Signature", "eA==".into())),
+        ("an expired certificate", written("d", "/expired.pem", "2")),
+        ("a certificate of tomorrow", written("e", "/early.pem", "1")),
+        ("somebody else's certificate", written("f", "/foreign.pem", "2")),
         ("another host", elsewhere),
         (
             "another place to confirm",
@@ -173,7 +173,7 @@ async fn signed_messages_are_taken_end_to_end_and_what_is_forged_is_refused() {
         let refused = bot.post("/alerts/aws_sns", &message).await;
         assert_eq!(refused.status, 401, "{what}: {}", refused.text());
     }
-    let lacking = bot.post("/alerts/aws_sns", &signed("g", "/none.pem", "2")).await;
+    let lacking = bot.post("/alerts/aws_sns", &written("g", "/none.pem", "2")).await;
     assert_eq!(
         (lacking.status, lacking.header("retry-after").is_some()),
         (503, true),

@@ -155,6 +155,90 @@ fn a_read_only_disk_is_told_at_the_start() {
     assert!(said(&doctor).contains("BROKEN store"), "{}", said(&doctor));
 }
 
+/// A file system of its own in a file; needs root and a loop device.
+struct OwnDisk {
+    folder: Folder,
+    device: String,
+}
+
+impl OwnDisk {
+    fn run(program: &str, arguments: &[&str]) -> String {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program} {arguments:?}: {}", said(&output));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn new() -> Self {
+        let folder = Folder::new("own-disk");
+        let image = folder.0.join("image");
+        std::fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
+        std::fs::create_dir(folder.0.join("disk")).unwrap();
+        let image = image.to_str().unwrap();
+        Self::run("mkfs.ext4", &["-q", image]);
+        let device = Self::run("losetup", &["--find", "--show", image]);
+        let disk = Self { folder, device };
+        disk.mount();
+        disk
+    }
+
+    fn at(&self) -> std::path::PathBuf {
+        self.folder.0.join("disk")
+    }
+
+    fn mount(&self) {
+        Self::run("mount", &["-o", "errors=remount-ro", &self.device, self.at().to_str().unwrap()]);
+    }
+
+    /// What the kernel does on an error of the disk: nothing more is written to it, by whoever has it open.
+    fn turn_read_only(&self) {
+        let name = self.device.rsplit('/').next().unwrap();
+        std::fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "1").unwrap();
+    }
+
+    /// What an operator does about it: nothing that the kernel has given up is written to again before it was looked through.
+    fn mend(&self) {
+        Self::run("umount", &[self.at().to_str().unwrap()]);
+        let looked = Command::new("fsck.ext4").args(["-y", &self.device]).output().unwrap();
+        assert!(looked.status.code().is_some_and(|code| code < 4), "{}", said(&looked));
+        self.mount();
+    }
+}
+
+impl Drop for OwnDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(self.at()).status().ok();
+        Command::new("losetup").args(["--detach", &self.device]).status().ok();
+    }
+}
+
+#[test]
+#[ignore = "needs root and a loop device"]
+fn a_disk_that_turns_read_only_is_told_and_loses_nothing_that_was_accepted() {
+    let disk = OwnDisk::new();
+    let folder = configured("turned", &format!("store: {}\n", disk.at().join("bot.db").display()));
+    let (bot, at) = Program::serve(&folder.0);
+    let before = accepted(at, "before").unwrap();
+    disk.turn_read_only();
+    for number in 0..3 {
+        let (head, body) = send(at, "POST", "/alerts/generic", &alert(&format!("s{number}"))).unwrap();
+        let head = head.to_ascii_lowercase();
+        assert!(head.contains(" 503 ") && head.contains("retry-after:"), "{head}\n{body}");
+    }
+    assert!(send(at, "GET", "/readyz", "").unwrap().0.contains(" 503 "), "it is not ready");
+    assert_eq!(ask(at, "GET", "/healthz", "")["status"], "ok");
+    assert_eq!(ask(at, "GET", &format!("/api/incidents/{before}"), "")["service"], "before", "it is read");
+    bot.says("readonly");
+    bot.end("TERM");
+
+    disk.mend();
+    let (bot, at) = Program::serve(&folder.0);
+    assert_eq!(ask(at, "GET", "/readyz", "")["status"], "ready");
+    assert_eq!(accepted(at, "before").as_ref(), Some(&before), "what was accepted is known");
+    assert!(accepted(at, "s0").is_some());
+    assert!(bot.end("TERM"));
+    assert!(firstcheck(&folder.0, &["store", "check"]).status.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a minute"]
 async fn a_locked_database_is_told_and_taken_up_again() {

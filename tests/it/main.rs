@@ -17,6 +17,7 @@ mod gateways;
 mod github;
 mod healthy;
 mod help;
+mod holder;
 mod hostile;
 mod interactions;
 mod migrations;

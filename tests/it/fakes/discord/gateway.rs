@@ -58,6 +58,9 @@ pub(crate) struct Desk {
     /// Times somebody identified, and times somebody went on with a session.
     pub(crate) identified: usize,
     pub(crate) resumed: usize,
+    /// Connections with a session now, and the most there ever were at once.
+    pub(crate) present: usize,
+    pub(crate) most_present: usize,
     /// What `GET /gateway/bot` says of the sessions that are left, and of the time until there are more.
     pub(crate) sessions_left: (u64, Duration),
 }
@@ -72,6 +75,8 @@ impl Default for Desk {
             heartbeats: 0,
             identified: 0,
             resumed: 0,
+            present: 0,
+            most_present: 0,
             sessions_left: (998, Duration::from_hours(1)),
         }
     }
@@ -120,6 +125,25 @@ pub(super) async fn connect(State(discord): State<Discord>, upgrade: WebSocketUp
     upgrade.on_upgrade(move |socket| serve(discord, socket))
 }
 
+/// A connection with a session, until it ends.
+struct Present(Discord);
+
+impl Present {
+    fn at(discord: &Discord) -> Self {
+        let mut world = discord.world();
+        world.desk.present += 1;
+        world.desk.most_present = world.desk.most_present.max(world.desk.present);
+        Self(discord.clone())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.world().desk.present -= 1;
+        self.0.note_change();
+    }
+}
+
 async fn serve(discord: Discord, mut socket: WebSocket) {
     let mut happened = discord.inner.happened.subscribe();
     let mut orders = discord.inner.orders.subscribe();
@@ -128,6 +152,7 @@ async fn serve(discord: Discord, mut socket: WebSocket) {
     send(&mut socket, &hello).await;
     // The session of this connection, and how many of its events were sent.
     let mut session: Option<(String, usize)> = None;
+    let mut present = None;
     loop {
         if let Some((id, sent)) = &mut session {
             while let Some((kind, data)) = { discord.world().desk.next(id, *sent) } {
@@ -171,6 +196,9 @@ async fn serve(discord: Discord, mut socket: WebSocket) {
                         }
                     }
                     _ => {}
+                }
+                if session.is_some() && present.is_none() {
+                    present = Some(Present::at(&discord));
                 }
                 discord.note_change();
             }

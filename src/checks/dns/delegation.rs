@@ -10,13 +10,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::time::{Instant, timeout_at};
 
-use super::observe::{is_referral, refuses_edns};
-use crate::checks::resolve::{self, Question, Silence, show_name};
+use super::observe::is_referral;
+use crate::checks::resolve::{self, Question, show_name};
 use crate::checks::{Environment, socket};
+
+mod authority;
+
+use authority::{Seen, ask_authority};
 
 /// Name servers that are asked; more than nearly every zone has.
 const MAX_SERVERS: usize = 8;
@@ -402,58 +406,9 @@ fn addresses_of(message: &Message) -> Vec<(Name, IpAddr)> {
     found.collect()
 }
 
-/// What one address of a name server showed.
-struct Seen {
-    standing: Standing,
-    serial: Option<u32>,
-    takes_tcp: Option<bool>,
-}
-
-impl Seen {
-    fn at(self, name: String, addr: Option<SocketAddr>, stale_glue: Vec<IpAddr>) -> Server {
-        let Self { standing, serial, takes_tcp } = self;
-        Server { name, addr, standing, serial, takes_tcp, stale_glue }
-    }
-}
-
-/// Asks over UDP and TCP at once. TCP counts where UDP answers: what is silent on both is silent.
-async fn ask_authority(addr: SocketAddr, zone: &Name, deadline: Instant) -> Seen {
-    let question = Question { recursion: false, ..Question::new(zone.clone(), RecordType::SOA) };
-    let until = deadline.min(Instant::now() + PATIENCE);
-    let (mut asked, takes_tcp) =
-        tokio::join!(resolve::ask(addr, &question, until), resolve::takes_tcp(addr, &question, until));
-    // A server that breaks on EDNS is no lame one: resolvers ask it again without.
-    if asked.reply.as_ref().is_ok_and(refuses_edns) {
-        let plain = Question { edns: false, ..question };
-        asked = resolve::ask(addr, &plain, until).await;
-    }
-    let message = match asked.reply {
-        Ok(message) => message,
-        Err(Silence::Unreachable) => {
-            return Seen { standing: Standing::NotAsked, serial: None, takes_tcp: None };
-        }
-        Err(_) => return Seen { standing: Standing::Silent, serial: None, takes_tcp: None },
-    };
-    let serial = message.answers.iter().find_map(|record| match &record.data {
-        RData::SOA(soa) => Some(soa.serial),
-        _ => None,
-    });
-    let standing = match message.metadata.response_code {
-        ResponseCode::NoError | ResponseCode::NXDomain if message.metadata.authoritative => {
-            Standing::Authoritative
-        }
-        ResponseCode::NoError | ResponseCode::NXDomain => Standing::NotAuthoritative,
-        ResponseCode::Refused => Standing::Refuses,
-        _ => Standing::Fails,
-    };
-    let takes_tcp = (standing == Standing::Authoritative).then_some(takes_tcp);
-    Seen { standing, serial, takes_tcp }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::name_server::{NameServer, Zone};
 
     fn at(addr: &str, standing: Standing) -> Server {
         Seen { standing, serial: None, takes_tcp: None }.at(
@@ -468,15 +423,6 @@ mod tests {
         let mut servers: Vec<_> = servers.iter().map(|(addr, standing)| at(addr, *standing)).collect();
         forget_guesses(port, &mut servers);
         assert_eq!(servers.iter().map(|it| it.standing).collect::<Vec<_>>(), expected);
-    }
-
-    #[tokio::test]
-    async fn a_name_server_that_breaks_on_edns_has_its_zone_all_the_same() {
-        let zone = Zone::new("drill.test").a("api", [127, 0, 0, 1].into()).breaks_on_edns("@");
-        let server = NameServer::start(vec![zone]).await.unwrap();
-        let name = resolve::parse_name("drill.test").unwrap();
-        let seen = ask_authority(server.addr(), &name, Instant::now() + PATIENCE).await;
-        assert_eq!(seen.standing, Standing::Authoritative);
     }
 
     #[test]

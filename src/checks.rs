@@ -180,8 +180,12 @@ impl Environment {
 
 /// Fetches at most so many bytes from a URL; `None` when they cannot be had. The handshake's judge is handed it: a fetch is an exchange, and an
 /// exchange judges handshakes.
-type FetchIssuer =
-    for<'a> fn(&'a Environment, &'a Url, usize, Instant) -> futures_util::future::BoxFuture<'a, Option<Vec<u8>>>;
+type FetchIssuer = for<'a> fn(
+    &'a Environment,
+    &'a Url,
+    usize,
+    Instant,
+) -> futures_util::future::BoxFuture<'a, Option<Vec<u8>>>;
 
 /// A GitHub, and as whom it is read.
 #[derive(Clone)]

@@ -66,7 +66,11 @@ struct Observation {
 
 #[derive(Debug, Clone)]
 enum Reached {
-    Shaken { connect: Duration, handshake: Box<Handshake>, variants: Variants },
+    Shaken {
+        connect: Duration,
+        handshake: Box<Handshake>,
+        variants: Variants,
+    },
     Failed(Failure),
     /// It took other checks' connections and answered none of them.
     Silent,

@@ -168,7 +168,12 @@ impl OwnDisk {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    fn new() -> Self {
+    /// `None` where there is no loop device to be had (in most containers).
+    fn new() -> Option<Self> {
+        let can = Command::new("losetup").arg("--find").output();
+        if !can.is_ok_and(|it| it.status.success()) {
+            return None;
+        }
         let folder = Folder::new("own-disk");
         let image = folder.0.join("image");
         std::fs::File::create(&image).unwrap().set_len(32 << 20).unwrap();
@@ -178,7 +183,7 @@ impl OwnDisk {
         let device = Self::run("losetup", &["--find", "--show", image]);
         let disk = Self { folder, device };
         disk.mount();
-        disk
+        Some(disk)
     }
 
     fn at(&self) -> std::path::PathBuf {
@@ -214,7 +219,9 @@ impl Drop for OwnDisk {
 #[test]
 #[ignore = "needs root and a loop device"]
 fn a_disk_that_turns_read_only_is_told_and_loses_nothing_that_was_accepted() {
-    let disk = OwnDisk::new();
+    let Some(disk) = OwnDisk::new() else {
+        return eprintln!("not tried: this machine has no loop device");
+    };
     let folder = configured("turned", &format!("store: {}\n", disk.at().join("bot.db").display()));
     let (bot, at) = Program::serve(&folder.0);
     let before = accepted(at, "before").unwrap();

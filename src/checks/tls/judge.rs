@@ -125,7 +125,8 @@ fn judge_address(observation: &Observation, expected: Expectation<'_>, is_family
     match &observation.reached {
         Reached::NoRouteHere | Reached::NotAllowed => None,
         Reached::Silent => {
-            let text = format!("{addr} took our connections, and answered none of them until the time was up");
+            let text =
+                format!("{addr} took our connections, and answered none of them until the time was up");
             let told = Finding::new(Outcome::Timeout, text).because("silent_to_all");
             Some(Judged { addr, findings: vec![told], facts: Facts::new(), took: None })
         }

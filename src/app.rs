@@ -288,18 +288,20 @@ impl App {
 
     /// The runbooks changed: open incidents use them from their next event on, and what was decided before stays decided.
     pub fn learn(&self, knowledge: Arc<Knowledge>) {
-        tracing::info!(hash = knowledge.hash(), "the runbooks were read again and are used from now on");
+        let hash = knowledge.hash().to_owned();
         *self.knowledge.write().unwrap_or_else(PoisonError::into_inner) = knowledge;
         *self.runbooks_broken.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.counters.add("firstcheck_runbook_reloads_total", "result=\"good\"", 1);
+        // Said once it is so: somebody may act on it at once.
+        tracing::info!(hash, "the runbooks were read again and are used from now on");
         self.tick();
     }
 
     /// The runbooks changed and cannot be used, and why: the last good ones stay.
-    pub fn not_learned(&self, problems: String) {
-        tracing::error!(problems, "the runbooks on disk are broken; the last good ones stay in use");
-        *self.runbooks_broken.write().unwrap_or_else(PoisonError::into_inner) = Some(problems);
+    pub fn not_learned(&self, problems: &str) {
+        *self.runbooks_broken.write().unwrap_or_else(PoisonError::into_inner) = Some(problems.to_owned());
         self.counters.add("firstcheck_runbook_reloads_total", "result=\"broken\"", 1);
+        tracing::error!(problems, "the runbooks on disk are broken; the last good ones stay in use");
         self.tick();
     }
 

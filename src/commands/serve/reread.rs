@@ -73,7 +73,7 @@ impl Disk {
             }
             Err(problems) => {
                 if anyway || self.app.runbooks_broken().as_ref() != Some(&problems) {
-                    self.app.not_learned(problems.clone());
+                    self.app.not_learned(&problems);
                 }
                 Err(problems)
             }
@@ -82,13 +82,14 @@ impl Disk {
 
     fn use_from_now_on(&self, fresh: Fresh, is_told: bool) {
         let Fresh { knowledge, sources, rules } = fresh;
-        if is_told {
-            tracing::info!(sources = sources.len(), "the sources were read again and are used from now on");
-        }
+        let count = sources.len();
         self.sources.replace(sources);
         self.app.follow(rules);
         if knowledge.hash() != self.app.knowledge().hash() || self.app.runbooks_broken().is_some() {
             self.app.learn(Arc::new(knowledge));
+        }
+        if is_told {
+            tracing::info!(sources = count, "the sources were read again and are used from now on");
         }
     }
 }

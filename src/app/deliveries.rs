@@ -96,7 +96,8 @@ impl App {
     /// Takes a delivery: everything in it is durable when this returns.
     ///
     /// # Errors
-    /// As [`App::receive`].
+    /// [`AppError::NotThisSource`] when the body has none of the source's marks (it was kept for inspection), and
+    /// [`AppError::Unavailable`] when it could not be made durable: the sender should try again.
     pub async fn deliver(
         self: &Arc<Self>,
         source: &Source,
@@ -240,7 +241,7 @@ impl App {
     /// name, if its deliveries are still taken.
     ///
     /// # Errors
-    /// [`AppError::NoSuchDelivery`], [`AppError::Refused`] when it cannot be taken again, and those of [`App::receive`].
+    /// [`AppError::NoSuchDelivery`], [`AppError::Refused`] when it cannot be taken again, and those of [`App::deliver`].
     pub async fn replay(
         self: &Arc<Self>,
         id: i64,

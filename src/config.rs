@@ -171,12 +171,7 @@ impl Settings {
     /// # Errors
     /// The first [`Problem`], with its place.
     pub fn load(named: Option<&Path>) -> Result<Self, Problem> {
-        let file = named.unwrap_or(Path::new(DEFAULT_FILE));
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Problem::of_file(&file.display().to_string(), error.to_string())),
-        };
+        let (file, text) = text_of(named)?;
         Self::read(file, &text, &|name| secret(name))
     }
 
@@ -189,11 +184,33 @@ impl Settings {
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Problem> {
-        let name = file.display().to_string();
-        let is_blank = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-        let written: file::File = if is_blank { file::File::default() } else { yaml::read(&name, text)? };
-        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-        Reader { name, text, folder, environment }.settings(written)
+        let reader = Reader::of(file, text, environment);
+        reader.settings(reader.written()?)
+    }
+}
+
+impl Store {
+    /// The store that the file of [`Settings::load`] names. The secrets of other sections are not asked for: a store is looked after also where
+    /// the bot does not run.
+    ///
+    /// # Errors
+    /// As [`Settings::load`], of the file's shape and its section `store`.
+    pub fn load(named: Option<&Path>) -> Result<Self, Problem> {
+        let (file, text) = text_of(named)?;
+        let reader = Reader::of(file, &text, &|name| secret(name));
+        reader.store(reader.written()?.store)
+    }
+}
+
+/// The file that is read, and its text; the usual one may be missing.
+fn text_of(named: Option<&Path>) -> Result<(&Path, String), Problem> {
+    let file = named.unwrap_or(Path::new(DEFAULT_FILE));
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok((file, text)),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Ok((file, String::new()))
+        }
+        Err(error) => Err(Problem::of_file(&file.display().to_string(), error.to_string())),
     }
 }
 
@@ -203,6 +220,20 @@ struct Reader<'a> {
     text: &'a str,
     folder: PathBuf,
     environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn of(file: &Path, text: &'a str, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        Self { name: file.display().to_string(), text, folder, environment }
+    }
+
+    /// The file's own words.
+    fn written(&self) -> Result<file::File, Problem> {
+        let is_blank =
+            self.text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+        if is_blank { Ok(file::File::default()) } else { yaml::read(&self.name, self.text) }
+    }
 }
 
 impl Reader<'_> {

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{NOT_RUN, parts, print_json, say};
-use crate::config::{Place, Settings};
+use super::{NOT_RUN, WRONG_USAGE, parts, print_json, say};
+use crate::config::{self, Place};
 use crate::incident::{Incident, IncidentId};
 use crate::store::{OpenError, Store, Unavailable};
 
@@ -81,18 +81,21 @@ struct Checked {
 /// # Errors
 /// When standard output cannot be written.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = match parts::settings(args.config.as_deref()) {
-        Ok(settings) => settings,
-        Err(status) => return Ok(status),
+    let place = match config::Store::load(args.config.as_deref()) {
+        Ok(store) => store.place,
+        Err(problem) => {
+            say(format_args!("{problem}"));
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
     };
     let done = match args.job {
-        Job::Backup { to } => backup(&settings, &to).await,
-        Job::Restore { from, replace } => restore(&settings, &from, replace).await,
+        Job::Backup { to } => backup(&place, &to).await,
+        Job::Restore { from, replace } => restore(&place, &from, replace).await,
         Job::Check { file, json } => {
             if let Some(file) = file {
                 check(Place::File(file), json).await
             } else {
-                check(settings.store.place, json).await
+                check(place, json).await
             }
         }
     };
@@ -102,8 +105,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn backup(settings: &Settings, to: &std::path::Path) -> anyhow::Result<ExitCode> {
-    let store = parts::look(&settings.store.place).await?;
+async fn backup(place: &Place, to: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let store = parts::look(place).await?;
     store.backup(to).await?;
     let checked = read_all(&Store::look(to).await?, &Place::File(to.to_owned())).await?;
     say(format_args!(
@@ -115,9 +118,9 @@ async fn backup(settings: &Settings, to: &std::path::Path) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-async fn restore(settings: &Settings, from: &std::path::Path, replace: bool) -> anyhow::Result<ExitCode> {
-    let Place::File(to) = &settings.store.place else {
-        anyhow::bail!("{} is restored with pg_restore or psql", settings.store.place);
+async fn restore(place: &Place, from: &std::path::Path, replace: bool) -> anyhow::Result<ExitCode> {
+    let Place::File(to) = place else {
+        anyhow::bail!("{place} is restored with pg_restore or psql");
     };
     let checked = read_all(&Store::look(from).await?, &Place::File(from.to_owned())).await?;
     if let Some(damage) = checked.damage.first() {

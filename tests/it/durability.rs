@@ -393,6 +393,19 @@ fn damage_is_found_and_no_damaged_copy_is_restored() {
 }
 
 #[test]
+fn a_store_is_looked_after_where_the_bots_other_secrets_are_not() {
+    let sources = "sources:\n  grafana: {secret_env: NOT_SET_ANYWHERE}\n";
+    let folder = configured("elsewhere", &format!("store: here.db\n{sources}"));
+    let checked = firstcheck(&folder.0, &["store", "check"]);
+    assert_eq!(checked.status.code(), Some(3), "{}", said(&checked));
+    assert!(said(&checked).contains("here.db"), "{}", said(&checked));
+    let folder = configured("elsewhere", &format!("store: {{url_env: NOT_SET_ANYWHERE}}\n{sources}"));
+    let checked = firstcheck(&folder.0, &["store", "check"]);
+    assert_eq!(checked.status.code(), Some(2), "{}", said(&checked));
+    assert!(said(&checked).contains("firstcheck.yaml:3:9:"), "{}", said(&checked));
+}
+
+#[test]
 fn the_doctor_tells_what_works_and_what_to_do_about_the_rest() {
     let folder = configured("doctor", "tracker: {folder: in-the-way}\nchecks: {resolvers: [127.0.0.1:1]}\n");
     std::fs::write(folder.0.join("in-the-way"), "a file where a folder should be").unwrap();

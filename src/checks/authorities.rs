@@ -4,7 +4,8 @@
 //! API clients look all the same: OpenSSL (`curl`, Python, Ruby, Node.js, PHP) and Go refuse a chain whose only authority has expired. So they are
 //! kept here, beside the store, for the judges to ask.
 
-use std::sync::{Arc, LazyLock};
+use std::ops::Range;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rustls::RootCertStore;
@@ -21,6 +22,21 @@ struct Kept {
     all: Arc<RootCertStore>,
     /// Of each of them, in their order.
     dates: Vec<Dates>,
+    /// Those that were good when somebody asked last: to gather them anew for each handshake would cost as much as a part of it.
+    good: Mutex<Option<Good>>,
+}
+
+/// Authorities whose dates hold, and the seconds since 1970 for which these are all that there are.
+#[derive(Debug)]
+struct Good {
+    during: Range<i64>,
+    all: Arc<RootCertStore>,
+}
+
+impl Kept {
+    fn new(all: RootCertStore, dates: Vec<Dates>) -> Self {
+        Self { all: Arc::new(all), dates, good: Mutex::default() }
+    }
 }
 
 /// From when until when an authority's certificate is good, in seconds since 1970; open ends are the extremes.
@@ -54,7 +70,7 @@ static SYSTEM: LazyLock<Authorities> = LazyLock::new(|| {
     let mut all = RootCertStore::empty();
     all.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let dates = vec![Dates::OPEN; all.len()];
-    Authorities(Arc::new(Kept { all: Arc::new(all), dates }))
+    Authorities(Arc::new(Kept::new(all, dates)))
 });
 
 /// A PEM text that holds no authority.
@@ -65,7 +81,7 @@ pub struct BadAuthorities;
 impl Default for Authorities {
     /// Nobody.
     fn default() -> Self {
-        Self(Arc::new(Kept { all: Arc::new(RootCertStore::empty()), dates: Vec::new() }))
+        Self(Arc::new(Kept::new(RootCertStore::empty(), Vec::new())))
     }
 }
 
@@ -94,7 +110,7 @@ impl Authorities {
                 dates.push(its);
             }
         }
-        Self(Arc::new(Kept { all: Arc::new(all), dates }))
+        Self(Arc::new(Kept::new(all, dates)))
     }
 
     /// All of them, whatever their dates.
@@ -104,11 +120,24 @@ impl Authorities {
 
     /// Those whose own dates hold at this time.
     pub(super) fn at(&self, at: Timestamp) -> Arc<RootCertStore> {
-        if self.0.dates.iter().all(|it| it.holds(at)) {
-            return Arc::clone(&self.0.all);
+        let second = at.as_second();
+        let mut good = self.0.good.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = good.as_ref().filter(|it| it.during.contains(&second)) {
+            return Arc::clone(&known.all);
         }
-        let kept = self.each().filter(|(_, dates)| dates.holds(at)).map(|(anchor, _)| anchor.clone());
-        Arc::new(kept.collect())
+        let all = if self.0.dates.iter().all(|it| it.holds(at)) {
+            Arc::clone(&self.0.all)
+        } else {
+            let kept = self.each().filter(|(_, dates)| dates.holds(at)).map(|(anchor, _)| anchor.clone());
+            Arc::new(kept.collect())
+        };
+        // Until the next of them begins or ends.
+        let turns = self.0.dates.iter().flat_map(|it| [it.not_before, it.not_after.saturating_add(1)]);
+        let (before, after): (Vec<i64>, Vec<i64>) = turns.partition(|it| *it <= second);
+        let from = before.into_iter().max().unwrap_or(i64::MIN);
+        let until = after.into_iter().min().unwrap_or(i64::MAX);
+        *good = Some(Good { during: from..until, all: Arc::clone(&all) });
+        all
     }
 
     /// Those whose own dates do not hold at this time.
@@ -134,6 +163,8 @@ mod tests {
         let both = Authorities::default().and_pem(&young.pem()).unwrap().and_pem(&old.pem()).unwrap();
         assert_eq!((both.all().len(), both.at(now).len(), both.outdated(now).count()), (2, 1, 1));
         assert_eq!(both.at(Validity::expired(now).not_before).len(), 2);
+        assert!(Arc::ptr_eq(&both.at(now), &both.at(now)), "gathered once");
+        assert_eq!(both.at(now).len(), 1, "at each time those of that time");
         assert_eq!(both.and_pem("no certificate").unwrap_err(), BadAuthorities);
     }
 }

@@ -201,7 +201,7 @@ impl Targets {
         certificates(folder);
         std::fs::write(folder.join("index.html"), "{\"ok\":true}").expect("the folder can be written");
         let nginx = format!(
-            "worker_processes 1; daemon off; pid {0}/nginx.pid; error_log stderr error;\nevents {{ worker_connections 4096; }}\nhttp {{ access_log off; root {0}; \
+            "master_process off; daemon off; pid {0}/nginx.pid; error_log stderr error;\nevents {{ worker_connections 4096; }}\nhttp {{ access_log off; root {0}; \
              default_type application/json; types {{}} ssl_session_cache off; ssl_session_tickets off;\n client_body_temp_path {0}/t1; proxy_temp_path {0}/t2; \
              fastcgi_temp_path {0}/t3; uwsgi_temp_path {0}/t4; scgi_temp_path {0}/t5;\n server {{ listen {http}; }}\n server {{ listen {https} ssl; \
              ssl_certificate {0}/chain.pem; ssl_certificate_key {0}/key.pem; }}\n}}\nuser root;\n",

@@ -283,8 +283,7 @@ impl App {
     /// Lets an open incident take alerts.
     async fn join(self: &Arc<Self>, id: &IncidentId, alerts: Vec<Arrival>) -> Result<(), Untaken> {
         let pieces = once::pieces(&alerts);
-        let once = if pieces.is_empty() { Once::No } else { Once::Pieces(&pieces) };
-        match self.advance_once(id, &self.received(id, &alerts), None, once).await? {
+        match self.advance_once(id, &self.received(id, &alerts), None, Once::Pieces(&pieces)).await? {
             Some(recorded) if recorded.is_empty() && !pieces.is_empty() => Err(Untaken::Repeated),
             _ => Ok(()),
         }
